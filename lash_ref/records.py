@@ -1,0 +1,426 @@
+"""The session's records: graph, frames, checkpoint, usage, meta, and the commit that writes them.
+
+Field names, tags and defaults are those of lash 0.1.0-alpha.113's JSON ([REC.10][] to [REC.14][]).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lash_ref.inputs import TurnInputCompletion
+from lash_ref.lease import SessionExecutionLeaseCompletion, SessionExecutionLeaseFence
+from lash_ref.scalars import I64, U64, Blob, Identifier, Json, Record, Text, external
+from lash_ref.work import (
+    CausalRef,
+    ProtocolTurnOptions,
+    QueuedWorkBatch,
+    QueuedWorkBatchDraft,
+    QueuedWorkCompletion,
+)
+
+DurabilityTier = Literal["inline", "durable"]
+BlobRef = Identifier
+"""An opaque name for stored bytes."""
+
+HEAD_SCHEMA_VERSION = 1
+CHECKPOINT_SCHEMA_VERSION = 1
+
+
+# -- configuration
+
+
+class ModelLimits(Record, extra="forbid"):
+    """Token limits of a model route."""
+
+    context_window_tokens: Annotated[U64, Field(gt=0)]
+    output_token_capacity: Annotated[U64, Field(gt=0)] | None = None
+
+
+class ModelSpec(Record, extra="forbid"):
+    """A model route as the host describes it; unknown keys are refused ([REC.11][])."""
+
+    id: Text
+    variant: Json = Json("provider_default")
+    """``"provider_default"``, ``"disabled"`` or ``{"effort": name}``."""
+    limits: ModelLimits
+    capability: Json | None = None
+
+
+class PersistedSessionConfig(Record):
+    """The provider and model recorded with the session."""
+
+    provider_id: Text
+    model: ModelSpec
+
+
+# -- graph
+
+
+class NodeBase(Record):
+    node_id: Identifier
+    parent_node_id: Identifier | None = None
+    caused_by: CausalRef | None = None
+    agent_frame_id: Identifier | None = None
+    timestamp: Text
+    """RFC 3339."""
+
+
+class EventNode(NodeBase):
+    """A conversation message or protocol event, opaque to the store."""
+
+    kind: Literal["event"] = "event"
+    event: Json
+
+
+class PluginNode(NodeBase):
+    """A plugin's own node, opaque to everyone else."""
+
+    kind: Literal["plugin"] = "plugin"
+    plugin_type: Text
+    body: Json
+
+
+SessionNodeRecord = Annotated[EventNode | PluginNode, Field(discriminator="kind")]
+
+
+class GraphSnapshot(Record):
+    """Nodes in stored order and the active leaf: the JSON form of a session graph."""
+
+    nodes: tuple[SessionNodeRecord, ...] = ()
+    leaf_node_id: Identifier | None = None
+
+
+class Unchanged(Record):
+    """Adds nothing; sets the leaf."""
+
+    leaf_node_id: Identifier | None = None
+
+
+class Append(Record):
+    """Adds nodes after the existing ones; sets the leaf."""
+
+    nodes: tuple[SessionNodeRecord, ...]
+    leaf_node_id: Identifier | None = None
+
+
+class ReplaceFull(GraphSnapshot):
+    """Makes the stored nodes exactly these; sets the leaf."""
+
+
+GraphCommitDelta = Annotated[
+    Unchanged | Append | ReplaceFull, *external(Unchanged, Append, ReplaceFull)
+]
+
+
+class FullGraph(Record):
+    """Every branch that is not tombstoned."""
+
+
+class ActivePath(Record):
+    """The ancestry of a leaf, root first; the stored leaf when none is named."""
+
+    leaf_node_id: Identifier | None = None
+
+
+SessionReadScope = Annotated[
+    FullGraph | ActivePath, *external(FullGraph, ActivePath, unit=(FullGraph,))
+]
+
+
+# -- frames
+
+
+class AgentFrameAssignment(Record):
+    """What an agent frame runs with; the parts are the runtime's and opaque to the store."""
+
+    policy: Json
+    plugin_options: Json = Json({})
+    plugin_source: Literal["current_host_fresh", "current_session_fork"] = "current_session_fork"
+    tool_access: Json = Json({})
+    subagent: Json | None = None
+    usage_source: Text | None = None
+
+
+class AgentFrameRecord(Record):
+    """One agent frame of the session's history."""
+
+    frame_id: Identifier
+    session_id: Identifier
+    previous_frame_id: Identifier | None = None
+    status: Literal["active", "superseded"] = "active"
+    reason: Text = "initial"
+    caused_by: CausalRef | None = None
+    created_at: Text
+    assignment: AgentFrameAssignment
+    protocol_turn_options: ProtocolTurnOptions = ProtocolTurnOptions()
+    execution_state_ref: BlobRef | None = None
+    execution_state_snapshot: Blob | None = None
+
+
+# -- usage and turn state
+
+
+class TokenUsage(Record):
+    """Five token counters."""
+
+    input_tokens: I64 = 0
+    output_tokens: I64 = 0
+    cache_read_input_tokens: I64 = 0
+    cache_write_input_tokens: I64 = 0
+    reasoning_output_tokens: I64 = 0
+
+    @property
+    def total(self) -> int:
+        """What is billed: all but the reasoning tokens, which output tokens include."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_read_input_tokens
+            + self.cache_write_input_tokens
+        )
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
+            cache_write_input_tokens=self.cache_write_input_tokens + other.cache_write_input_tokens,
+            reasoning_output_tokens=self.reasoning_output_tokens + other.reasoning_output_tokens,
+        )
+
+
+class TokenLedgerEntry(Record):
+    """Tokens spent by one source on one model: a delta on the way in, a sum on the way out."""
+
+    source: Text
+    model: Text
+    usage: TokenUsage
+
+
+class PromptUsage(Record):
+    """Size of the last prompt, in tokens."""
+
+    prompt_context_tokens: U64
+    input_tokens: U64
+    cache_read_input_tokens: U64
+    cache_write_input_tokens: U64
+    context_budget_tokens: U64
+
+
+class PersistedTurnState(Record):
+    """What the next turn starts from."""
+
+    turn_index: U64 = 0
+    token_usage: TokenUsage = TokenUsage()
+    last_prompt_usage: PromptUsage | None = None
+    protocol_turn_options: ProtocolTurnOptions = ProtocolTurnOptions()
+
+
+# -- checkpoint
+
+
+class SessionCheckpoint(Record):
+    """The manifest of a checkpoint: turn state and the names of its parts."""
+
+    schema_version: U64 = CHECKPOINT_SCHEMA_VERSION
+    turn_state: PersistedTurnState
+    tool_state_ref: BlobRef | None = None
+    plugin_snapshot_ref: BlobRef | None = None
+    plugin_snapshot_revision: U64 | None = None
+    execution_state_ref: BlobRef | None = None
+
+
+class HydratedSessionCheckpoint(Record):
+    """A checkpoint with its parts inline; an inline part wins over a ref in the same slot."""
+
+    turn_state: PersistedTurnState = PersistedTurnState()
+    tool_state_ref: BlobRef | None = None
+    tool_state: Json | None = None
+    plugin_snapshot_ref: BlobRef | None = None
+    plugin_snapshot: Json | None = None
+    plugin_snapshot_revision: U64 | None = None
+    execution_state_ref: BlobRef | None = None
+    execution_state: Blob | None = None
+
+
+# -- head, read, meta
+
+
+class SessionHeadMeta(Record):
+    """The head row as stored: everything of a head but the graph and the ledger."""
+
+    schema_version: U64 = HEAD_SCHEMA_VERSION
+    session_id: Identifier = "root"
+    head_revision: U64 = 0
+    config: PersistedSessionConfig
+    agent_frames: tuple[AgentFrameRecord, ...] = ()
+    current_agent_frame_id: Text = ""
+    checkpoint_ref: BlobRef | None = None
+    leaf_node_id: Identifier | None = None
+    graph_node_count: U64 = 0
+    token_ledger: tuple[TokenLedgerEntry, ...] = ()
+    """Always stored empty; the ledger has rows of its own."""
+
+
+class PersistedSessionRead(Record):
+    """What a load returns."""
+
+    session_id: Identifier
+    head_revision: U64
+    config: PersistedSessionConfig
+    agent_frames: tuple[AgentFrameRecord, ...] = ()
+    current_agent_frame_id: Text = ""
+    graph: GraphSnapshot
+    checkpoint_ref: BlobRef | None = None
+    checkpoint: HydratedSessionCheckpoint | None = None
+    token_ledger: tuple[TokenLedgerEntry, ...] = ()
+
+
+class RootSession(Record):
+    """A session nobody spawned."""
+
+    kind: Literal["root"] = "root"
+
+
+class ChildSession(Record):
+    """A session spawned by another."""
+
+    kind: Literal["child"] = "child"
+    parent_session_id: Identifier
+    caused_by: CausalRef | None = None
+
+
+SessionRelation = Annotated[RootSession | ChildSession, Field(discriminator="kind")]
+
+
+class SessionMeta(Record):
+    """What a session picker shows."""
+
+    session_id: Identifier
+    session_name: Text
+    created_at: Text
+    model: Text
+    cwd: Text | None = None
+    relation: SessionRelation
+
+
+class SessionPolicy(Record):
+    """What a new session runs with, as far as a store factory needs it."""
+
+    provider_id: Text = ""
+    model: ModelSpec
+
+
+class SessionStoreCreateRequest(Record):
+    """What a factory needs to open or create a session's store."""
+
+    session_id: Identifier
+    relation: SessionRelation = RootSession()
+    policy: SessionPolicy
+
+
+# -- commit
+
+
+class RuntimeTurnCommitStamp(Record):
+    """Identity of a final turn commit; the hash is opaque to the store."""
+
+    session_id: Identifier
+    turn_id: Identifier
+    turn_commit_hash: Text
+
+
+class RuntimeCommit(Record):
+    """Everything one turn writes, in one atomic step."""
+
+    session_id: Identifier
+    expected_head_revision: U64 | None = None
+    """The head the caller built on; absent means "do not check", 0 means "must be new"."""
+    session_execution_lease: SessionExecutionLeaseFence | None = None
+    release_session_execution_lease: SessionExecutionLeaseCompletion | None = None
+    config: PersistedSessionConfig
+    agent_frames: tuple[AgentFrameRecord, ...] = ()
+    current_agent_frame_id: Text = ""
+    graph: GraphCommitDelta
+    checkpoint: HydratedSessionCheckpoint = HydratedSessionCheckpoint()
+    usage_deltas: tuple[TokenLedgerEntry, ...] = ()
+    turn_commit: RuntimeTurnCommitStamp | None = None
+    completed_queue_claims: tuple[QueuedWorkCompletion, ...] = ()
+    completed_turn_input_claims: tuple[TurnInputCompletion, ...] = ()
+    enqueued_queue_batches: tuple[QueuedWorkBatchDraft, ...] = ()
+    interrupted_turn_input_turn_id: Identifier | None = None
+    committed_attachment_ids: tuple[Identifier, ...] = ()
+
+
+class RuntimeCommitResult(Record):
+    """What an applied commit answers, and what a repeat of it answers."""
+
+    head_revision: U64
+    checkpoint_ref: BlobRef
+    manifest: SessionCheckpoint
+    enqueued_queue_batches: tuple[QueuedWorkBatch, ...] = ()
+
+
+# -- maintenance
+
+
+class VacuumReport(Record):
+    """What a vacuum removed."""
+
+    removed_node_count: U64 = 0
+    removed_pending_turn_input_tombstone_count: U64 = 0
+
+
+class GcReport(Record):
+    """What a garbage collection kept and deleted."""
+
+    root_count: U64 = 0
+    retained_blob_count: U64 = 0
+    deleted_blob_count: U64 = 0
+
+
+# -- attachments
+
+
+AttachmentOwnerKind = Literal["turn", "process"]
+
+
+class AttachmentIntent(Record):
+    """A session's claim on bytes about to be written; owner fields are both set or both absent."""
+
+    attachment_id: Identifier
+    session_id: Identifier
+    canonical_uri: Text
+    intent_at_epoch_ms: U64
+    owner_kind: AttachmentOwnerKind | None = None
+    owner_id: Identifier | None = None
+
+
+class AttachmentManifestEntry(AttachmentIntent):
+    """An intent and, once a commit adopted it, when."""
+
+    committed_at_epoch_ms: U64 | None = None
+
+
+class AttachmentCreateMeta(Record):
+    """What the caller says of the bytes it puts."""
+
+    media_type: Text
+    type_metadata: Json | None = None
+    label: Text | None = None
+
+
+class StoredBlobRef(Record):
+    """One stored blob; an absent time counts as past every grace period."""
+
+    id: Identifier
+    last_modified_epoch_ms: U64 | None = None
+
+
+class AttachmentReclamationReport(Record):
+    """What a sweep of unreferenced bytes did."""
+
+    scanned_blob_count: U64 = 0
+    reclaimed_count: U64 = 0
+    failed_ids: tuple[Identifier, ...] = ()
+    deleted_while_referenced: tuple[Identifier, ...] = ()

@@ -1,0 +1,271 @@
+"""The scalar types every record is made of, and the one door through which untrusted data becomes a record.
+
+Integers are 0..2^63-1, identifiers carry neither NUL nor lone surrogates, opaque JSON is immutable and
+compares by value ([REC.1][] to [REC.9][]).
+"""
+
+import base64
+import binascii
+import json
+import math
+from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    JsonValue,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticSerializationError, core_schema
+
+from lash_ref.errors import InvalidRecord
+
+MAX_INT = 2**63 - 1
+"""The largest integer a record may hold; the smallest is 0, but for token counters, which are signed."""
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as err:
+        raise ValueError("text that UTF-8 can carry, found a lone surrogate") from err
+    return text
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("an identifier without NUL")
+    return _encodable(text)
+
+
+def _decoded(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError) as err:
+        raise ValueError("bytes as a base64 string") from err
+
+
+def _encoded(value: bytes) -> str:
+    return base64.b64encode(value).decode("ascii")
+
+
+U64 = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
+"""A count, sequence, revision or time in epoch milliseconds: 0..2^63-1 ([REC.1][])."""
+
+I64 = Annotated[int, Field(strict=True, ge=-MAX_INT - 1, le=MAX_INT)]
+"""A signed counter, used by token usage only."""
+
+Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
+"""Free text, round-tripped exactly, NUL included ([REC.4][])."""
+
+Identifier = Annotated[str, Field(strict=True), AfterValidator(_without_nul)]
+"""A name that keys a row: any length, any text but NUL and lone surrogates ([REC.2][])."""
+
+Blob = Annotated[
+    bytes, BeforeValidator(_decoded), PlainSerializer(_encoded, return_type=str, when_used="json")
+]
+"""Opaque bytes; a standard base64 string in JSON."""
+
+
+class Json:
+    """An opaque JSON value: immutable, hashable, equal when the values are equal whatever the key order.
+
+    Holds the canonical text (sorted keys, no spaces), so passing it on costs nothing and nobody can
+    change what a store holds by editing what they gave it ([REC.7][]).
+    """
+
+    __slots__ = ("text",)
+    text: str
+
+    def __init__(self, value: object) -> None:
+        """Freeze ``value``.
+
+        Raises:
+            ValueError: it holds NaN, an infinity, a lone surrogate, an integer beyond 64 bits, a key
+                that is not text, or a type JSON lacks.
+        """
+        _refuse_unfaithful(value)
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        object.__setattr__(self, "text", _encodable(text))
+
+    @property
+    def value(self) -> JsonValue:
+        """A fresh Python copy of the value."""
+        return cast("JsonValue", json.loads(self.text))
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError("Json is immutable")
+
+    def __eq__(self, other: object) -> bool:
+        return self.text == other.text if isinstance(other, Json) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.text)
+
+    def __repr__(self) -> str:
+        return f"Json({self.text})"
+
+    @classmethod
+    def of(cls, value: object) -> "Json":
+        """``value`` itself when it is already frozen, else a frozen copy."""
+        return value if isinstance(value, Json) else cls(value)
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(
+            cls.of,
+            json_schema_input_schema=core_schema.any_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(
+                _thawed, return_schema=core_schema.any_schema()
+            ),
+        )
+
+
+def _thawed(frozen: Json) -> JsonValue:
+    return frozen.value
+
+
+def _refuse_unfaithful(value: object) -> None:
+    match value:
+        case None | bool() | str():
+            return
+        case int():
+            if not -MAX_INT - 1 <= value <= MAX_INT:
+                raise ValueError(f"an integer of at most 64 bits, found {value}")
+        case float():
+            if not math.isfinite(value):
+                raise ValueError(f"a finite number, found {value}")
+        case dict():
+            for key, member in cast("dict[object, object]", value).items():
+                if not isinstance(key, str):
+                    raise ValueError(f"text as an object key, found {key!r}")
+                _refuse_unfaithful(member)
+        case list() | tuple():
+            for member in cast("list[object]", value):
+                _refuse_unfaithful(member)
+        case _:
+            raise ValueError(f"a JSON value, found {type(value).__name__}")
+
+
+class Record(BaseModel):
+    """A frozen record of the contract; lists are tuples, so nothing inside it can change.
+
+    In JSON, absent optionals are left out and unknown keys are ignored unless the record says otherwise.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(
+        frozen=True, extra="ignore", use_attribute_docstrings=True
+    )
+
+    def to_json(self) -> str:
+        """The record's JSON text, absent optionals left out."""
+        return self.model_dump_json(exclude_none=True)
+
+    def to_data(self) -> dict[str, Any]:
+        """The record's JSON as plain Python data, absent optionals left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Read a record from JSON.
+
+        Raises:
+            InvalidRecord: [REC.1][] and its siblings: the text is not that record.
+        """
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as err:
+            raise invalid(cls.__name__, err) from err
+
+    @classmethod
+    def from_data(cls, data: object) -> Self:
+        """Read a record from plain JSON data; as `from_json`."""
+        try:
+            return cls.model_validate(data)
+        except ValidationError as err:
+            raise invalid(cls.__name__, err) from err
+
+    def but(self, **changes: Any) -> Self:
+        """A validated copy with ``changes`` made."""
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return type(self)(**(fields | changes))
+
+
+def invalid(kind: str, err: ValidationError) -> InvalidRecord:
+    """The contract's error for pydantic's, naming the first fault."""
+    fault = err.errors(include_url=False, include_context=False)[0]
+    where = ".".join(str(part) for part in fault["loc"]) or "record"
+    return InvalidRecord(kind, where, fault["msg"], repr(fault["input"])[:200])
+
+
+R = TypeVar("R", bound=Record)
+
+
+def admitted(record: R) -> R:
+    """``record``, read again from its own JSON: what a store calls before it writes anything.
+
+    Guards against records built around validation ([REC.1][], [REC.2][], [REC.3][]).
+
+    Raises:
+        InvalidRecord: a field holds what the contract does not admit.
+    """
+    kind = type(record)
+    try:
+        text = record.model_dump_json(exclude_none=True, warnings=False)
+    except (PydanticSerializationError, UnicodeEncodeError, ValueError) as err:
+        raise InvalidRecord(kind.__name__, "record", "a record JSON can carry", str(err)) from err
+    return kind.from_json(text)
+
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+_U64: TypeAdapter[int] = TypeAdapter(U64)
+
+
+def identifier(name: str, value: object) -> str:
+    """``value`` as an identifier, or `InvalidRecord` naming the argument ``name`` ([REC.2][])."""
+    try:
+        return _IDENTIFIER.validate_python(value)
+    except ValidationError as err:
+        raise invalid(name, err) from err
+
+
+def u64(name: str, value: object) -> int:
+    """``value`` as a 0..2^63-1 integer, or `InvalidRecord` naming the argument ``name`` ([REC.1][])."""
+    try:
+        return _U64.validate_python(value)
+    except ValidationError as err:
+        raise invalid(name, err) from err
+
+
+def external(*variants: type[Record], unit: tuple[type[Record], ...] = ()) -> Any:
+    """Annotation for an externally tagged union: ``{"Variant": {...}}``, or ``"Variant"`` for ``unit`` ones."""
+    by_name = {variant.__name__: variant for variant in variants}
+    empty = {variant.__name__ for variant in unit}
+
+    def read(value: object) -> object:
+        if isinstance(value, str) and value in empty:
+            return by_name[value]()
+        if isinstance(value, dict):
+            tagged = cast("dict[str, object]", value)
+            if len(tagged) == 1:
+                ((tag, body),) = tagged.items()
+                if tag in by_name:
+                    return by_name[tag].model_validate(body)
+        if isinstance(value, tuple(by_name.values())):
+            return value
+        raise ValueError(f"one of {', '.join(by_name)}")
+
+    def write(value: Record) -> object:
+        name = type(value).__name__
+        return name if name in empty else {name: value.to_data()}
+
+    return (BeforeValidator(read), PlainSerializer(write, when_used="json"))
