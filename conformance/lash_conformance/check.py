@@ -1,0 +1,100 @@
+"""Checks and their registry: a check is an async function that names the clauses it judges."""
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from lash_conformance.target import Capability, Damage
+
+Kind = Literal["example", "machine", "race"]
+CheckFunction = Callable[..., Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One judged behaviour."""
+
+    clauses: tuple[str, ...]
+    name: str
+    claim: str
+    """The first line of the docstring: what the check asserts."""
+    run: CheckFunction
+    needs: frozenset[Capability]
+    """Capabilities without which the check does not apply."""
+    without: frozenset[Capability]
+    """Capabilities with which it does not apply: it judges how their absence is met."""
+    damage: frozenset[Damage]
+    kind: Kind
+    confirmed: str
+    """Hash of the rule texts the check was last read against, or empty."""
+    module: str
+    line: int
+
+    @property
+    def id(self) -> str:
+        """Permanent: the first clause and the function's name."""
+        return f"{self.clauses[0]}:{self.name}"
+
+    @property
+    def wants(self) -> tuple[str, ...]:
+        """Names of the parts the function asks for."""
+        return tuple(inspect.signature(self.run).parameters)
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(
+    *clauses: str,
+    needs: tuple[Capability, ...] = (),
+    without: tuple[Capability, ...] = (),
+    damage: tuple[Damage, ...] = (),
+    kind: Kind = "example",
+) -> Callable[[CheckFunction], CheckFunction]:
+    """Register an async function as a check of ``clauses``.
+
+    Its parameters are filled by name: ``store`` (of session "s1"), ``lane`` (a live lease on it),
+    ``bench`` (everything else).
+    """
+
+    def register(function: CheckFunction) -> CheckFunction:
+        claim = (inspect.getdoc(function) or "").partition("\n")[0]
+        if not clauses or not claim:
+            raise ValueError(f"{function.__name__} needs a clause and a one-line claim")
+        made = Check(
+            clauses=clauses,
+            name=function.__name__,
+            claim=claim,
+            run=function,
+            needs=frozenset(needs),
+            without=frozenset(without),
+            damage=frozenset(damage),
+            kind=kind,
+            confirmed="",
+            module=function.__module__,
+            line=function.__code__.co_firstlineno,
+        )
+        if made.id in REGISTRY and REGISTRY[made.id].module != made.module:
+            raise ValueError(f"two checks are called {made.id}")
+        REGISTRY[made.id] = made
+        return function
+
+    return register
+
+
+def all_checks() -> tuple[Check, ...]:
+    """Every check of the suite, in the order of the spec."""
+    from lash_conformance.catalogue import AREAS
+
+    package = importlib.import_module("lash_conformance.checks.store")
+    for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
+        importlib.import_module(f"{package.__name__}.{module}")
+
+    def order(made: Check) -> tuple[int, int, str, int]:
+        area, _, number = made.clauses[0].partition(".")
+        return AREAS.index(area), int(number), made.module, made.line
+
+    return tuple(sorted(REGISTRY.values(), key=order))

@@ -1,0 +1,1 @@
+"""The checks, one chapter of the law a module."""

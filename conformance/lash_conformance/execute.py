@@ -1,0 +1,124 @@
+"""Runs one check against one target and says what came of it."""
+
+import asyncio
+import shutil
+import time
+import traceback
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from lash_conformance.bench import Bench, scratch
+from lash_conformance.check import Check
+from lash_conformance.target import Damaging, StoreTarget
+from lash_conformance.traced import settle
+from lash_conformance.vocabulary import Unexpected
+from lash_ref.errors import LashError
+
+Verdict = Literal["pass", "not-applicable", "known-failure", "fail", "unknown", "error", "not-run"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+"""From best to worst; only the first counts."""
+
+DEADLINE_S = 30.0
+"""An example takes milliseconds; a target that needs this long for one is hung."""
+
+
+@dataclass
+class Result:
+    """What came of one check."""
+
+    check: Check
+    verdict: Verdict
+    reason: str = ""
+    """Why the check did not apply, or in one line what went wrong."""
+    expected: str = ""
+    found: str = ""
+    where: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    lines: list[str] = field(default_factory=list[str])
+    total_s: float = 0.0
+    target_s: float = 0.0
+
+
+def inapplicable(check: Check, target: StoreTarget) -> str:
+    """Why the check does not apply to the target; empty when it does."""
+    lacking = sorted(check.needs - target.capabilities)
+    if lacking:
+        return f"not declared: {', '.join(lacking)}"
+    offered = sorted(check.without & target.capabilities)
+    if offered:
+        return f"declared: {', '.join(offered)}"
+    if check.damage and not isinstance(target, Damaging):
+        return "the target offers no damage hook"
+    if isinstance(target, Damaging) and not check.damage <= target.damages:
+        return f"the target cannot spoil: {', '.join(sorted(check.damage - target.damages))}"
+    return ""
+
+
+async def execute(check: Check, target: StoreTarget, deadline_s: float = DEADLINE_S) -> Result:
+    """Run ``check`` on a fresh place of ``target``; never raises what the target raised."""
+    if reason := inapplicable(check, target):
+        return Result(check, "not-applicable", reason=reason)
+    directory = scratch()
+    bench = Bench(target, directory)
+    started = time.perf_counter()
+    result = Result(check, "pass")
+    try:
+        async with asyncio.timeout(deadline_s):
+            await check.run(**await bench.provide(check.wants))
+            await bench.close()
+    except TimeoutError:
+        result = Result(
+            check, "error", reason=f"no end within {deadline_s:g} s", found="the target hung"
+        )
+    except Exception as err:
+        result = judged(check, err)
+    finally:
+        try:
+            async with asyncio.timeout(deadline_s):
+                await bench.close()
+        except Exception as err:
+            if result.verdict == "pass":
+                result = Result(check, "error", reason=f"close: {type(err).__name__}: {err}")
+        shutil.rmtree(directory, ignore_errors=True)
+    result.total_s = time.perf_counter() - started
+    result.target_s = bench.trace.target_seconds
+    if result.verdict != "pass":
+        settle(bench.trace)
+        result.steps = bench.trace.data()
+        result.lines = [step.line() for step in bench.trace.steps]
+    return result
+
+
+def judged(check: Check, err: Exception) -> Result:
+    """The result that an exception out of a check stands for."""
+    where = ""
+    for entry in traceback.extract_tb(err.__traceback__):
+        if entry.name == check.name:
+            where = f"{check.module}:{entry.lineno}: {entry.line}"
+    match err:
+        case Unexpected():
+            return Result(
+                check, "fail", reason=str(err), expected=err.expected, found=err.found, where=where
+            )
+        case AssertionError():
+            text = str(err) or "the assertion does not hold"
+            expected, found = _sides(text, where)
+            return Result(
+                check, "fail", reason=text.partition("\n")[0], expected=expected, found=found, where=where
+            )
+        case LashError():
+            found = f"{err.code}: {err}"
+            return Result(
+                check, "fail", reason=found, expected="an answer", found=found, where=where
+            )
+        case _:
+            detail = f"{type(err).__name__}: {err}"
+            return Result(check, "error", reason=detail, found=detail, where=where)
+
+
+def _sides(text: str, where: str) -> tuple[str, str]:
+    expected = [line[9:] for line in text.splitlines() if line.strip().startswith("expected ")]
+    found = [line.strip()[6:] for line in text.splitlines() if line.strip().startswith("found ")]
+    if expected and found:
+        return expected[0].strip(), found[0]
+    return where.rpartition(": ")[2] or "the assertion holds", text

@@ -1,0 +1,103 @@
+"""Runs the broken stores: which check killed which, and which rule is unproven."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from lash_conformance.catalogue import clauses
+from lash_conformance.check import Check, all_checks
+from lash_conformance.execute import Result, execute
+from lash_conformance.mutants import Mutant, all_mutants
+from lash_conformance.targets.wrapped import WrappedTarget
+
+KILL_DEADLINE_S = 5.0
+
+
+@dataclass
+class Kill:
+    """What one clause's checks made of one broken store."""
+
+    clause: str
+    mutant: Mutant
+    killers: list[Result] = field(default_factory=list[Result])
+    others: list[Result] = field(default_factory=list[Result])
+
+    @property
+    def killed(self) -> bool:
+        """Whether a check of the clause failed on it, as a verdict on the store and not by accident."""
+        return bool(self.killers)
+
+
+@dataclass
+class KillTable:
+    """The outcome of a run of the broken stores."""
+
+    kills: list[Kill]
+    baseline: list[Result]
+    """The checks that fail on the unbroken store; must be empty."""
+    unproven: list[str]
+    """MUST clauses that no mutant names."""
+    weak: list[str]
+    """Checks that no mutant is killed by."""
+
+    @property
+    def holds(self) -> bool:
+        """Whether every rule is proven and the unbroken store passes."""
+        return not self.baseline and not self.unproven and all(kill.killed for kill in self.kills)
+
+
+def judged_by(mutant: Mutant, clause: str, checks: Sequence[Check]) -> list[Check]:
+    """The checks of ``clause``; slow kinds only when there is no example."""
+    mine = [check for check in checks if clause in check.clauses]
+    examples = [check for check in mine if check.kind == "example"]
+    return examples or mine
+
+
+async def run(
+    selected: Callable[[str], bool] = lambda clause: True,
+    progress: Callable[[Kill], None] = lambda kill: None,
+) -> KillTable:
+    """Run every selected clause's mutants, and the unbroken store over the same checks."""
+    checks = all_checks()
+    kills: list[Kill] = []
+    used: dict[tuple[str, bool], Check] = {}
+    for mutant in all_mutants():
+        for clause in (c for c in mutant.clauses if selected(c)):
+            kill = Kill(clause, mutant)
+            target = mutant.make()
+            for check in judged_by(mutant, clause, checks):
+                used[check.id, getattr(target, "on_sqlite", False)] = check
+                result = await execute(check, target, KILL_DEADLINE_S)
+                hung = result.verdict == "error" and "no end within" in result.reason
+                kills_it = result.verdict == "fail" or hung
+                (kill.killers if kills_it else kill.others).append(result)
+            kills.append(kill)
+            progress(kill)
+    baseline = [
+        result for (_, on_sqlite), check in used.items() if (result := await _sound(check, on_sqlite))
+    ]
+    named = {clause for kill in kills for clause in (kill.clause,)}
+    unproven = [
+        c.id
+        for c in clauses().values()
+        if c.level == "MUST" and selected(c.id) and c.id not in named and not c.untested
+    ]
+    killers = {result.check.id for kill in kills for result in kill.killers}
+    weak = [
+        check.id
+        for check in checks
+        if any(selected(c) for c in check.clauses) and check.kind == "example" and check.id not in killers
+    ]
+    return KillTable(kills, baseline, unproven, weak)
+
+
+async def _sound(check: Check, on_sqlite: bool) -> Result | None:
+    sound = WrappedTarget()
+    sound.on_sqlite = on_sqlite
+    result = await execute(check, sound)
+    return None if result.verdict in ("pass", "not-applicable") else result
+
+
+def run_sync(selected: Callable[[str], bool], progress: Callable[[Kill], None]) -> KillTable:
+    """As `run`, for callers without a loop."""
+    return asyncio.run(run(selected, progress))

@@ -1,0 +1,161 @@
+"""What an implementer gives the judge: a way to open their store at a place, and what it promises.
+
+A target is any object with these members; a ten-line class does. ``python:package.module:callable`` names
+a callable that returns one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, Protocol, cast, get_args, runtime_checkable
+
+from lash_ref.contracts import AttachmentStore, Clock, ProcessEvidence, SessionStoreFactory
+
+Capability = Literal[
+    "durable",
+    "clock",
+    "manifest",
+    "gc",
+    "active_path",
+    "shared",
+    "process_evidence",
+    "process_liveness",
+]
+CAPABILITIES: dict[Capability, str] = {
+    "durable": "what was acknowledged survives closing and reopening the place",
+    "clock": "time is the judge's: the store reads the place's clock and no other",
+    "manifest": "attachment references are really kept",
+    "gc": "unreachable blobs are reclaimed",
+    "active_path": "the ancestry of one leaf can be read alone",
+    "shared": "several backends may be open on one place at once",
+    "process_evidence": "the place's process evidence is asked about process-owned intents",
+    "process_liveness": "the lease of a provably dead process can be reclaimed",
+}
+assert set(CAPABILITIES) == set(get_args(Capability)), "every capability is described"
+
+Damage = Literal[
+    "node", "ledger", "head", "head_version_missing", "head_version_text", "head_version_other",
+    "manifest", "manifest_version_missing", "manifest_version_text", "manifest_version_other",
+    "manifest_gone", "blob_gone", "queued_work", "turn_input", "lease_liveness", "attachment_intent",
+    "turn_commit", "meta", "database_version", "database_truncated", "database_garbage",
+]  # fmt: skip
+"""What a bypass hook may spoil in a place's stored data, behind the store's back."""
+
+
+class VirtualClock:
+    """Time that moves only when a check says so."""
+
+    def __init__(self, start_ms: int = 1_790_000_000_000) -> None:
+        self.ms = start_ms
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        return self.ms
+
+    def advance(self, ms: int) -> None:
+        """Move on, or back when negative."""
+        self.ms += ms
+
+
+class Processes:
+    """The judge's process table: what it says is gone, is gone; anything else is in doubt."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+
+    async def process_is_gone(self, process_id: str) -> bool:
+        """Whether the process row is known to be gone."""
+        return process_id in self.gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where one check's data lives; opening the same place again finds the same data."""
+
+    directory: Path
+    """Empty at first, the target's to fill; gone after the check."""
+    clock: Clock
+    """To be read for every time, by targets that declare ``clock``."""
+    processes: ProcessEvidence
+    mint: Callable[[str], str]
+    """A source of unique text that repeats from run to run; using it makes logs reproducible."""
+    memory: dict[str, object] = field(default_factory=dict[str, object])
+    """For targets that keep a place in this process rather than in its directory."""
+
+
+@runtime_checkable
+class Backend(Protocol):
+    """One opened place."""
+
+    sessions: SessionStoreFactory
+    attachments: AttachmentStore
+
+    async def close(self) -> None:
+        """Let go of the place; closing twice is harmless."""
+        ...
+
+
+@runtime_checkable
+class StoreTarget(Protocol):
+    """A store implementation as the judge sees it."""
+
+    name: str
+    version: str
+    capabilities: frozenset[Capability]
+
+    async def open(self, place: Place) -> Backend:
+        """Open the place, creating what is missing."""
+        ...
+
+
+@runtime_checkable
+class Damaging(Protocol):
+    """A target that can also spoil its stored data, so that the judge sees how it is met."""
+
+    damages: frozenset[Damage]
+
+    async def damage(self, place: Place, what: Damage) -> None:
+        """Spoil every record of that kind at a closed place."""
+        ...
+
+
+class TargetFault(Exception):
+    """The target could not be found, or is not a target; the run exits with 2."""
+
+
+def load(name: str) -> StoreTarget:
+    """The target named ``memory``, ``sqlite`` or ``python:package.module:callable``.
+
+    Raises:
+        TargetFault: no such target, or what the callable returned lacks a member.
+    """
+    import importlib
+    import sys
+
+    if name in ("memory", "sqlite"):
+        builtin = importlib.import_module(f"lash_conformance.targets.{name}")
+        return cast("StoreTarget", builtin.target())
+    scheme, _, rest = name.partition(":")
+    module_name, _, attribute = rest.partition(":")
+    if scheme != "python" or not module_name or not attribute:
+        raise TargetFault(f"no target {name!r}: use memory, sqlite or python:package.module:callable")
+    if "" not in sys.path:
+        sys.path.insert(0, "")
+    try:
+        made = getattr(importlib.import_module(module_name), attribute)()
+    except Exception as err:
+        raise TargetFault(f"target {name!r} could not be made: {type(err).__name__}: {err}") from err
+    return checked(name, made)
+
+
+def checked(name: str, made: object) -> StoreTarget:
+    """``made``, if it is a target that declares only known capabilities."""
+    if not isinstance(made, StoreTarget):
+        missing = [part for part in ("name", "version", "capabilities", "open") if not hasattr(made, part)]
+        raise TargetFault(f"target {name!r} lacks {', '.join(missing)}")
+    unknown = sorted(set(made.capabilities) - set(CAPABILITIES))
+    if unknown:
+        raise TargetFault(
+            f"target {name!r} declares {', '.join(unknown)}; known are {', '.join(CAPABILITIES)}"
+        )
+    return made

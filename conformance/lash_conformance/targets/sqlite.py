@@ -1,0 +1,86 @@
+"""The SQLite store as a target: one real database file a place, and ways to spoil it."""
+
+import sqlite3
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lash_conformance.target import Backend, Capability, Damage, Place
+from lash_conformance.targets.memory import CAPABILITIES
+from lash_ref import __version__
+from lash_ref.attachments import FileAttachmentStore
+from lash_ref.contracts import AttachmentStore
+from lash_ref.sqlite_store import DATABASE_NAME, SqliteStoreFactory
+
+DURABLE: frozenset[Capability] = CAPABILITIES | {"durable"}
+
+
+@dataclass
+class SqliteBackend:
+    """One factory on a place's database file."""
+
+    sessions: SqliteStoreFactory
+    attachments: AttachmentStore
+
+    async def close(self) -> None:
+        """Close the factory's connections."""
+        await self.sessions.close()
+
+
+class SqliteTarget:
+    """`SqliteStoreFactory` as the judge sees it."""
+
+    name = "sqlite"
+    version = __version__
+    capabilities = DURABLE
+
+    @property
+    def damages(self) -> frozenset[Damage]:
+        """What `damage` can spoil."""
+        return frozenset(_STATEMENTS) | frozenset(_FILES)
+
+    async def open(self, place: Place) -> Backend:
+        """Open the place's database, creating it when it is new."""
+        return SqliteBackend(
+            SqliteStoreFactory(
+                place.directory, clock=place.clock, mint=place.mint, evidence=place.processes
+            ),
+            FileAttachmentStore(place.directory / "attachments", place.clock),
+        )
+
+    async def damage(self, place: Place, what: Damage) -> None:
+        """Spoil every record of that kind behind the store's back."""
+        path = place.directory / DATABASE_NAME
+        if what in _FILES:
+            _FILES[what](path)
+            return
+        connection = sqlite3.connect(path)
+        try:
+            with connection:
+                for statement in _STATEMENTS[what]:
+                    connection.execute(statement)
+        finally:
+            connection.close()
+
+
+def _truncate(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def _garbage(path: Path) -> None:
+    path.write_bytes(b"this is no database " * 200)
+
+
+_FILES: dict[Damage, Callable[[Path], None]] = {
+    "database_truncated": _truncate,
+    "database_garbage": _garbage,
+}
+
+_STATEMENTS: dict[Damage, tuple[str, ...]] = {}
+"""Filled from the documented schema of `lash_ref.sqlite_store`."""
+
+
+def target() -> SqliteTarget:
+    """The target named ``sqlite``."""
+    return SqliteTarget()

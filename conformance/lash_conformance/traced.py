@@ -1,0 +1,140 @@
+"""A store seen through glass: every call is passed on, timed and written down.
+
+The trace is a list of steps in the contract's JSON. Text that a store mints (tokens, claim ids, refs) is
+written as a reference to the step that first answered it, so a trace replays on any other store and two
+runs write the same trace.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import BaseModel, TypeAdapter
+
+from lash_ref.errors import LashError
+
+MINTED = frozenset(
+    "lease_token claim_id batch_id item_id input_id checkpoint_ref tool_state_ref plugin_snapshot_ref "
+    "execution_state_ref batch_ids input_ids".split()
+)
+"""Keys whose text only the store can know."""
+
+_ANY: TypeAdapter[Any] = TypeAdapter(Any)
+
+
+@dataclass
+class Step:
+    """One call and its outcome."""
+
+    on: str
+    method: str
+    arguments: list[Any]
+    outcome: dict[str, Any] | None = None
+
+    def line(self) -> str:
+        """The step as one readable line."""
+        given = ", ".join(_brief(argument) for argument in self.arguments)
+        return f"{self.on}.{self.method}({given}) -> {_brief(self.outcome)}"
+
+
+@dataclass
+class Trace:
+    """The steps of one check, and the time spent inside the target."""
+
+    steps: list[Step] = field(default_factory=list[Step])
+    target_seconds: float = 0.0
+    minted: dict[str, str] = field(default_factory=dict[str, str])
+
+    def note(self, on: str, method: str, **facts: Any) -> None:
+        """Write down something the judge did itself, such as moving the clock."""
+        self.steps.append(Step(on, method, [facts] if facts else []))
+
+    def data(self) -> list[dict[str, Any]]:
+        """The trace as JSON data."""
+        return [
+            {"on": s.on, "method": s.method, "arguments": s.arguments, "outcome": s.outcome}
+            for s in self.steps
+        ]
+
+
+class Traced:
+    """Wraps a factory, store or attachment store; wraps what it answers likewise."""
+
+    def __init__(self, inner: object, name: str, trace: Trace) -> None:
+        self._inner = inner
+        self._name = name
+        self._trace = trace
+
+    def __getattr__(self, method: str) -> Any:
+        bound = getattr(self._inner, method)
+        if not callable(bound):
+            return bound
+        return self._call(method, cast("Callable[..., Awaitable[Any]]", bound))
+
+    def _call(
+        self, method: str, bound: Callable[..., Awaitable[Any]]
+    ) -> Callable[..., Awaitable[Any]]:
+        async def call(*arguments: Any, **named: Any) -> Any:
+            trace = self._trace
+            step = Step(self._name, method, [*arguments, *named.values()])
+            trace.steps.append(step)
+            started = time.perf_counter()
+            try:
+                answer = await bound(*arguments, **named)
+            except LashError as err:
+                step.outcome = {"refused": err.code, **err.fields}
+                raise
+            except BaseException as err:
+                step.outcome = {"broken": f"{type(err).__name__}: {err}"}
+                raise
+            finally:
+                trace.target_seconds += time.perf_counter() - started
+            if method in ("create_store", "open_existing_store") and answer is not None:
+                session = arguments[0].session_id
+                step.outcome = {"ok": f"store of {session}"}
+                return Traced(answer, f"store[{session}]", trace)
+            step.outcome = {"ok": answer}
+            return answer
+
+        return call
+
+
+def settle(trace: Trace) -> None:
+    """Turn the records a trace holds into JSON data; done only for traces that somebody will read."""
+    for number, step in enumerate(trace.steps):
+        step.arguments = [_data(argument, trace, None, number) for argument in step.arguments]
+        if step.outcome is not None:
+            step.outcome = _data(step.outcome, trace, None, number)
+
+
+def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
+    if isinstance(value, BaseModel):
+        value = _ANY.dump_python(value.model_dump(mode="json", exclude_none=True, warnings=False))
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        return {name: _data(member, trace, name, step) for name, member in members.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        members_ = cast("list[Any]", list(value))
+        return [_data(member, trace, key, step) for member in members_]
+    if isinstance(value, (bytes, bytearray)):
+        return {"bytes": bytes(value).hex()}
+    if key in MINTED and isinstance(value, str):
+        return trace.minted.setdefault(value, f"<{key} #{step}>")
+    if value is None or isinstance(value, (str, int, float, bool)):
+        return value
+    return repr(value)
+
+
+def _brief(value: Any, depth: int = 0) -> str:
+    if isinstance(value, dict):
+        members = cast("dict[str, Any]", value)
+        if depth > 2:
+            return "{…}"
+        return "{" + ", ".join(f"{k}: {_brief(v, depth + 1)}" for k, v in members.items()) + "}"
+    if isinstance(value, list):
+        items = cast("list[Any]", value)
+        shown = ", ".join(_brief(item, depth + 1) for item in items[:4])
+        return f"[{shown}{', …' if len(items) > 4 else ''}]"
+    text = str(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
