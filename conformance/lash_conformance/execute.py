@@ -117,8 +117,9 @@ def judged(check: Check, err: Exception) -> Result:
 
 
 def _sides(text: str, where: str) -> tuple[str, str]:
-    expected = [line[9:] for line in text.splitlines() if line.strip().startswith("expected ")]
-    found = [line.strip()[6:] for line in text.splitlines() if line.strip().startswith("found ")]
+    lines = [line.strip() for line in text.splitlines()]
+    expected = [line[9:] for line in lines if line.startswith("expected ")]
+    found = [line[6:] for line in lines if line.startswith("found ")]
     if expected and found:
-        return expected[0].strip(), found[0]
+        return expected[0], found[0]
     return where.rpartition(": ")[2] or "the assertion holds", text

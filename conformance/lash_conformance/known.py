@@ -1,0 +1,110 @@
+"""Known failures: the implementer's own list, pinned to reasons and dated, so that it cannot rot.
+
+A TOML file of ``[[failure]]`` tables, each with ``check`` (an exact check id), ``reason`` (as the report
+gives it), ``link`` (an issue) and ``expires`` (a date). An entry that no longer fails, fails otherwise, is
+past its date, or names no check of the suite is red.
+"""
+
+import tomllib
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+
+
+class KnownFault(Exception):
+    """The file is not a list of known failures."""
+
+
+@dataclass(frozen=True)
+class Known:
+    """One entry."""
+
+    check: str
+    reason: str
+    link: str
+    expires: date
+
+
+def read(path: Path) -> dict[str, Known]:
+    """The entries by check id.
+
+    Raises:
+        KnownFault: the file is missing, is no TOML, or an entry lacks a field.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, tomllib.TOMLDecodeError) as err:
+        raise KnownFault(f"{path}: {err}") from err
+    found: dict[str, Known] = {}
+    for number, entry in enumerate(data.get("failure", []), start=1):
+        made = _entry(path, number, entry)
+        if made.check in found:
+            raise KnownFault(f"{path}: {made.check} is listed twice")
+        found[made.check] = made
+    return found
+
+
+def _entry(path: Path, number: int, entry: dict[str, Any]) -> Known:
+    missing = [key for key in ("check", "reason", "link", "expires") if not entry.get(key)]
+    if missing:
+        raise KnownFault(f"{path}: failure {number} lacks {', '.join(missing)}")
+    expires = entry["expires"]
+    if not isinstance(expires, date):
+        raise KnownFault(f"{path}: failure {number}: expires must be a date such as 2027-01-31")
+    return Known(str(entry["check"]), str(entry["reason"]), str(entry["link"]), expires)
+
+
+def write(path: Path, entries: dict[str, Known]) -> None:
+    """Write the list, sorted by check id."""
+    rows = [
+        {"check": k.check, "reason": k.reason, "link": k.link, "expires": k.expires}
+        for _, k in sorted(entries.items())
+    ]
+    path.write_text(tomli_w.dumps({"failure": rows}), encoding="utf-8")
+
+
+def judged(
+    entries: dict[str, Known], checks: frozenset[str], event: dict[str, Any], today: date
+) -> tuple[str, str]:
+    """The verdict and note of a check's event in the light of the list.
+
+    ``checks`` are the ids the suite knows; only a failure that is listed, in date, and fails for the pinned
+    reason becomes ``known-failure``.
+    """
+    verdict = str(event["verdict"])
+    entry = entries.get(str(event["id"]))
+    if entry is None or verdict == "not-run":
+        return verdict, ""
+    if verdict in ("pass", "not-applicable"):
+        return "fail", f"listed as a known failure, but the verdict is {verdict}: drop the entry"
+    if entry.expires < today:
+        return verdict, f"the known failure expired on {entry.expires}"
+    if entry.reason != event["reason"]:
+        return verdict, f"fails otherwise than listed: {entry.reason}"
+    return "known-failure", entry.link
+
+
+def strangers(entries: dict[str, Known], checks: frozenset[str]) -> list[str]:
+    """Entries that name no check of the suite."""
+    return sorted(set(entries) - checks)
+
+
+def update(
+    entries: dict[str, Known], events: list[dict[str, Any]], link: str, expires: date
+) -> dict[str, Known]:
+    """The list rewritten from a run: fixed entries dropped, changed reasons renewed, new ones added."""
+    failing = {
+        str(event["id"]): str(event["reason"])
+        for event in events
+        if event["event"] == "check" and event["verdict"] in ("fail", "error", "known-failure")
+    }
+    ran = {str(event["id"]) for event in events if event["event"] == "check"}
+    kept = {check: entry for check, entry in entries.items() if check not in ran}
+    for check, reason in failing.items():
+        old = entries.get(check)
+        same = old is not None and old.reason == reason and old.expires >= date.today()
+        kept[check] = old if old is not None and same else Known(check, reason, link, expires)
+    return kept

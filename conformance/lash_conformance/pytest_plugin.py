@@ -1,0 +1,105 @@
+"""The judge inside pytest: options, the ``store_target`` fixture by name, and readable comparisons."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import pytest
+
+from lash_conformance.target import Backend, Capability, Place, StoreTarget, checked, load
+from lash_ref.scalars import Record
+
+pytest.register_assert_rewrite("lash_conformance.checks")
+
+FILE_LIMIT_BYTES = 256 * 1024 * 1024
+"""What a child may write to one file, so that a flooding target meets an error and not a full disk."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options of a judged run."""
+    group = parser.getgroup("lash-conformance")
+    group.addoption("--lash-target", default=None, help="store target to judge")
+    group.addoption("--lash-select", default="*", help="comma-separated clause or check patterns")
+    group.addoption("--lash-deadline", default="30", help="seconds an example may take")
+    group.addoption("--lash-search", default="", help="seed,examples,steps of the searches")
+    group.addoption("--lash-isolate", action="store_true", help="bound what the target may write")
+
+
+class AsyncFactory:
+    """A target made of one async callable that opens a place."""
+
+    def __init__(
+        self, opens: Callable[[Place], Awaitable[Backend]], name: str, capabilities: frozenset[Capability]
+    ) -> None:
+        self.open = opens
+        self.name = name
+        self.version = "0"
+        self.capabilities = capabilities
+
+
+def target_of(opens: Callable[[Place], Awaitable[Backend]], *capabilities: Capability) -> StoreTarget:
+    """A target from an async callable that opens a place, and the capabilities it declares."""
+    if not inspect.iscoroutinefunction(opens):
+        raise TypeError("a target opens a place with an async function")
+    made = AsyncFactory(opens, getattr(opens, "__name__", "target"), frozenset(capabilities))
+    return checked(made.name, made)
+
+
+@pytest.fixture(scope="session")
+def store_target(request: pytest.FixtureRequest) -> StoreTarget:
+    """The target named by ``--lash-target``; override this fixture in your own suite."""
+    name = request.config.getoption("lash_target")
+    if name is None:
+        raise pytest.UsageError("give --lash-target, or define a store_target fixture")
+    return load(cast("str", name))
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Tell records apart by the fields that differ."""
+    if op != "==":
+        return None
+    if isinstance(left, Record) and isinstance(right, Record) and type(left) is type(right):
+        fields = type(left).model_fields
+        differing = [name for name in fields if getattr(left, name) != getattr(right, name)]
+        wanted = ", ".join(f"{name}={getattr(right, name)!r:.200}" for name in differing)
+        found = ", ".join(f"{name}={getattr(left, name)!r:.200}" for name in differing)
+        return [f"{type(left).__name__} differs", f"expected {wanted}", f"found {found}"]
+    return ["found differs from expected", f"expected {right!r:.400}", f"found {left!r:.400}"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set what the searches use, and the child's limits."""
+    if search := cast("str", config.getoption("lash_search")):
+        from lash_conformance import search as searching
+
+        seed, examples, steps = (int(part) for part in search.split(","))
+        searching.configure(seed=seed, examples=examples, steps=steps)
+    if config.getoption("lash_isolate") and hasattr(config, "workerinput"):
+        _bound_files()
+
+
+def _bound_files() -> None:
+    try:
+        import resource
+        import signal
+    except ImportError:
+        return
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_LIMIT_BYTES, hard))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Keep only the selected checks when the judge runs."""
+    from lash_conformance.select import selects
+
+    pattern = cast("str", config.getoption("lash_select"))
+    if pattern == "*":
+        return
+    kept: list[pytest.Item] = []
+    for item in items:
+        spec = cast("Any", getattr(item, "callspec", None))
+        made = spec.params.get("check") if spec is not None else None
+        if made is None or selects(pattern, made):
+            kept.append(item)
+    items[:] = kept

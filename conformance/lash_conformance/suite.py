@@ -1,0 +1,60 @@
+"""The whole store suite as one parametrised pytest function, for the judge and for your own suite.
+
+In your own tests: ``from lash_conformance.suite import test_store_conforms`` and one fixture,
+``store_target``, that returns a `StoreTarget` or an async callable that opens a place.
+"""
+
+import asyncio
+import json
+from dataclasses import asdict
+
+import pytest
+
+from lash_conformance.check import Check, all_checks
+from lash_conformance.execute import Result, execute
+from lash_conformance.target import StoreTarget
+
+PROPERTY = "lash-conformance"
+"""Key of the pytest user property that carries a check's result."""
+
+SEARCH_DEADLINE_S = 900.0
+
+
+def flat(result: Result) -> dict[str, object]:
+    """The result as JSON data, the check by its id."""
+    return {"id": result.check.id} | {k: v for k, v in asdict(result).items() if k != "check"}
+
+
+@pytest.mark.parametrize("check", [pytest.param(made, id=made.id) for made in all_checks()])
+def test_store_conforms(
+    check: Check, store_target: StoreTarget, request: pytest.FixtureRequest
+) -> None:
+    """The target passes the check, or the check does not apply to it."""
+    deadline = float(request.config.getoption("lash_deadline"))
+    if check.kind != "example":
+        deadline = SEARCH_DEADLINE_S
+    result = asyncio.run(execute(check, store_target, deadline))
+    request.node.user_properties.append((PROPERTY, json.dumps(flat(result))))
+    if result.verdict == "not-applicable":
+        pytest.skip(result.reason)
+    if result.verdict != "pass":
+        pytest.fail("\n".join(told(result)), pytrace=False)
+
+
+def told(result: Result) -> list[str]:
+    """A failure as an implementer reads it."""
+    from lash_conformance.catalogue import clauses
+
+    check = result.check
+    known = clauses()
+    lines = [f"{result.verdict.upper()} {check.clauses[0]}  {check.name}"]
+    lines += [f"  rule     {known[c].rule}" for c in check.clauses[:1] if c in known]
+    if result.expected:
+        lines.append(f"  expected {result.expected}")
+    lines.append(f"  found    {result.found or result.reason}")
+    if result.where:
+        lines.append(f"  at       {result.where}")
+    for number, step in enumerate(result.lines[-12:], start=max(1, len(result.lines) - 11)):
+        lines.append(f"  {'trace   ' if number == max(1, len(result.lines) - 11) else ' ' * 8} {number} {step}")
+    lines.append(f"  rerun    lash-conformance run --select '{check.id}' --target …")
+    return lines
