@@ -9,8 +9,6 @@ import pytest
 from lash_conformance.target import Backend, Capability, Place, StoreTarget, checked, load
 from lash_ref.scalars import Record
 
-pytest.register_assert_rewrite("lash_conformance.checks")
-
 FILE_LIMIT_BYTES = 256 * 1024 * 1024
 """What a child may write to one file, so that a flooding target meets an error and not a full disk."""
 

@@ -11,8 +11,10 @@ from dataclasses import asdict
 import pytest
 
 from lash_conformance.check import Check, all_checks
-from lash_conformance.execute import Result, execute
+from lash_conformance.execute import DEADLINE_S, Result, execute
 from lash_conformance.target import StoreTarget
+
+pytest.register_assert_rewrite("lash_conformance.checks")
 
 PROPERTY = "lash-conformance"
 """Key of the pytest user property that carries a check's result."""
@@ -30,7 +32,7 @@ def test_store_conforms(
     check: Check, store_target: StoreTarget, request: pytest.FixtureRequest
 ) -> None:
     """The target passes the check, or the check does not apply to it."""
-    deadline = float(request.config.getoption("lash_deadline"))
+    deadline = float(request.config.getoption("lash_deadline", DEADLINE_S))
     if check.kind != "example":
         deadline = SEARCH_DEADLINE_S
     result = asyncio.run(execute(check, store_target, deadline))

@@ -1,0 +1,238 @@
+"""The command line: ``lash-conformance``.
+
+Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.
+"""
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lash_conformance.catalogue import CatalogueFault, clauses
+from lash_conformance.select import selects_clause
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
+    help="Judge a lash store against the numbered clauses of the spec.",
+    epilog="Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.",
+)  # fmt: skip
+
+TargetOption = Annotated[
+    str, typer.Option("--target", "-t", help="memory, sqlite, or python:package.module:callable")
+]
+SelectOption = Annotated[
+    str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
+]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON to this file")]
+
+
+def _usage(message: object) -> typer.Exit:
+    Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
+    return typer.Exit(2)
+
+
+@app.command()
+def run(
+    target: TargetOption = "sqlite",
+    profile: Annotated[str, typer.Option(help="What is judged: store")] = "store",
+    select: SelectOption = "*",
+    known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
+    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to judge with")] = 1,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Search for minutes, not seconds")] = False,
+    isolate: Annotated[
+        bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check")
+    ] = False,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds one example may take")] = 30.0,
+    report: Annotated[Path, typer.Option(help="Folder for log, JSON, JUnit, page and traces")] = Path("report"),
+    json_file: JsonFile = None,
+    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to this file")] = None,
+) -> None:
+    """Judge a store and say, clause by clause, whether it conforms."""
+    from lash_conformance import run as running
+    from lash_conformance.known import KnownFault
+    from lash_conformance.target import TargetFault, load
+    from lash_conformance.terminal import Live, summary
+
+    if profile != "store":
+        raise _usage(f"no profile {profile!r}: this edition judges 'store'")
+    try:
+        options = running.Options(
+            target_name=target, target=load(target), select=select, known=known, seed=seed, jobs=jobs,
+            thorough=thorough, isolate=isolate, deadline_s=deadline, profile=profile,
+        )  # fmt: skip
+        planned = running.planned(options)
+        console = Console()
+        report.mkdir(parents=True, exist_ok=True)
+        with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
+            made = running.judge(options, stream, live)
+    except (TargetFault, KnownFault, CatalogueFault) as err:
+        raise _usage(err) from err
+    running.write_all(made, report, json_file, junit)
+    summary(console, made)
+    console.print(f"report: {report / 'report.html'}", highlight=False)
+    raise typer.Exit(made.exit_code)
+
+
+@app.command("clauses")
+def list_clauses(
+    select: SelectOption = "*",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
+) -> None:
+    """List the clauses of the law."""
+    from lash_conformance.explain import facts
+
+    chosen = [clause for clause in clauses().values() if selects_clause(select, clause.id)]
+    if as_json:
+        typer.echo(json.dumps([facts(clause) for clause in chosen], indent=1, ensure_ascii=False))
+    for clause in chosen if not as_json else []:
+        typer.echo(f"{clause.id:8} {clause.level:6} {clause.rule}")
+    if not chosen:
+        raise _usage(f"no clause matches {select!r}")
+
+
+@app.command()
+def explain(
+    clause: Annotated[str, typer.Argument(help="A clause id, such as STO.12")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
+) -> None:
+    """Show a clause with its reason, source, checks, broken stores and implementation."""
+    from lash_conformance import explain as explaining
+
+    found = clauses().get(clause.upper())
+    if found is None:
+        raise _usage(f"no clause {clause!r}: `lash-conformance clauses` lists them")
+    if as_json:
+        typer.echo(json.dumps(explaining.facts(found), indent=1, ensure_ascii=False))
+        return
+    explaining.show(Console(), found)
+
+
+@app.command()
+def mutants(select: SelectOption = "*", json_file: JsonFile = None) -> None:
+    """Run the deliberately broken stores and say which check killed which."""
+    from lash_conformance import kill
+    from lash_conformance.kill_table import data, show
+
+    console = Console()
+    table = kill.run_sync(lambda clause: selects_clause(select, clause), lambda one: None)
+    if json_file is not None:
+        json_file.write_text(json.dumps(data(table), indent=1) + "\n", encoding="utf-8")
+    show(console, table)
+    if not table.kills:
+        raise typer.Exit(4)
+    raise typer.Exit(0 if table.holds else 1)
+
+
+@app.command()
+def selftest(
+    json_file: JsonFile = None,
+    drill: Annotated[bool, typer.Option(help="Also run the targets that hang, exit, raise and flood")] = True,
+) -> None:
+    """Prove that the suite can fail: the null score and the drill."""
+    from lash_conformance import selftest as testing
+
+    made = testing.run(Console(), with_drill=drill)
+    if json_file is not None:
+        json_file.write_text(json.dumps(made.data(), indent=1) + "\n", encoding="utf-8")
+    raise typer.Exit(0 if made.holds else 1)
+
+
+@app.command()
+def known(
+    file: Annotated[Path, typer.Argument(help="TOML list of known failures")],
+    update: Annotated[bool, typer.Option("--update", help="Rewrite the list from a run's event log")] = False,
+    log: Annotated[Path, typer.Option(help="Event log of the run")] = Path("report/events.jsonl"),
+    link: Annotated[str, typer.Option(help="Issue that new entries point to (needed for new entries)")] = "",
+    days: Annotated[int, typer.Option(min=1, help="Days until new entries expire")] = 90,
+) -> None:
+    """Show the known failures, or rewrite them from a run."""
+    from lash_conformance import known as knowing
+    from lash_conformance.log import TruncatedLog, read
+
+    try:
+        entries = knowing.read(file) if file.exists() or not update else {}
+        if update:
+            renewed = knowing.update(entries, read(log), link, date.today() + timedelta(days=days))
+            added = sorted(set(renewed) - set(entries))
+            if any(not entry.link for entry in renewed.values()):
+                raise _usage("every entry needs an issue: give --link for the new or changed ones")
+            knowing.write(file, renewed)
+            typer.echo(f"{file}: {len(renewed)} entries, {len(added)} new, {len(set(entries) - set(renewed))} dropped")
+            return
+    except (knowing.KnownFault, TruncatedLog, OSError) as err:
+        raise _usage(err) from err
+    for entry in entries.values():
+        state = "expired" if entry.expires < date.today() else f"until {entry.expires}"
+        typer.echo(f"{entry.check}  {state}  {entry.link}\n  {entry.reason}")
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="Report of the earlier run (report.json)")],
+    after: Annotated[Path, typer.Argument(help="Report of the later run")],
+) -> None:
+    """Name what got worse between two reports; exits with 1 if anything did."""
+    from pydantic import ValidationError
+
+    from lash_conformance.compare import compare, show
+    from lash_conformance.report import load
+
+    try:
+        found = compare(load(before), load(after))
+    except (OSError, ValidationError) as err:
+        raise _usage(err) from err
+    show(Console(), found)
+    raise typer.Exit(1 if found.regressions else 0)
+
+
+@app.command()
+def replay(
+    trace: Annotated[Path, typer.Argument(help="A trace saved by a run")],
+    target: TargetOption = "sqlite",
+) -> None:
+    """Run a saved trace, step by step, against any target."""
+    from lash_conformance.replaying import replay_file
+    from lash_conformance.target import TargetFault, load
+    from lash_conformance.transcript import MalformedTranscript
+
+    try:
+        agreed = replay_file(Console(), trace, load(target))
+    except (TargetFault, MalformedTranscript, OSError) as err:
+        raise _usage(err) from err
+    raise typer.Exit(0 if agreed else 1)
+
+
+@app.command()
+def bench(
+    store: Annotated[str, typer.Option(help="memory, sqlite, or python:package.module:callable")] = "sqlite",
+    nodes: Annotated[str, typer.Option(help="History lengths to measure at")] = "10,100,1000,10000,100000",
+    report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
+) -> None:
+    """Measure how the store's costs grow with the history, and what durability costs."""
+    from lash_conformance import benchmark
+    from lash_conformance.target import TargetFault, load
+
+    try:
+        sizes = [int(size) for size in nodes.split(",")]
+        measured = benchmark.run(Console(), load(store), sizes)
+    except (TargetFault, ValueError) as err:
+        raise _usage(err) from err
+    benchmark.save(measured, report)
+    typer.echo(f"report: {report / 'bench.html'}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the report."""
+    from lash_conformance import report as reporting
+
+    typer.echo(json.dumps(reporting.schema(), indent=1))
+
+
+def main() -> None:
+    """The console script."""
+    app()

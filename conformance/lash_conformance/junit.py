@@ -1,0 +1,45 @@
+"""The report as JUnit XML: what fails is a failure, what broke is an error, what was not judged is skipped."""
+
+from pathlib import Path
+
+from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
+
+from lash_conformance.report import CheckReport, Report
+
+
+def _case(check: CheckReport) -> TestCase:
+    case = TestCase(check.id, classname=f"lash.{check.clauses[0].partition('.')[0]}", time=check.total_s)
+    detail = "\n".join((check.claim, *(f"{n} {line}" for n, line in enumerate(check.lines, 1))))
+    match check.verdict:
+        case "pass":
+            return case
+        case "not-applicable" | "known-failure":
+            case.result = [Skipped(f"{check.verdict}: {check.reason}")]
+        case "fail":
+            case.result = [Failure(check.note or check.reason, "fail")]
+        case "unknown" | "error" | "not-run":
+            case.result = [Error(check.reason or check.verdict, check.verdict)]
+    for result in case.result:
+        result.text = detail
+    return case
+
+
+def save(report: Report, path: Path) -> None:
+    """Write one suite an area; problems besides the checks are errors of a suite of their own."""
+    xml = JUnitXml(f"lash-conformance {report.target.name}")
+    for area in report.areas:
+        suite = TestSuite(area.area)
+        for check in report.checks:
+            if check.clauses[0].startswith(area.area + "."):
+                suite.add_testcase(_case(check))
+        xml.add_testsuite(suite)
+    if report.problems or report.exit_code:
+        suite = TestSuite("run")
+        for number, problem in enumerate(report.problems or (report.advice,), start=1):
+            case = TestCase(f"run-{number}", classname="lash.run")
+            case.result = [Error(problem, report.outcome)]
+            suite.add_testcase(case)
+        xml.add_testsuite(suite)
+    xml.update_statistics()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    xml.write(str(path), pretty=True)

@@ -1,0 +1,230 @@
+"""The report: a pure function of the event log, as JSON with a published schema.
+
+Every other form (HTML, JUnit, terminal) is drawn from it.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from lash_conformance.catalogue import AREAS, Level
+from lash_conformance.execute import VERDICTS, Verdict
+
+Outcome = Literal["conforms", "does not conform", "usage", "harness fault", "incomplete"]
+OUTCOMES: tuple[Outcome, ...] = (
+    "conforms", "does not conform", "usage", "harness fault", "incomplete",
+)  # fmt: skip
+"""By exit code."""
+
+
+class Part(BaseModel):
+    """Base of the report's parts."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class CheckReport(Part):
+    """One check's verdict."""
+
+    id: str
+    clauses: tuple[str, ...]
+    claim: str
+    kind: str
+    needs: tuple[str, ...] = ()
+    verdict: Verdict
+    reason: str = ""
+    expected: str = ""
+    found: str = ""
+    where: str = ""
+    note: str = ""
+    """What the known-failure list says of it."""
+    lines: tuple[str, ...] = ()
+    """The trace, one readable line a step."""
+    steps: tuple[dict[str, Any], ...] = ()
+    """The trace as replayable data."""
+    total_s: float = 0.0
+    target_s: float = 0.0
+
+
+class ClauseReport(Part):
+    """One clause's verdict: the worst of its checks."""
+
+    id: str
+    level: Level
+    rule: str
+    page: str
+    verdict: Verdict
+    untested: str = ""
+    """Why no check can exist, when none does."""
+    checks: tuple[str, ...] = ()
+
+
+class AreaReport(Part):
+    """Verdict counts of an area's clauses."""
+
+    area: str
+    counts: dict[Verdict, int]
+
+
+class TargetReport(Part):
+    """The target as it named itself."""
+
+    name: str
+    version: str
+    capabilities: tuple[str, ...]
+
+
+class Report(Part):
+    """One judged run."""
+
+    schema_version: Literal[1] = 1
+    suite: str
+    edition: str
+    profile: str
+    seed: int
+    select: str
+    target: TargetReport
+    environment: dict[str, str]
+    exit_code: int
+    outcome: Outcome
+    advice: str
+    """One sentence that says what to do."""
+    checks: tuple[CheckReport, ...]
+    clauses: tuple[ClauseReport, ...]
+    areas: tuple[AreaReport, ...]
+    check_counts: dict[Verdict, int]
+    clause_counts: dict[Verdict, int]
+    problems: tuple[str, ...]
+    """What is wrong besides failing checks: stale or unknown known failures, missing verdicts."""
+    seconds: float
+    target_seconds: float
+    harness_seconds: float
+
+
+def worst(verdicts: list[Verdict]) -> Verdict:
+    """The worst verdict; a clause whose checks all did not apply did not apply itself."""
+    counted = [v for v in verdicts if v != "not-applicable"] or verdicts
+    return max(counted, key=VERDICTS.index)
+
+
+def build(events: list[dict[str, Any]]) -> Report:
+    """The report of a finished log."""
+    header, footer = events[0], events[-1]
+    checks = tuple(_check(event) for event in events if event["event"] == "check")
+    clauses = tuple(_clauses(header["clauses"], checks))
+    target_s = sum(check.target_s for check in checks)
+    seconds = float(footer["wall"]["seconds"])
+    areas = tuple(
+        AreaReport(area=area, counts=_counts([c.verdict for c in clauses if c.id.startswith(area + ".")]))
+        for area in AREAS
+        if any(c.id.startswith(area + ".") for c in clauses)
+    )
+    return Report(
+        suite=header["suite"],
+        edition=header["edition"],
+        profile=header["profile"],
+        seed=header["seed"],
+        select=header["select"],
+        target=TargetReport(**header["target"]),
+        environment=header["environment"],
+        exit_code=footer["exit_code"],
+        outcome=OUTCOMES[footer["exit_code"]],
+        advice=footer["advice"],
+        checks=checks,
+        clauses=clauses,
+        areas=areas,
+        check_counts=_counts([check.verdict for check in checks]),
+        clause_counts=_counts([clause.verdict for clause in clauses]),
+        problems=tuple(footer["problems"]),
+        seconds=seconds,
+        target_seconds=target_s,
+        harness_seconds=max(0.0, seconds - target_s),
+    )
+
+
+def _check(event: dict[str, Any]) -> CheckReport:
+    facts = {key: value for key, value in event.items() if key not in ("event", "wall")}
+    return CheckReport(**facts, **event["wall"])
+
+
+def _clauses(known: dict[str, dict[str, Any]], checks: tuple[CheckReport, ...]) -> list[ClauseReport]:
+    by_clause: dict[str, list[CheckReport]] = {}
+    for check in checks:
+        for clause in check.clauses:
+            by_clause.setdefault(clause, []).append(check)
+    made: list[ClauseReport] = []
+    for clause_id, facts in known.items():
+        mine = by_clause.get(clause_id, [])
+        if not mine and not facts["selected"]:
+            continue
+        verdict: Verdict = worst([check.verdict for check in mine]) if mine else "not-run"
+        if not mine and facts["untested"]:
+            verdict = "not-applicable"
+        made.append(
+            ClauseReport(
+                id=clause_id, verdict=verdict, checks=tuple(check.id for check in mine),
+                level=facts["level"], rule=facts["rule"], page=facts["page"], untested=facts["untested"],
+            )  # fmt: skip
+        )
+    return made
+
+
+def _counts(verdicts: list[Verdict]) -> dict[Verdict, int]:
+    counter = Counter(verdicts)
+    return {verdict: counter[verdict] for verdict in VERDICTS if counter[verdict]}
+
+
+def verdict_of(events: list[dict[str, Any]], problems: list[str], capabilities: set[str]) -> tuple[int, str]:
+    """Exit code and the sentence that says what to do, from a log without its footer.
+
+    Never 0 for nothing: at least one check must have passed, every selected MUST must have a verdict, and
+    every declared capability must have a check that passed.
+    """
+    checks = [event for event in events if event["event"] == "check"]
+    clauses = events[0]["clauses"]
+
+    def is_must(event: dict[str, Any]) -> bool:
+        return any(clauses[c]["level"] == "MUST" for c in event["clauses"] if c in clauses)
+
+    red = [e for e in checks if e["verdict"] in ("fail", "error") and is_must(e)]
+    if red or problems:
+        first = red[0]["clauses"][0] if red else ""
+        start = f"Start with `lash-conformance explain {first}`." if first else "Mend the list of known failures."
+        return 1, f"Does not conform: {len(red)} checks of a MUST fail, {len(problems)} other problems. {start}"
+    passed = [e for e in checks if e["verdict"] == "pass"]
+    if not passed:
+        return 4, "Incomplete: no check passed, so nothing is known; check the selection and the target."
+    open_ = [e for e in checks if e["verdict"] in ("not-run", "unknown") and is_must(e)]
+    covered = {c for e in checks for c in e["clauses"]}
+    missing = [
+        c for c, facts in clauses.items()
+        if facts["level"] == "MUST" and facts["selected"] and c not in covered and not facts["untested"]
+    ]  # fmt: skip
+    if open_ or missing:
+        named = ", ".join([e["id"] for e in open_][:3] + missing[:3])
+        return 4, f"Incomplete: {len(open_) + len(missing)} MUSTs have no verdict ({named}); run again or report it."
+    unshown = sorted(capabilities - {need for e in passed for need in e["needs"]})
+    if unshown and events[0]["select"] == "*":
+        return 4, f"Incomplete: no passing check shows the declared {', '.join(unshown)}; declare less, or report it."
+    known = sum(e["verdict"] == "known-failure" for e in checks)
+    if known:
+        return 0, f"Conforms but for {known} known failures; they expire, so mend them in time."
+    return 0, "Conforms: every check that applies passes; keep the report with your release."
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of the report."""
+    return Report.model_json_schema(mode="serialization")
+
+
+def save(report: Report, path: Path) -> None:
+    """Write the report as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+
+
+def load(path: Path) -> Report:
+    """Read a report written by `save`."""
+    return Report.model_validate_json(path.read_text(encoding="utf-8"))

@@ -1,0 +1,224 @@
+"""A judged run: pytest over the suite, one event log, and everything derived from it."""
+
+import contextlib
+import io
+import json
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lash_conformance import known, suite
+from lash_conformance.catalogue import EDITION, clauses
+from lash_conformance.check import Check, all_checks
+from lash_conformance.execute import DEADLINE_S, Result
+from lash_conformance.log import EventLog
+from lash_conformance.report import Report, build, verdict_of
+from lash_conformance.select import selects, selects_clause
+from lash_conformance.target import StoreTarget
+from lash_ref import __version__
+
+HANG_MARGIN_S = 10.0
+"""How long after a check's own deadline a target that blocks the thread is killed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What to judge, and how hard."""
+
+    target_name: str
+    target: StoreTarget
+    select: str = "*"
+    known: Path | None = None
+    seed: int = 0
+    jobs: int = 1
+    thorough: bool = False
+    isolate: bool = False
+    deadline_s: float = DEADLINE_S
+    profile: str = "store"
+
+
+class Watcher:
+    """Collects results from pytest, in whatever order they come, and logs them in the spec's order."""
+
+    def __init__(self, options: Options, log: EventLog, progress: Callable[[dict[str, Any]], None]) -> None:
+        self.options = options
+        self.log = log
+        self.progress = progress
+        self.planned = [check for check in all_checks() if selects(options.select, check)]
+        self.by_id = {check.id: check for check in self.planned}
+        self.found: dict[str, dict[str, Any]] = {}
+        self.written = 0
+        self.faults: list[str] = []
+        self.known = known.read(options.known) if options.known else {}
+        self.names = frozenset(check.id for check in all_checks())
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """One phase of one item ended."""
+        check_id = report.nodeid.partition("[")[2].removesuffix("]")
+        if check_id not in self.by_id or check_id in self.found:
+            return
+        carried = dict(report.user_properties).get(suite.PROPERTY)
+        if carried is not None:
+            self._settle(check_id, json.loads(str(carried)))
+        elif report.failed:
+            text = report.longreprtext
+            died = "crashed" in text or "Timeout" in text
+            reason = _last_line(text) if died else f"harness: {_last_line(text)}"
+            if not died:
+                self.faults.append(f"{check_id}: {_last_line(text)}")
+            self._settle(check_id, {"verdict": "error", "reason": reason, "found": reason})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """The suite itself could not be collected."""
+        if report.failed:
+            self.faults.append(_last_line(report.longreprtext))
+
+    def _settle(self, check_id: str, facts: dict[str, Any]) -> None:
+        self.found[check_id] = facts
+        while self.written < len(self.planned) and self.planned[self.written].id in self.found:
+            self.emit(self.planned[self.written])
+
+    def emit(self, check: Check) -> None:
+        """Write the next check's event."""
+        facts = self.found.get(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
+        blank = Result(check, "not-run")
+        event = suite.flat(blank) | facts
+        event |= {
+            "id": check.id, "clauses": check.clauses, "claim": check.claim, "kind": check.kind,
+            "needs": sorted(check.needs),
+        }  # fmt: skip
+        event["wall"] = {"total_s": event.pop("total_s"), "target_s": event.pop("target_s")}
+        event["verdict"], event["note"] = known.judged(self.known, self.names, event, date.today())
+        self.log.write("check", **event)
+        self.written += 1
+        self.progress(self.log.events[-1])
+
+    def finish(self) -> None:
+        """Write what never came."""
+        while self.written < len(self.planned):
+            self.emit(self.planned[self.written])
+
+
+def _last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return next((line.removeprefix("E ").strip() for line in lines if line.startswith("E ")), lines[-1] if lines else "")
+
+
+def header(options: Options) -> dict[str, Any]:
+    """What the log says before the first check."""
+    return {
+        "suite": __version__,
+        "edition": EDITION,
+        "profile": options.profile,
+        "seed": options.seed,
+        "select": options.select,
+        "target": {
+            "name": options.target.name,
+            "version": options.target.version,
+            "capabilities": sorted(options.target.capabilities),
+        },
+        "clauses": {
+            clause.id: {
+                "hash": clause.text_hash, "level": clause.level, "rule": clause.rule, "page": clause.page,
+                "untested": clause.untested, "selected": selects_clause(options.select, clause.id),
+            }
+            for clause in clauses().values()
+        },
+        "environment": {"python": platform.python_version(), "system": platform.system()},
+    }  # fmt: skip
+
+
+def arguments(options: Options) -> list[str]:
+    """The pytest command line of a run."""
+    from lash_conformance import search
+
+    scale = search.THOROUGH if options.thorough else search.DEFAULT
+    here = Path(suite.__file__)
+    found = [
+        str(here), "-c", str(here.with_name("judge.ini")), "--rootdir", str(here.parent),
+        "--noconftest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q", "-q", "--no-header",
+        "--lash-target", options.target_name, "--lash-select", options.select,
+        "--lash-deadline", str(options.deadline_s),
+        "--lash-search", f"{options.seed},{scale.examples},{scale.steps}",
+    ]  # fmt: skip
+    if options.isolate:
+        limit = options.deadline_s + HANG_MARGIN_S
+        found += ["--lash-isolate", "-o", f"timeout={limit}", "-o", "timeout_method=thread"]
+    else:
+        found += ["-o", "timeout=0"]
+    if options.isolate or options.jobs > 1:
+        found += ["-n", str(options.jobs), "--max-worker-restart", "64"]
+    return found
+
+
+def judge(
+    options: Options,
+    stream: io.TextIOBase | Any,
+    progress: Callable[[dict[str, Any]], None] = lambda event: None,
+) -> Report:
+    """Judge the target, writing the event log to ``stream``; the report says the exit code.
+
+    Raises:
+        KnownFault: the list of known failures is unreadable.
+    """
+    started = time.perf_counter()
+    log = EventLog(stream)
+    watcher = Watcher(options, log, progress)
+    log.write("header", **header(options))
+    with contextlib.redirect_stdout(io.StringIO()):
+        status = pytest.main(arguments(options), plugins=[watcher])
+    watcher.finish()
+    problems = [f"known failure of an unknown check: {name}" for name in known.strangers(watcher.known, watcher.names)]
+    code, advice = verdict_of(log.events, problems, set(options.target.capabilities))
+    if watcher.faults or status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
+        code = 3
+        problems += watcher.faults or [f"pytest ended with {status!r}"]
+        advice = "The harness itself failed; please report it with the event log."
+    elif status == pytest.ExitCode.INTERRUPTED:
+        code, advice = 4, "Incomplete: the run was interrupted; run it again."
+    seconds = time.perf_counter() - started
+    log.write("footer", exit_code=code, advice=advice, problems=problems, wall={"seconds": seconds})
+    return build(log.events)
+
+
+def interpreter_age_s() -> float:
+    """Seconds since this process started, where the system tells; start-up counts in what a user waits for."""
+    try:
+        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
+        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
+        import os
+
+        return uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        return time.perf_counter() if sys.platform == "win32" else 0.0
+
+
+def planned(options: Options) -> int:
+    """How many checks the options select."""
+    return sum(selects(options.select, check) for check in all_checks())
+
+
+def write_all(report: Report, folder: Path, json_file: Path | None, junit_file: Path | None) -> None:
+    """Write every form of the report, and one replayable trace a failure."""
+    from lash_conformance import junit, page
+    from lash_conformance import report as reporting
+
+    for path in (folder / "report.json", *([json_file] if json_file else [])):
+        reporting.save(report, path)
+    for path in (folder / "junit.xml", *([junit_file] if junit_file else [])):
+        junit.save(report, path)
+    page.save(report, folder / "report.html")
+    for old in folder.glob("trace-*.json"):
+        old.unlink()
+    for check in report.checks:
+        if check.steps and check.verdict in ("fail", "error", "unknown", "known-failure"):
+            name = f"trace-{check.id.replace(':', '-')}.json"
+            facts = {"check": check.id, "steps": list(check.steps)}
+            (folder / name).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
