@@ -1,0 +1,78 @@
+"""One clause from every side: rule, reason, source, checks, broken stores, implementation."""
+
+import re
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from lash_conformance.catalogue import Clause
+from lash_conformance.check import all_checks
+from lash_conformance.mutants import all_mutants
+
+_CITATION = re.compile(r"\[([A-Z]{3}\.[0-9]+)\]\[\](?: to \[([A-Z]{3}\.[0-9]+)\]\[\])?")
+
+
+@cache
+def implementations() -> dict[str, tuple[str, ...]]:
+    """Where `lash_ref` cites each clause: module and line."""
+    spec = find_spec("lash_ref")
+    if spec is None or spec.origin is None:
+        return {}
+    cited: dict[str, list[str]] = {}
+    for path in sorted(Path(spec.origin).parent.glob("*.py")):
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            for first, last in _CITATION.findall(line):
+                for clause in _between(first, last or first):
+                    cited.setdefault(clause, []).append(f"lash_ref/{path.name}:{number}")
+    return {clause: tuple(places) for clause, places in cited.items()}
+
+
+def _between(first: str, last: str) -> list[str]:
+    area, _, low = first.partition(".")
+    return [f"{area}.{n}" for n in range(int(low), int(last.partition(".")[2]) + 1)]
+
+
+def facts(clause: Clause) -> dict[str, Any]:
+    """The clause and everything that refers to it, as JSON data."""
+    return {
+        "id": clause.id,
+        "level": clause.level,
+        "rule": clause.rule,
+        "hash": clause.text_hash,
+        "why": clause.why,
+        "source": clause.source,
+        "rows": list(clause.sources),
+        "divergence": clause.divergence,
+        "untested": clause.untested,
+        "page": f"docs/spec/{clause.page}#{clause.id}",
+        "checks": [
+            {"id": made.id, "claim": made.claim, "kind": made.kind, "at": f"{made.module}:{made.line}"}
+            for made in all_checks()
+            if clause.id in made.clauses
+        ],
+        "mutants": [
+            {"name": made.name, "character": made.character, "at": f"{made.module}:{made.line}"}
+            for made in all_mutants()
+            if clause.id in made.clauses
+        ],
+        "implemented": list(implementations().get(clause.id, ())),
+    }
+
+
+def show(console: Console, clause: Clause) -> None:
+    """Print the clause for a reader."""
+    found = facts(clause)
+    console.print(Text(f"{clause.id}  {clause.level}", "bold"), soft_wrap=True)
+    console.print(f"  {clause.rule}\n", highlight=False, markup=False)
+    rows: list[tuple[str, str]] = [("why", clause.why), ("source", clause.source)]
+    rows += [("divergence", clause.divergence), ("untested", clause.untested)]
+    rows += [("check", f"{c['id']}  {c['claim']} ({c['at']})") for c in found["checks"]]
+    rows += [("proven by", f"{m['name']}: {m['character']} ({m['at']})") for m in found["mutants"]]
+    rows += [("read in", ", ".join(found["implemented"])), ("law", found["page"])]
+    for name, text in rows:
+        if text:
+            console.print(Text(f"  {name:11}", "dim") + Text(text), soft_wrap=True)

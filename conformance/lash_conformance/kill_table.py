@@ -1,0 +1,54 @@
+"""The kill table, for people and as data."""
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from lash_conformance.kill import KillTable
+
+
+def data(table: KillTable) -> dict[str, Any]:
+    """The table as JSON data."""
+    return {
+        "holds": table.holds,
+        "kills": [
+            {
+                "clause": kill.clause,
+                "mutant": kill.mutant.name,
+                "character": kill.mutant.character,
+                "killed": kill.killed,
+                "killers": [
+                    {"check": r.check.id, "expected": r.expected, "found": r.found or r.reason}
+                    for r in kill.killers
+                ],
+                "survived": [{"check": r.check.id, "verdict": r.verdict} for r in kill.others],
+            }
+            for kill in table.kills
+        ],
+        "baseline_failures": [{"check": r.check.id, "reason": r.reason} for r in table.baseline],
+        "unproven": table.unproven,
+        "weak": table.weak,
+    }
+
+
+def show(console: Console, table: KillTable) -> None:
+    """Print who was killed by what, what survived, and what is left unproven."""
+    rows = Table(title="broken stores", title_justify="left")
+    for column in ("clause", "broken store", "killed by"):
+        rows.add_column(column, overflow="fold")
+    for kill in table.kills:
+        killer = kill.killers[0].check.name if kill.killers else "[bold red]survived"
+        rows.add_row(kill.clause, f"{kill.mutant.name}\n[dim]{kill.mutant.character}", killer)
+    console.print(rows)
+    killed = sum(kill.killed for kill in table.kills)
+    clauses = {kill.clause for kill in table.kills}
+    console.print(f"{killed} of {len(table.kills)} kills made, over {len(clauses)} clauses")
+    for result in table.baseline:
+        console.print(f"the unbroken store fails {result.check.id}: {result.reason}", style="red", markup=False)
+    if table.unproven:
+        console.print(f"no broken store for: {', '.join(table.unproven)}", style="red")
+    if table.weak:
+        console.print(f"kill nothing (weak): {', '.join(table.weak)}", style="yellow")
+    verdict = "Every MUST is proven." if table.holds else "Not proven: mend the checks named above."
+    console.print(verdict, style="green" if table.holds else "bold red")
