@@ -113,6 +113,15 @@ class Json:
         return f"Json({self.text})"
 
     @classmethod
+    def parse(cls, text: str | bytes) -> "Json":
+        """Read JSON text.
+
+        Raises:
+            ValueError: it is no JSON, or holds what a record may not.
+        """
+        return cls(json.loads(text))
+
+    @classmethod
     def of(cls, value: object) -> "Json":
         """``value`` itself when it is already frozen, else a frozen copy."""
         return value if isinstance(value, Json) else cls(value)

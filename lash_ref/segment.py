@@ -1,0 +1,98 @@
+"""What every segment of the store shares: the bound session, transactions, time, and the fence."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from lash_ref.contracts import Clock, ProcessEvidence
+from lash_ref.errors import InvalidRecord, SessionExecutionLeaseExpired
+from lash_ref.lease import SessionExecutionLease, SessionExecutionLeaseFence
+from lash_ref.rows import LeaseRow, Rows
+from lash_ref.scalars import MAX_INT
+from lash_ref.work import QueuedWorkBatchDraft, work_class
+
+Mint = Callable[[str], str]
+"""Makes text of a kind (``lease``, ``claim``, …) that was never made before."""
+
+
+class Transactions(Protocol):
+    """Where a backend's transactions come from."""
+
+    def begin(self, write: bool) -> AbstractAsyncContextManager[Rows]:
+        """One atomic unit: kept when the block ends, undone when it raises."""
+        ...
+
+
+class Segment:
+    """Base of the five segments and the manifest: pure rules over `Rows`."""
+
+    def __init__(
+        self,
+        session_id: str,
+        transactions: Transactions,
+        clock: Clock,
+        mint: Mint,
+        evidence: ProcessEvidence,
+    ) -> None:
+        self.session_id = session_id
+        self.transactions = transactions
+        self.clock = clock
+        self.mint = mint
+        self.evidence = evidence
+
+    def lease_is_live(self, row: LeaseRow | None, now: int) -> bool:
+        """Live while the expiry lies strictly in the future ([LEA.8][])."""
+        return row is not None and row.expires_at_epoch_ms > now
+
+    def matches(self, row: LeaseRow, fence: SessionExecutionLeaseFence) -> bool:
+        """Whether the fence names this very grant: session, owner, token and number."""
+        return (
+            row.session_id == fence.session_id
+            and row.owner.same_incarnation(fence.owner)
+            and row.lease_token == fence.lease_token
+            and row.fencing_token == fence.fencing_token
+        )
+
+    async def require_live(
+        self, rows: Rows, session_id: str, fence: SessionExecutionLeaseFence | None, now: int
+    ) -> SessionExecutionLeaseFence:
+        """The fence, if it is the session's live lease.
+
+        Raises:
+            SessionExecutionLeaseExpired: otherwise.
+        """
+        row = await rows.lease(session_id)
+        if fence is None or row is None or not self.lease_is_live(row, now):
+            raise SessionExecutionLeaseExpired(session_id)
+        if not self.matches(row, fence):
+            raise SessionExecutionLeaseExpired(session_id)
+        return fence
+
+    async def live_generation(self, rows: Rows, session_id: str, now: int) -> int | None:
+        """The number of the session's live lease, if one is live."""
+        row = await rows.lease(session_id)
+        return row.fencing_token if row is not None and self.lease_is_live(row, now) else None
+
+
+def later(now: int, ms: int) -> int:
+    """``now`` plus ``ms``, at most the largest integer a record holds."""
+    return min(now + ms, MAX_INT)
+
+
+def granted(row: LeaseRow) -> SessionExecutionLease:
+    """The lease a row stands for."""
+    return SessionExecutionLease(
+        session_id=row.session_id,
+        owner=row.owner,
+        lease_token=row.lease_token,
+        fencing_token=row.fencing_token,
+        claimed_at_epoch_ms=row.claimed_at_epoch_ms,
+        expires_at_epoch_ms=row.expires_at_epoch_ms,
+    )
+
+
+def require_one_class(draft: QueuedWorkBatchDraft) -> None:
+    """Refuse a batch without payloads or of mixed classes ([QUE.30][])."""
+    if work_class(draft.payloads) is None:
+        kinds = sorted({payload.type for payload in draft.payloads})
+        raise InvalidRecord("QueuedWorkBatchDraft", "payloads", "one work class, at least one", kinds)

@@ -1,0 +1,46 @@
+"""The gate every stored head and manifest passes: one version, or a typed refusal."""
+
+from typing import TypeVar
+
+from pydantic import ValidationError
+
+from lash_ref.errors import (
+    InvalidRecordSchemaVersion,
+    MissingRecordSchemaVersion,
+    UnreadableRecord,
+    UnsupportedRecordSchemaVersion,
+)
+from lash_ref.scalars import Json, Record
+
+V = TypeVar("V", bound=Record)
+
+
+def versioned(
+    kind: type[V], data: bytes | str, expected: int, stored_as: str, record_id: str
+) -> V:
+    """A stored record of the one version this build reads.
+
+    Raises:
+        MissingRecordSchemaVersion: it says no version.
+        InvalidRecordSchemaVersion: the version is no unsigned 32-bit integer.
+        UnsupportedRecordSchemaVersion: it is of another version.
+        UnreadableRecord: it is no such record otherwise.
+    """
+    try:
+        value = Json.parse(data).value
+    except ValueError as err:
+        raise UnreadableRecord(stored_as, record_id, str(err)) from err
+    name = kind.__name__
+    if not isinstance(value, dict):
+        raise UnreadableRecord(stored_as, record_id, f"not a {name}")
+    if "schema_version" not in value:
+        raise MissingRecordSchemaVersion(name, expected)
+    version = value["schema_version"]
+    if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**32:
+        raise InvalidRecordSchemaVersion(name, repr(version), expected)
+    if version != expected:
+        raise UnsupportedRecordSchemaVersion(name, version, expected)
+    try:
+        return kind.model_validate(value)
+    except ValidationError as err:
+        raise UnreadableRecord(stored_as, record_id, str(err)[:200]) from err
