@@ -1,0 +1,224 @@
+"""The SQLite store: one database file a directory, one transaction an operation.
+
+All sessions of a factory share the file, so deleting a session is one transaction and the roots of all
+attachments are one query. Each factory works on one connection in one thread of its own; several factories,
+in one process or many, may open one directory at once.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from lash_ref.contracts import Clock, ProcessEvidence, RuntimePersistence
+from lash_ref.errors import Backend, LashError, UnreadableRecord, UnsupportedDatabaseSchema
+from lash_ref.records import DurabilityTier, SessionStoreCreateRequest
+from lash_ref.rows import Rows
+from lash_ref.segment import Mint
+from lash_ref.sqlite_rows import SCHEMA, SCHEMA_VERSION, SqliteRows
+from lash_ref.store import Store, StoreFactory, random_mint
+
+T = TypeVar("T")
+
+DATABASE_NAME = "lash.db"
+BUSY_TIMEOUT_S = 15.0
+"""How long a writer waits for another's transaction before it gives up with `Backend`."""
+
+
+class SqliteTransactions:
+    """One connection, opened by the first transaction."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / DATABASE_NAME
+        self._connection: sqlite3.Connection | None = None
+
+    def connection(self) -> sqlite3.Connection:
+        """The connection, on a database of this build's schema.
+
+        Raises:
+            UnsupportedDatabaseSchema: the file is of another version; it is left as it is.
+            UnreadableRecord: the file is no database.
+        """
+        if self._connection is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            opened = sqlite3.connect(
+                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+            )
+            try:
+                _prepare(opened)
+            except BaseException:
+                opened.close()
+                raise
+            self._connection = opened
+        return self._connection
+
+    @asynccontextmanager
+    async def begin(self, write: bool) -> AsyncIterator[Rows]:
+        """``BEGIN IMMEDIATE`` for writers, so that what they read is what they overwrite."""
+        try:
+            connection = self.connection()
+            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
+            try:
+                yield SqliteRows(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as err:
+            raise self._typed(err) from err
+
+    def _typed(self, err: sqlite3.Error) -> LashError:
+        corrupt = err.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        if corrupt or isinstance(err, sqlite3.OperationalError) and "no such table" in str(err):
+            return UnreadableRecord("database", self.path.name, str(err))
+        return Backend(f"{self.path.name}: {err}")
+
+    def close(self) -> None:
+        """Close the connection; what was committed stays."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version not in (0, SCHEMA_VERSION):
+        raise UnsupportedDatabaseSchema(version, SCHEMA_VERSION)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    if version == SCHEMA_VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            if tables:
+                raise UnsupportedDatabaseSchema(0, SCHEMA_VERSION)
+            for statement in _statements(SCHEMA):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> list[str]:
+    bare = "\n".join(line for line in script.splitlines() if not line.startswith("--"))
+    return [statement for statement in bare.split(";") if statement.strip()]
+
+
+def driven(operation: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends, run where it is called.
+
+    The rules are written as coroutines because some backends await; over SQLite's rows nothing does, so a
+    worker thread can run a whole transaction in one go.
+    """
+    try:
+        operation.send(None)
+    except StopIteration as done:
+        return done.value
+    operation.close()
+    raise Backend("a rule over SQLite's rows suspended")
+
+
+class Worker:
+    """The one thread in which a factory's connection works."""
+
+    def __init__(self, transactions: SqliteTransactions) -> None:
+        self.transactions = transactions
+        self._thread: ThreadPoolExecutor | None = None
+
+    async def run(self, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a whole operation in the thread; it runs to its end even when the waiter is cancelled."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, thread_name_prefix="lash-sqlite")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: driven(operation()))
+
+    async def close(self) -> None:
+        """Close the connection and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            await asyncio.get_running_loop().run_in_executor(thread, self.transactions.close)
+            thread.shutdown()
+
+
+class OnWorker:
+    """Runs every public coroutine method of what it wraps in the factory's thread."""
+
+    def __init__(self, inner: object, worker: Worker) -> None:
+        self._inner = inner
+        self._worker = worker
+
+    def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
+        method = getattr(self._inner, name)
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            return await self._worker.run(lambda: method(*arguments, **named))
+
+        return call
+
+
+class SqliteStoreFactory:
+    """`SessionStoreFactory` on a directory; what was acknowledged survives a crash of the process or machine."""
+
+    def __init__(
+        self,
+        directory: Path,
+        clock: Clock | None = None,
+        mint: Mint = random_mint,
+        evidence: ProcessEvidence | None = None,
+        store: type[Store] = Store,
+    ) -> None:
+        transactions = SqliteTransactions(directory)
+        self.rules = StoreFactory(transactions, clock, mint, evidence)
+        self.rules.tier = "durable"
+        self.rules.store = store
+        self.worker = Worker(transactions)
+
+    def _handle(self, session_id: str) -> RuntimePersistence:
+        return OnWorker(self.rules.bound(session_id), self.worker)  # pyright: ignore[reportReturnType] - every method is passed on by name
+
+    async def durability_tier(self) -> DurabilityTier:
+        """Durable."""
+        return "durable"
+
+    async def create_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence:
+        """Open the session's store, seeding its meta when it is new."""
+        await self.worker.run(lambda: self.rules.create_store(request))
+        return self._handle(request.session_id)
+
+    async def open_existing_store(
+        self, request: SessionStoreCreateRequest
+    ) -> RuntimePersistence | None:
+        """The session's store, or none when it was never created or was deleted."""
+        found = await self.worker.run(lambda: self.rules.open_existing_store(request))
+        return None if found is None else self._handle(request.session_id)
+
+    async def delete_session(self, session_id: str) -> None:
+        """Delete everything of the session, in one transaction."""
+        await self.worker.run(lambda: self.rules.delete_session(session_id))
+
+    async def live_attachment_refs(self, intent_grace_cutoff_epoch_ms: int) -> frozenset[str]:
+        """Reconcile every session's dead intents, then answer every id still referred to."""
+        return await self.worker.run(
+            lambda: self.rules.live_attachment_refs(intent_grace_cutoff_epoch_ms)
+        )
+
+    async def has_live_attachment_ref(
+        self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
+    ) -> bool:
+        """Whether any session's row would keep these bytes alive; deletes nothing."""
+        return await self.worker.run(
+            lambda: self.rules.has_live_attachment_ref(attachment_id, intent_grace_cutoff_epoch_ms)
+        )
+
+    async def close(self) -> None:
+        """Close the connection and end the thread; a later call opens them again."""
+        await self.worker.close()
