@@ -3,6 +3,8 @@
 import hashlib
 from collections.abc import Sequence
 
+from pydantic import ValidationError
+
 from lash_ref.checkpoint_work import CheckpointWorkSegment
 from lash_ref.errors import (
     DuplicateNodeId,
@@ -28,10 +30,11 @@ from lash_ref.records import (
     SessionHeadMeta,
     SessionMeta,
     SessionNodeRecord,
+    TokenLedgerEntry,
     Unchanged,
 )
 from lash_ref.rows import BatchRow, InputRow, Rows, StampRow
-from lash_ref.scalars import Json, admitted, identifier
+from lash_ref.scalars import Json, admitted, identifier, invalid
 from lash_ref.segment import require_one_class
 from lash_ref.versions import versioned
 
@@ -128,7 +131,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
 
         async def slot(data: bytes | None, ref: str | None) -> str | None:
             if data is not None:
-                named = hashlib.sha256(data).hexdigest()
+                named = _name(data)
                 blobs[named] = data
                 return named
             if ref is not None and await rows.blob(ref) is None:
@@ -161,12 +164,12 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         """Everything a valid commit changes."""
         checkpoint, blobs = manifest
         data = checkpoint.to_json().encode()
-        checkpoint_ref = hashlib.sha256(data).hexdigest()
+        checkpoint_ref = _name(data)
         for ref, part in (blobs | {checkpoint_ref: data}).items():
             await rows.put_blob(ref, part)
         count = await self.write_graph(rows, commit.graph, head)
-        spent = [delta for delta in commit.usage_deltas if delta.usage.total != 0]
-        await rows.add_usage(self.session_id, spent)
+        for delta in commit.usage_deltas:
+            await self.add_usage(rows, delta)
         for row in batches:
             await rows.drop_batch(self.session_id, row.batch.batch_id)
         for row in inputs:
@@ -214,6 +217,21 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
                 await rows.add_nodes(self.session_id, delta.nodes)
                 return len(delta.nodes)
 
+    async def add_usage(self, rows: Rows, delta: TokenLedgerEntry) -> None:
+        """Add to the ledger's sum of that source and model; a delta that bills nothing vanishes.
+
+        Raises:
+            InvalidRecord: a sum would leave 64 bits.
+        """
+        if delta.usage.total == 0:
+            return
+        before = await rows.ledger_entry(self.session_id, delta.source, delta.model)
+        try:
+            entry = delta if before is None else before.but(usage=before.usage + delta.usage)
+        except ValidationError as err:
+            raise invalid("TokenLedgerEntry", err) from err
+        await rows.put_ledger_entry(self.session_id, entry)
+
     async def adopt_attachments(self, rows: Rows, commit: RuntimeCommit, now: int) -> None:
         """Stamp the listed intents, and all that the turn itself recorded ([ATT.5][])."""
         listed = [await rows.intent(self.session_id, a) for a in commit.committed_attachment_ids]
@@ -239,9 +257,10 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
             )
 
     async def release_lane(self, rows: Rows, commit: RuntimeCommit) -> None:
-        """Free the lane if the commit asks to and names its lease."""
-        if commit.release_session_execution_lease is not None:
-            await self.release(rows, commit.release_session_execution_lease)
+        """Free the session's lane if the commit asks to and names its lease."""
+        wanted = commit.release_session_execution_lease
+        if wanted is not None and wanted.session_id == self.session_id:
+            await self.release(rows, wanted)
 
     # -- read
 
@@ -319,7 +338,9 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         data = await rows.blob(ref)
         if data is None:
             raise UnreadableRecord("manifest", ref, "the head refers to it, but it is gone")
-        return versioned(SessionCheckpoint, data, CHECKPOINT_SCHEMA_VERSION, "manifest", ref)
+        found = versioned(SessionCheckpoint, data, CHECKPOINT_SCHEMA_VERSION, "manifest", ref)
+        _require_named(data, ref, "manifest")
+        return found
 
     async def part(self, rows: Rows, ref: str | None) -> bytes | None:
         """A part a manifest names."""
@@ -328,6 +349,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         data = await rows.blob(ref)
         if data is None:
             raise UnreadableRecord("blob", ref, "the manifest refers to it, but it is gone")
+        _require_named(data, ref, "blob")
         return data
 
     async def load_node(self, node_id: str) -> SessionNodeRecord | None:
@@ -354,6 +376,15 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         """The session's meta, if any was saved."""
         async with self.transactions.begin(write=False) as rows:
             return await rows.meta(self.session_id)
+
+
+def _name(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _require_named(data: bytes, ref: str, kind: str) -> None:
+    if _name(data) != ref:
+        raise UnreadableRecord(kind, ref, "its bytes are not those it was named after")
 
 
 def _text(value: Json | None) -> bytes | None:

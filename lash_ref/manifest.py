@@ -55,16 +55,37 @@ class ManifestSegment(Segment):
     async def forget_aged_uncommitted_intents(self, intent_grace_cutoff_epoch_ms: int) -> None:
         """Forget uncommitted rows at or before the cutoff whose owner is dead, in one unit."""
         cutoff = u64("intent_grace_cutoff_epoch_ms", intent_grace_cutoff_epoch_ms)
+        gone = await self.gone_processes(cutoff)
         async with self.transactions.begin(write=True) as rows:
-            await self.reconcile(rows, cutoff)
+            await self.reconcile(rows, cutoff, gone)
 
-    async def reconcile(self, rows: Rows, cutoff: int) -> None:
+    async def live_refs(self, intent_grace_cutoff_epoch_ms: int) -> frozenset[str]:
+        """Reconcile the place's dead intents and answer every id left, in one unit."""
+        cutoff = u64("intent_grace_cutoff_epoch_ms", intent_grace_cutoff_epoch_ms)
+        gone = await self.gone_processes(cutoff)
+        async with self.transactions.begin(write=True) as rows:
+            await self.reconcile(rows, cutoff, gone)
+            return frozenset(await rows.all_refs())
+
+    async def gone_processes(self, cutoff: int) -> frozenset[str]:
+        """Processes that own aged intents and are known to be gone.
+
+        Asked before the unit, which must not wait for anyone; what is gone stays gone.
+        """
+        async with self.transactions.begin(write=False) as rows:
+            aged = await rows.uncommitted(cutoff)
+        owners = sorted({e.owner_id for e in aged if e.owner_kind == "process" and e.owner_id})
+        return frozenset([o for o in owners if await self.evidence.process_is_gone(o)])
+
+    async def reconcile(self, rows: Rows, cutoff: int, gone: frozenset[str]) -> None:
         """Drop what `is_dead` finds."""
         for entry in await rows.uncommitted(cutoff):
-            if await self.is_dead(rows, entry, cutoff):
+            if await self.is_dead(rows, entry, cutoff, gone):
                 await rows.drop_intent(entry.session_id, entry.attachment_id)
 
-    async def is_dead(self, rows: Rows, entry: AttachmentManifestEntry, cutoff: int) -> bool:
+    async def is_dead(
+        self, rows: Rows, entry: AttachmentManifestEntry, cutoff: int, gone: frozenset[str]
+    ) -> bool:
         """Whether an intent is past its grace and its owner can no longer commit it."""
         if entry.committed_at_epoch_ms is not None or entry.intent_at_epoch_ms > cutoff:
             return False
@@ -74,7 +95,7 @@ class ManifestSegment(Segment):
             return await rows.other_turn_since(
                 entry.session_id, entry.owner_id, entry.intent_at_epoch_ms
             )
-        return await self.evidence.process_is_gone(entry.owner_id)
+        return entry.owner_id in gone
 
     async def has_live_ref_for_id(
         self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
@@ -82,9 +103,10 @@ class ManifestSegment(Segment):
         """Whether any row would keep these bytes alive past that cutoff; deletes nothing."""
         identifier("attachment_id", attachment_id)
         cutoff = u64("intent_grace_cutoff_epoch_ms", intent_grace_cutoff_epoch_ms)
+        gone = await self.gone_processes(cutoff)
         async with self.transactions.begin(write=False) as rows:
             for entry in await rows.intents_of(attachment_id):
-                if not await self.is_dead(rows, entry, cutoff):
+                if not await self.is_dead(rows, entry, cutoff, gone):
                     return True
             return False
 

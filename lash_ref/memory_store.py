@@ -6,7 +6,8 @@ A transaction never suspends, so asyncio runs it in one piece; threads must not 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from operator import itemgetter
+from typing import Any, NamedTuple, TypeVar
 
 from lash_ref.contracts import Clock, ProcessEvidence
 from lash_ref.records import (
@@ -27,15 +28,27 @@ WAITING = ("pending_active", "deferred_next_turn")
 TERMINAL = ("cancelled", "completed")
 
 
+class Placed(NamedTuple):
+    """A live node and its place in stored order."""
+
+    place: int
+    node: SessionNodeRecord
+
+
 @dataclass
 class SessionTables:
-    """All rows keyed by one session; dictionaries keep the order of insertion."""
+    """All rows keyed by one session.
+
+    Undoing a deletion puts a row back at the end of its dictionary, so no listing of rows that can be
+    deleted relies on a dictionary's order.
+    """
 
     head: SessionHeadMeta | None = None
     meta: SessionMeta | None = None
     lease: LeaseRow | None = None
-    nodes: dict[str, SessionNodeRecord] = field(default_factory=dict[str, SessionNodeRecord])
-    tombstoned: dict[str, SessionNodeRecord] = field(default_factory=dict[str, SessionNodeRecord])
+    nodes: dict[str, Placed] = field(default_factory=dict[str, Placed])
+    tombstoned: dict[str, None] = field(default_factory=dict[str, None])
+    next_place: int = 0
     ledger: dict[tuple[str, str], TokenLedgerEntry] = field(
         default_factory=dict[tuple[str, str], TokenLedgerEntry]
     )
@@ -61,8 +74,12 @@ class MemoryRows(Rows):
         self.sequence = 0
         self.journal: list[Callable[[], Any]] = []
 
+    def read(self, session_id: str) -> SessionTables:
+        """The session's tables to read; reading makes no session."""
+        return self.sessions.get(session_id) or SessionTables()
+
     def tables(self, session_id: str) -> SessionTables:
-        """The session's tables, made when it is new."""
+        """The session's tables to write, made when it is new."""
         if session_id not in self.sessions:
             self._put(self.sessions, session_id, SessionTables())
         return self.sessions[session_id]
@@ -76,12 +93,9 @@ class MemoryRows(Rows):
         table[key] = value
 
     def _drop(self, table: dict[K, V], keys: Iterable[K]) -> int:
-        doomed = [key for key in keys if key in table]
+        doomed = {key: table.pop(key) for key in keys if key in table}
         if doomed:
-            before = dict(table)
-            self.journal.append(lambda: (table.clear(), table.update(before)))
-        for key in doomed:
-            del table[key]
+            self.journal.append(lambda: table.update(doomed))
         return len(doomed)
 
     def _set(self, tables: SessionTables, name: str, value: object) -> None:
@@ -92,7 +106,7 @@ class MemoryRows(Rows):
     # -- head and graph
 
     async def head(self, session_id: str) -> SessionHeadMeta | None:
-        return self.tables(session_id).head
+        return self.read(session_id).head
 
     async def heads(self) -> list[SessionHeadMeta]:
         return [tables.head for tables in self.sessions.values() if tables.head is not None]
@@ -101,28 +115,30 @@ class MemoryRows(Rows):
         self._set(self.tables(head.session_id), "head", head)
 
     async def nodes(self, session_id: str) -> list[SessionNodeRecord]:
-        return list(self.tables(session_id).nodes.values())
+        placed = sorted(self.read(session_id).nodes.values(), key=itemgetter(0))
+        return [node for _, node in placed]
 
     async def node(self, session_id: str, node_id: str) -> SessionNodeRecord | None:
-        return self.tables(session_id).nodes.get(node_id)
+        placed = self.read(session_id).nodes.get(node_id)
+        return None if placed is None else placed.node
 
     async def add_nodes(self, session_id: str, nodes: Sequence[SessionNodeRecord]) -> None:
         tables = self.tables(session_id)
-        for node in nodes:
-            if node.node_id in tables.tombstoned:
-                self._drop(tables.tombstoned, (node.node_id,))
-            self._put(tables.nodes, node.node_id, node)
+        for place, node in enumerate(nodes, tables.next_place):
+            self._drop(tables.tombstoned, (node.node_id,))
+            self._put(tables.nodes, node.node_id, Placed(place, node))
+        self._set(tables, "next_place", tables.next_place + len(nodes))
 
     async def clear_nodes(self, session_id: str) -> None:
         tables = self.tables(session_id)
-        self._drop(tables.nodes, list(tables.nodes))
-        self._drop(tables.tombstoned, list(tables.tombstoned))
+        self._set(tables, "nodes", {})
+        self._set(tables, "tombstoned", {})
 
     async def tombstone(self, session_id: str, node_ids: Sequence[str]) -> int:
         tables = self.tables(session_id)
-        hidden = {i: tables.nodes[i] for i in node_ids if i in tables.nodes}
-        for node_id, node in hidden.items():
-            self._put(tables.tombstoned, node_id, node)
+        hidden = [node_id for node_id in dict.fromkeys(node_ids) if node_id in tables.nodes]
+        for node_id in hidden:
+            self._put(tables.tombstoned, node_id, None)
         return self._drop(tables.nodes, hidden)
 
     async def drop_tombstoned(self, session_id: str) -> int:
@@ -146,27 +162,28 @@ class MemoryRows(Rows):
     # -- ledger, stamps, meta
 
     async def ledger(self, session_id: str) -> list[TokenLedgerEntry]:
-        return list(self.tables(session_id).ledger.values())
+        return list(self.read(session_id).ledger.values())
 
-    async def add_usage(self, session_id: str, deltas: Sequence[TokenLedgerEntry]) -> None:
-        ledger = self.tables(session_id).ledger
-        for delta in deltas:
-            key = (delta.source, delta.model)
-            sum_ = delta.usage if key not in ledger else ledger[key].usage + delta.usage
-            self._put(ledger, key, delta.but(usage=sum_))
+    async def ledger_entry(
+        self, session_id: str, source: str, model: str
+    ) -> TokenLedgerEntry | None:
+        return self.read(session_id).ledger.get((source, model))
+
+    async def put_ledger_entry(self, session_id: str, entry: TokenLedgerEntry) -> None:
+        self._put(self.tables(session_id).ledger, (entry.source, entry.model), entry)
 
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None:
-        return self.tables(session_id).stamps.get(turn_id)
+        return self.read(session_id).stamps.get(turn_id)
 
     async def put_stamp(self, row: StampRow) -> None:
         self._put(self.tables(row.session_id).stamps, row.turn_id, row)
 
     async def other_turn_since(self, session_id: str, turn_id: str, after_ms: int) -> bool:
-        stamps = reversed(self.tables(session_id).stamps.values())
+        stamps = reversed(self.read(session_id).stamps.values())
         return any(s.turn_id != turn_id and s.committed_at_ms > after_ms for s in stamps)
 
     async def meta(self, session_id: str) -> SessionMeta | None:
-        return self.tables(session_id).meta
+        return self.read(session_id).meta
 
     async def put_meta(self, meta: SessionMeta) -> None:
         self._set(self.tables(meta.session_id), "meta", meta)
@@ -174,7 +191,7 @@ class MemoryRows(Rows):
     # -- lease
 
     async def lease(self, session_id: str) -> LeaseRow | None:
-        return self.tables(session_id).lease
+        return self.read(session_id).lease
 
     async def put_lease(self, row: LeaseRow) -> None:
         self._set(self.tables(row.session_id), "lease", row)
@@ -186,13 +203,14 @@ class MemoryRows(Rows):
         return self.sequence
 
     async def batches(self, session_id: str) -> list[BatchRow]:
-        return list(self.tables(session_id).batches.values())
+        rows = self.read(session_id).batches.values()
+        return sorted(rows, key=lambda row: row.batch.enqueue_seq)
 
     async def batch(self, session_id: str, batch_id: str) -> BatchRow | None:
-        return self.tables(session_id).batches.get(batch_id)
+        return self.read(session_id).batches.get(batch_id)
 
     async def batch_by_key(self, session_id: str, source_key: str) -> BatchRow | None:
-        tables = self.tables(session_id)
+        tables = self.read(session_id)
         batch_id = tables.batch_keys.get(source_key)
         return None if batch_id is None else tables.batches[batch_id]
 
@@ -212,18 +230,19 @@ class MemoryRows(Rows):
     # -- pending input
 
     async def waiting_inputs(self, session_id: str) -> list[InputRow]:
-        tables = self.tables(session_id)
+        tables = self.read(session_id)
         return [tables.inputs[tables.waiting[number]] for number in sorted(tables.waiting)]
 
     async def inputs_from(self, session_id: str, enqueue_seq: int) -> list[InputRow]:
-        rows = self.tables(session_id).inputs.values()
-        return [row for row in rows if row.input.enqueue_seq >= enqueue_seq]
+        rows = self.read(session_id).inputs.values()
+        suffix = [row for row in rows if row.input.enqueue_seq >= enqueue_seq]
+        return sorted(suffix, key=lambda row: row.input.enqueue_seq)
 
     async def input(self, session_id: str, input_id: str) -> InputRow | None:
-        return self.tables(session_id).inputs.get(input_id)
+        return self.read(session_id).inputs.get(input_id)
 
     async def input_by_key(self, session_id: str, source_key: str) -> InputRow | None:
-        tables = self.tables(session_id)
+        tables = self.read(session_id)
         input_id = tables.input_keys.get(source_key)
         return None if input_id is None else tables.inputs[input_id]
 
@@ -249,7 +268,7 @@ class MemoryRows(Rows):
     # -- attachment manifest
 
     async def intent(self, session_id: str, attachment_id: str) -> AttachmentManifestEntry | None:
-        return self.tables(session_id).intents.get(attachment_id)
+        return self.read(session_id).intents.get(attachment_id)
 
     async def intents_of(self, attachment_id: str) -> list[AttachmentManifestEntry]:
         found = [tables.intents.get(attachment_id) for tables in self.sessions.values()]
@@ -261,7 +280,7 @@ class MemoryRows(Rows):
         return sorted(aged, key=lambda e: (e.intent_at_epoch_ms, e.session_id, e.attachment_id))
 
     async def intents_of_turn(self, session_id: str, turn_id: str) -> list[AttachmentManifestEntry]:
-        tables = self.tables(session_id)
+        tables = self.read(session_id)
         mine = [tables.intents[a] for a in tables.uncommitted]
         return [entry for entry in mine if (entry.owner_kind, entry.owner_id) == ("turn", turn_id)]
 

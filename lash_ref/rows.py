@@ -1,7 +1,7 @@
 """What a backend is asked for: the rows one transaction reads and writes.
 
-The contract's rules are written once, over this Protocol; a backend adds storage and atomicity and cannot
-drift from its siblings. Rows are records plus the columns that never leave the store.
+The contract's rules are written once, over this Protocol; a backend adds storage and atomicity
+and cannot drift from its siblings. Rows are records plus the columns that never leave the store.
 """
 
 from collections.abc import Sequence
@@ -75,8 +75,8 @@ class StampRow(Record):
 class Rows(Protocol):
     """One transaction's view of everything a place stores.
 
-    Reads see the transaction's own writes. A row that is there but cannot be read raises `UnreadableRecord`
-    (or the schema-version errors, for heads); it is never skipped.
+    Reads see the transaction's own writes. A row that is there but cannot be read raises
+    `UnreadableRecord` (or the schema-version errors, for heads); it is never skipped.
     """
 
     # -- head and graph
@@ -113,10 +113,16 @@ class Rows(Protocol):
     # -- ledger, stamps, meta
 
     async def ledger(self, session_id: str) -> list[TokenLedgerEntry]:
-        """Merged by source and model, in first-seen order."""
+        """In the order the entries were first put."""
         ...
 
-    async def add_usage(self, session_id: str, deltas: Sequence[TokenLedgerEntry]) -> None: ...
+    async def ledger_entry(
+        self, session_id: str, source: str, model: str
+    ) -> TokenLedgerEntry | None: ...
+    async def put_ledger_entry(self, session_id: str, entry: TokenLedgerEntry) -> None:
+        """Insert or replace; a replaced entry keeps its place."""
+        ...
+
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None: ...
     async def put_stamp(self, row: StampRow) -> None: ...
     async def other_turn_since(self, session_id: str, turn_id: str, after_ms: int) -> bool:
@@ -163,7 +169,9 @@ class Rows(Protocol):
 
     # -- attachment manifest
 
-    async def intent(self, session_id: str, attachment_id: str) -> AttachmentManifestEntry | None: ...
+    async def intent(
+        self, session_id: str, attachment_id: str
+    ) -> AttachmentManifestEntry | None: ...
     async def intents_of(self, attachment_id: str) -> list[AttachmentManifestEntry]: ...
     async def uncommitted(self, cutoff_ms: int) -> list[AttachmentManifestEntry]:
         """Recorded at or before the cutoff; oldest first, then by session and id."""

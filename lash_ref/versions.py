@@ -1,6 +1,7 @@
 """The gate every stored head and manifest passes: one version, or a typed refusal."""
 
-from typing import TypeVar
+import json
+from typing import TypeVar, cast
 
 from pydantic import ValidationError
 
@@ -10,7 +11,7 @@ from lash_ref.errors import (
     UnreadableRecord,
     UnsupportedRecordSchemaVersion,
 )
-from lash_ref.scalars import Json, Record
+from lash_ref.scalars import Record
 
 V = TypeVar("V", bound=Record)
 
@@ -27,20 +28,21 @@ def versioned(
         UnreadableRecord: it is no such record otherwise.
     """
     try:
-        value = Json.parse(data).value
+        value: object = json.loads(data)
     except ValueError as err:
         raise UnreadableRecord(stored_as, record_id, str(err)) from err
     name = kind.__name__
     if not isinstance(value, dict):
         raise UnreadableRecord(stored_as, record_id, f"not a {name}")
-    if "schema_version" not in value:
+    fields = cast("dict[str, object]", value)
+    if "schema_version" not in fields:
         raise MissingRecordSchemaVersion(name, expected)
-    version = value["schema_version"]
+    version = fields["schema_version"]
     if not isinstance(version, int) or isinstance(version, bool) or not 0 <= version < 2**32:
         raise InvalidRecordSchemaVersion(name, repr(version), expected)
     if version != expected:
         raise UnsupportedRecordSchemaVersion(name, version, expected)
     try:
-        return kind.model_validate(value)
+        return kind.model_validate(fields)
     except ValidationError as err:
         raise UnreadableRecord(stored_as, record_id, str(err)[:200]) from err

@@ -1,0 +1,41 @@
+# Two commands: `make conformance` judges the embedded default store, `make test` passes every test.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+LOCK := requirements.lock
+
+.PHONY: conformance test lint docs wheel check clean
+
+conformance: $(READY)
+	$(BIN)/lash-conformance run --target sqlite --report report
+
+test: $(READY)
+	$(BIN)/python -m pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+docs: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+wheel: $(READY)
+	rm -rf dist
+	$(BIN)/python -m build --quiet
+	ls dist
+
+check: lint test docs wheel
+
+clean:
+	rm -rf $(VENV) report site dist
+
+$(READY): $(LOCK) pyproject.toml
+	@echo "setting up $(VENV) (a minute, once)"
+	@if command -v uv >/dev/null 2>&1; then \
+	  uv venv --quiet --allow-existing $(VENV) && uv pip install --quiet --python $(BIN)/python -r $(LOCK) -e . ; \
+	else \
+	  python3 -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install python3-venv, or uv" >&2; exit 1; } ; \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
+	  $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e . ; \
+	fi
+	@touch $(READY)
