@@ -72,7 +72,7 @@ class StoreError(LashError):
 
 
 class SessionBindingMismatch(StoreError):
-    """The store is bound to one session and the request names another ([STO.14][])."""
+    """The store is bound to one session and the request names another ([STO.8][], [STO.9][])."""
 
     names = ("bound_session_id", "attempted_session_id")
     wording = "the store belongs to session {bound_session_id!r}; the request names {attempted_session_id!r}"
