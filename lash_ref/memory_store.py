@@ -3,7 +3,7 @@
 A transaction never suspends, so asyncio runs it in one piece; threads must not share a factory.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -313,7 +313,7 @@ class MemoryTransactions:
         self.rows = MemoryRows()
 
     @asynccontextmanager
-    async def begin(self, write: bool) -> AsyncIterator[Rows]:
+    async def begin(self, write: bool) -> AsyncGenerator[Rows]:
         """Undo everything the block wrote if it raises."""
         self.rows.journal = []
         try:

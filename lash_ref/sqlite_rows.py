@@ -203,20 +203,21 @@ class SqliteRows(Rows):
         read = _read(TokenUsage, usage, "ledger", f"{session_id}/{source}/{model}")
         return TokenLedgerEntry(source=source, model=model, usage=read)
 
-    async def add_usage(self, session_id: str, deltas: Sequence[TokenLedgerEntry]) -> None:
-        for delta in deltas:
-            row = self._one(
-                "SELECT usage FROM ledger WHERE session_id = ? AND source = ? AND model = ?",
-                session_id, delta.source, delta.model,
-            )  # fmt: skip
-            usage = delta.usage
-            if row is not None:
-                usage += self._entry(session_id, delta.source, delta.model, row[0]).usage
-            self._do(
-                "INSERT INTO ledger (session_id, source, model, usage) VALUES (?, ?, ?, ?)"
-                " ON CONFLICT (session_id, source, model) DO UPDATE SET usage = excluded.usage",
-                session_id, delta.source, delta.model, usage.to_json(),
-            )  # fmt: skip
+    async def ledger_entry(
+        self, session_id: str, source: str, model: str
+    ) -> TokenLedgerEntry | None:
+        row = self._one(
+            "SELECT usage FROM ledger WHERE session_id = ? AND source = ? AND model = ?",
+            session_id, source, model,
+        )  # fmt: skip
+        return None if row is None else self._entry(session_id, source, model, row[0])
+
+    async def put_ledger_entry(self, session_id: str, entry: TokenLedgerEntry) -> None:
+        self._do(
+            "INSERT INTO ledger (session_id, source, model, usage) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (session_id, source, model) DO UPDATE SET usage = excluded.usage",
+            session_id, entry.source, entry.model, entry.usage.to_json(),
+        )  # fmt: skip
 
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None:
         row = self._one(

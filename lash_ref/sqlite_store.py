@@ -7,7 +7,7 @@ in one process or many, may open one directory at once.
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -56,7 +56,7 @@ class SqliteTransactions:
         return self._connection
 
     @asynccontextmanager
-    async def begin(self, write: bool) -> AsyncIterator[Rows]:
+    async def begin(self, write: bool) -> AsyncGenerator[Rows]:
         """``BEGIN IMMEDIATE`` for writers, so that what they read is what they overwrite."""
         try:
             connection = self.connection()

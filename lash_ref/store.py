@@ -15,7 +15,6 @@ from lash_ref.rows import Rows
 from lash_ref.scalars import admitted, identifier
 from lash_ref.segment import Mint, Transactions
 
-
 LAST_RFC3339_SECOND = 253_402_300_799
 """The end of the year 9999: RFC 3339 has four digits for a year, clocks may be set later."""
 
@@ -73,19 +72,11 @@ class StoreFactory:
         """The tier of the factory and of every store it makes."""
         return self.tier
 
-    def engine(self, session_id: str, transactions: Transactions) -> Store:
-        """The contract's rules for one session, over those transactions."""
-        made = self.store(session_id, transactions, self.clock, self.mint, self.evidence)
+    def bound(self, session_id: str) -> Store:
+        """A handle on the session's store."""
+        made = self.store(session_id, self.transactions, self.clock, self.mint, self.evidence)
         made.tier = self.tier
         return made
-
-    def handle(self, session_id: str) -> RuntimePersistence:
-        """What a host is given."""
-        return self.engine(session_id, self.transactions)
-
-    def place(self) -> Store:
-        """The rules that concern every session of the place; its own session is of no account."""
-        return self.engine("", self.transactions)
 
     async def create_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence:
         """Open the session's store, seeding its meta when it is new ([FAC.3][])."""
@@ -93,7 +84,7 @@ class StoreFactory:
         async with self.transactions.begin(write=True) as rows:
             if await rows.meta(request.session_id) is None:
                 await rows.put_meta(self.seeded(request))
-        return self.handle(request.session_id)
+        return self.bound(request.session_id)
 
     def seeded(self, request: SessionStoreCreateRequest) -> SessionMeta:
         """A new session's meta."""
@@ -114,7 +105,7 @@ class StoreFactory:
         request = admitted(request)
         async with self.transactions.begin(write=False) as rows:
             known = await rows.meta(request.session_id) is not None
-        return self.handle(request.session_id) if known else None
+        return self.bound(request.session_id) if known else None
 
     async def delete_session(self, session_id: str) -> None:
         """Delete everything of the session, in one unit; idempotent."""
@@ -128,12 +119,12 @@ class StoreFactory:
 
     async def live_attachment_refs(self, intent_grace_cutoff_epoch_ms: int) -> frozenset[str]:
         """Reconcile every session's dead intents, then answer every id still referred to."""
-        return await self.place().live_refs(intent_grace_cutoff_epoch_ms)
+        return await self.bound("root").live_refs(intent_grace_cutoff_epoch_ms)
 
     async def has_live_attachment_ref(
         self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
     ) -> bool:
         """Whether any session's row would keep these bytes alive; deletes nothing."""
-        return await self.place().has_live_ref_for_id(
+        return await self.bound("root").has_live_ref_for_id(
             attachment_id, intent_grace_cutoff_epoch_ms
         )
