@@ -38,9 +38,7 @@ class CheckpointWorkSegment(QueueSegment, InputSegment):
             now = self.clock.now_ms()
             await self.require_live(rows, session_id, fence, now)
             waiting = await self.active_candidates(rows, session_id, turn_id, checkpoint, generation)
-            input_claim = await self.hold_active(
-                rows, waiting[:inputs], fence, owner, turn_id, checkpoint
-            )
+            input_claim = await self.hold_active(rows, waiting[:inputs], fence, owner, turn_id, checkpoint)
             ready = await self.candidates(rows, session_id, generation, now)
             group = self.leading_group(ready, "active_turn_checkpoint", batches)
             work_claim = await self.hold(rows, group, fence, owner)

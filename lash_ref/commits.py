@@ -1,6 +1,5 @@
-"""Commits and reads: one atomic write a turn, one committed state a read."""
+"""Commits: one atomic write a turn."""
 
-import hashlib
 from collections.abc import Sequence
 
 from pydantic import ValidationError
@@ -11,38 +10,28 @@ from lash_ref.errors import (
     HeadRevisionConflict,
     RuntimeTurnCommitConflict,
     SessionBindingMismatch,
-    UnknownLeaf,
     UnreadableRecord,
 )
 from lash_ref.leases import LeaseSegment
+from lash_ref.reads import ReadSegment, blob_name
 from lash_ref.records import (
-    CHECKPOINT_SCHEMA_VERSION,
-    ActivePath,
     Append,
-    FullGraph,
-    GraphSnapshot,
     HydratedSessionCheckpoint,
-    PersistedSessionRead,
     ReplaceFull,
     RuntimeCommit,
     RuntimeCommitResult,
     SessionCheckpoint,
     SessionHeadMeta,
-    SessionMeta,
-    SessionNodeRecord,
     TokenLedgerEntry,
     Unchanged,
 )
 from lash_ref.rows import BatchRow, InputRow, Rows, StampRow
-from lash_ref.scalars import Json, admitted, identifier, invalid
-from lash_ref.segment import require_one_class
-from lash_ref.versions import versioned
+from lash_ref.scalars import Json, admitted, invalid
+from lash_ref.segment import Contended, require_one_class
 
 
-class CommitSegment(CheckpointWorkSegment, LeaseSegment):
-    """`SessionCommitStore` over rows, but for the durability tier."""
-
-    # -- commit
+class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
+    """The one write of a turn, over rows."""
 
     async def commit_runtime_state(self, commit: RuntimeCommit) -> RuntimeCommitResult:
         """Apply one commit, or answer a repeated one from its record ([STO.14][]).
@@ -53,6 +42,14 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         for draft in commit.enqueued_queue_batches:
             require_one_class(draft)
         self.require_bound(commit)
+        try:
+            return await self.apply(commit)
+        except Contended:
+            await self.require_unmoved(commit)
+            raise
+
+    async def apply(self, commit: RuntimeCommit) -> RuntimeCommitResult:
+        """Check and write, in one unit."""
         async with self.transactions.begin(write=True) as rows:
             if (recorded := await self.recorded(rows, commit)) is not None:
                 await self.release_lane(rows, commit)
@@ -73,6 +70,11 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
                 for row in await self.completed_inputs(rows, done)
             ]
             return await self.write(rows, commit, head, manifest, batches, inputs, now)
+
+    async def require_unmoved(self, commit: RuntimeCommit) -> None:
+        """Tell a commit that could not begin whether it lost a race ([STO.26][])."""
+        async with self.transactions.begin(write=False) as rows:
+            await self.require_head(rows, commit)
 
     def require_bound(self, commit: RuntimeCommit) -> None:
         """Refuse a commit, or an outbox draft, of another session."""
@@ -107,9 +109,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
             raise HeadRevisionConflict(commit.expected_head_revision, actual)
         return head
 
-    async def require_fresh_nodes(
-        self, rows: Rows, delta: Unchanged | Append | ReplaceFull
-    ) -> None:
+    async def require_fresh_nodes(self, rows: Rows, delta: Unchanged | Append | ReplaceFull) -> None:
         """Refuse a node id that appears twice, or that Append would store again."""
         nodes = () if isinstance(delta, Unchanged) else delta.nodes
         seen: set[str] = set()
@@ -131,7 +131,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
 
         async def slot(data: bytes | None, ref: str | None) -> str | None:
             if data is not None:
-                named = _name(data)
+                named = blob_name(data)
                 blobs[named] = data
                 return named
             if ref is not None and await rows.blob(ref) is None:
@@ -141,13 +141,9 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         manifest = SessionCheckpoint(
             turn_state=checkpoint.turn_state,
             tool_state_ref=await slot(_text(checkpoint.tool_state), checkpoint.tool_state_ref),
-            plugin_snapshot_ref=await slot(
-                _text(checkpoint.plugin_snapshot), checkpoint.plugin_snapshot_ref
-            ),
+            plugin_snapshot_ref=await slot(_text(checkpoint.plugin_snapshot), checkpoint.plugin_snapshot_ref),
             plugin_snapshot_revision=checkpoint.plugin_snapshot_revision,
-            execution_state_ref=await slot(
-                checkpoint.execution_state, checkpoint.execution_state_ref
-            ),
+            execution_state_ref=await slot(checkpoint.execution_state, checkpoint.execution_state_ref),
         )
         return manifest, blobs
 
@@ -164,7 +160,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         """Everything a valid commit changes."""
         checkpoint, blobs = manifest
         data = checkpoint.to_json().encode()
-        checkpoint_ref = _name(data)
+        checkpoint_ref = blob_name(data)
         for ref, part in (blobs | {checkpoint_ref: data}).items():
             await rows.put_blob(ref, part)
         count = await self.write_graph(rows, commit.graph, head)
@@ -241,9 +237,7 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
             if entry is not None and entry.committed_at_epoch_ms is None:
                 await rows.put_intent(entry.but(committed_at_epoch_ms=now))
 
-    async def record(
-        self, rows: Rows, commit: RuntimeCommit, result: RuntimeCommitResult, now: int
-    ) -> None:
+    async def record(self, rows: Rows, commit: RuntimeCommit, result: RuntimeCommitResult, now: int) -> None:
         """Remember the turn's answer."""
         if (stamp := commit.turn_commit) is not None:
             await rows.put_stamp(
@@ -262,139 +256,6 @@ class CommitSegment(CheckpointWorkSegment, LeaseSegment):
         if wanted is not None and wanted.session_id == self.session_id:
             await self.release(rows, wanted)
 
-    # -- read
-
-    async def load_session(
-        self, scope: FullGraph | ActivePath
-    ) -> PersistedSessionRead | None:
-        """One committed state, or none before the first commit."""
-        scope = admitted(scope)
-        async with self.transactions.begin(write=False) as rows:
-            head = await rows.head(self.session_id)
-            if head is None:
-                return None
-            nodes, leaf = await self.scoped(rows, head, scope)
-            return PersistedSessionRead.model_construct(
-                session_id=head.session_id,
-                head_revision=head.head_revision,
-                config=head.config,
-                agent_frames=head.agent_frames,
-                current_agent_frame_id=head.current_agent_frame_id,
-                graph=GraphSnapshot.model_construct(nodes=tuple(nodes), leaf_node_id=leaf),
-                checkpoint_ref=head.checkpoint_ref,
-                checkpoint=await self.hydrated(rows, head),
-                token_ledger=tuple(await rows.ledger(self.session_id)),
-            )
-
-    async def scoped(
-        self, rows: Rows, head: SessionHeadMeta, scope: FullGraph | ActivePath
-    ) -> tuple[list[SessionNodeRecord], str | None]:
-        """The nodes a scope asks for, and the leaf it reports."""
-        if isinstance(scope, FullGraph):
-            return await rows.nodes(self.session_id), head.leaf_node_id
-        if scope.leaf_node_id is None:
-            return await self.ancestry(rows, head.leaf_node_id), head.leaf_node_id
-        path = await self.ancestry(rows, scope.leaf_node_id)
-        if not path:
-            raise UnknownLeaf(scope.leaf_node_id)
-        return path, scope.leaf_node_id
-
-    async def ancestry(self, rows: Rows, leaf: str | None) -> list[SessionNodeRecord]:
-        """From the root to the leaf; ends at a missing parent, and at a node already on the path."""
-        path: list[SessionNodeRecord] = []
-        seen: set[str] = set()
-        at = leaf
-        while at is not None and at not in seen:
-            node = await rows.node(self.session_id, at)
-            if node is None:
-                break
-            seen.add(at)
-            path.append(node)
-            at = node.parent_node_id
-        return path[::-1]
-
-    async def hydrated(
-        self, rows: Rows, head: SessionHeadMeta
-    ) -> HydratedSessionCheckpoint | None:
-        """The head's checkpoint with its parts inline."""
-        if head.checkpoint_ref is None:
-            return None
-        manifest = await self.manifest(rows, head.checkpoint_ref)
-        tools = await self.part(rows, manifest.tool_state_ref)
-        plugins = await self.part(rows, manifest.plugin_snapshot_ref)
-        return HydratedSessionCheckpoint(
-            turn_state=manifest.turn_state,
-            tool_state_ref=manifest.tool_state_ref,
-            tool_state=_json(manifest.tool_state_ref, tools),
-            plugin_snapshot_ref=manifest.plugin_snapshot_ref,
-            plugin_snapshot=_json(manifest.plugin_snapshot_ref, plugins),
-            plugin_snapshot_revision=manifest.plugin_snapshot_revision,
-            execution_state_ref=manifest.execution_state_ref,
-            execution_state=await self.part(rows, manifest.execution_state_ref),
-        )
-
-    async def manifest(self, rows: Rows, ref: str) -> SessionCheckpoint:
-        """The manifest a head names."""
-        data = await rows.blob(ref)
-        if data is None:
-            raise UnreadableRecord("manifest", ref, "the head refers to it, but it is gone")
-        found = versioned(SessionCheckpoint, data, CHECKPOINT_SCHEMA_VERSION, "manifest", ref)
-        _require_named(data, ref, "manifest")
-        return found
-
-    async def part(self, rows: Rows, ref: str | None) -> bytes | None:
-        """A part a manifest names."""
-        if ref is None:
-            return None
-        data = await rows.blob(ref)
-        if data is None:
-            raise UnreadableRecord("blob", ref, "the manifest refers to it, but it is gone")
-        _require_named(data, ref, "blob")
-        return data
-
-    async def load_node(self, node_id: str) -> SessionNodeRecord | None:
-        """Any live node."""
-        identifier("node_id", node_id)
-        async with self.transactions.begin(write=False) as rows:
-            return await rows.node(self.session_id, node_id)
-
-    # -- meta
-
-    async def save_session_meta(self, meta: SessionMeta) -> None:
-        """Replace the session's meta.
-
-        Raises:
-            SessionBindingMismatch: the meta names another session.
-        """
-        meta = admitted(meta)
-        if meta.session_id != self.session_id:
-            raise SessionBindingMismatch(self.session_id, meta.session_id)
-        async with self.transactions.begin(write=True) as rows:
-            await rows.put_meta(meta)
-
-    async def load_session_meta(self) -> SessionMeta | None:
-        """The session's meta, if any was saved."""
-        async with self.transactions.begin(write=False) as rows:
-            return await rows.meta(self.session_id)
-
-
-def _name(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _require_named(data: bytes, ref: str, kind: str) -> None:
-    if _name(data) != ref:
-        raise UnreadableRecord(kind, ref, "its bytes are not those it was named after")
-
 
 def _text(value: Json | None) -> bytes | None:
     return None if value is None else value.text.encode()
-
-
-def _json(ref: str | None, data: bytes | None) -> Json | None:
-    if data is None:
-        return None
-    try:
-        return Json.parse(data)
-    except ValueError as err:
-        raise UnreadableRecord("blob", ref, f"not JSON: {err}") from err

@@ -70,9 +70,7 @@ class LeaseSegment(Segment):
             await rows.put_lease(extended)
             return granted(extended)
 
-    async def release_session_execution_lease(
-        self, completion: SessionExecutionLeaseCompletion
-    ) -> None:
+    async def release_session_execution_lease(self, completion: SessionExecutionLeaseCompletion) -> None:
         """Free the lane if the completion is its lease; else nothing."""
         completion = admitted(completion)
         async with self.transactions.begin(write=True) as rows:

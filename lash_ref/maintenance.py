@@ -25,9 +25,7 @@ class MaintenanceSegment(CommitSegment):
         async with self.transactions.begin(write=True) as rows:
             return VacuumReport(
                 removed_node_count=await rows.drop_tombstoned(self.session_id),
-                removed_pending_turn_input_tombstone_count=await rows.drop_terminal_inputs(
-                    self.session_id
-                ),
+                removed_pending_turn_input_tombstone_count=await rows.drop_terminal_inputs(self.session_id),
             )
 
     async def gc_unreachable(self) -> GcReport:

@@ -44,9 +44,7 @@ class ManifestSegment(Segment):
                 if entry is not None and entry.committed_at_epoch_ms is None:
                     await rows.put_intent(entry.but(committed_at_epoch_ms=now))
 
-    async def list_uncommitted(
-        self, older_than_epoch_ms: int
-    ) -> tuple[AttachmentManifestEntry, ...]:
+    async def list_uncommitted(self, older_than_epoch_ms: int) -> tuple[AttachmentManifestEntry, ...]:
         """Uncommitted rows recorded at or before the cutoff."""
         cutoff = u64("older_than_epoch_ms", older_than_epoch_ms)
         async with self.transactions.begin(write=False) as rows:
@@ -92,14 +90,10 @@ class ManifestSegment(Segment):
         if entry.owner_id is None:
             return True
         if entry.owner_kind == "turn":
-            return await rows.other_turn_since(
-                entry.session_id, entry.owner_id, entry.intent_at_epoch_ms
-            )
+            return await rows.other_turn_since(entry.session_id, entry.owner_id, entry.intent_at_epoch_ms)
         return entry.owner_id in gone
 
-    async def has_live_ref_for_id(
-        self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
-    ) -> bool:
+    async def has_live_ref_for_id(self, attachment_id: str, intent_grace_cutoff_epoch_ms: int) -> bool:
         """Whether any row would keep these bytes alive past that cutoff; deletes nothing."""
         identifier("attachment_id", attachment_id)
         cutoff = u64("intent_grace_cutoff_epoch_ms", intent_grace_cutoff_epoch_ms)

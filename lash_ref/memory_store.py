@@ -59,9 +59,7 @@ class SessionTables:
     input_keys: dict[str, str] = field(default_factory=dict[str, str])
     waiting: dict[int, str] = field(default_factory=dict[int, str])
     terminal: dict[str, None] = field(default_factory=dict[str, None])
-    intents: dict[str, AttachmentManifestEntry] = field(
-        default_factory=dict[str, AttachmentManifestEntry]
-    )
+    intents: dict[str, AttachmentManifestEntry] = field(default_factory=dict[str, AttachmentManifestEntry])
     uncommitted: dict[str, None] = field(default_factory=dict[str, None])
 
 
@@ -164,9 +162,7 @@ class MemoryRows(Rows):
     async def ledger(self, session_id: str) -> list[TokenLedgerEntry]:
         return list(self.read(session_id).ledger.values())
 
-    async def ledger_entry(
-        self, session_id: str, source: str, model: str
-    ) -> TokenLedgerEntry | None:
+    async def ledger_entry(self, session_id: str, source: str, model: str) -> TokenLedgerEntry | None:
         return self.read(session_id).ledger.get((source, model))
 
     async def put_ledger_entry(self, session_id: str, entry: TokenLedgerEntry) -> None:
@@ -313,7 +309,7 @@ class MemoryTransactions:
         self.rows = MemoryRows()
 
     @asynccontextmanager
-    async def begin(self, write: bool) -> AsyncGenerator[Rows]:
+    async def begin(self, write: bool) -> AsyncGenerator[Rows]:  # noqa: ARG002 - readers are undone alike
         """Undo everything the block wrote if it raises."""
         self.rows.journal = []
         try:

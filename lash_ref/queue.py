@@ -44,8 +44,7 @@ class QueueSegment(Segment):
             available_at_ms=draft.available_at_ms,
             enqueued_at_ms=now,
             items=tuple(
-                QueuedWorkItem(item_id=self.mint("item"), payload=payload)
-                for payload in draft.payloads
+                QueuedWorkItem(item_id=self.mint("item"), payload=payload) for payload in draft.payloads
             ),
         )
         await rows.put_batch(BatchRow(batch=batch))
@@ -113,24 +112,19 @@ class QueueSegment(Segment):
                 return None
             return await self.hold(rows, chosen, fence, owner)
 
-    async def candidates(
-        self, rows: Rows, session_id: str, generation: int, now: int
-    ) -> list[BatchRow]:
+    async def candidates(self, rows: Rows, session_id: str, generation: int, now: int) -> list[BatchRow]:
         """What a holder of that generation may claim now, in enqueue order."""
         return [
             row
             for row in await rows.batches(session_id)
-            if row.batch.available_at_ms <= now
-            and (row.hold is None or row.hold.generation != generation)
+            if row.batch.available_at_ms <= now and (row.hold is None or row.hold.generation != generation)
         ]
 
     def leading_command(self, ready: Sequence[BatchRow]) -> list[BatchRow]:
         """The head, if it is a command; commands are claimed one at a time."""
         return [row for row in ready[:1] if row.batch.work_class == "session_command"]
 
-    def leading_group(
-        self, ready: Sequence[BatchRow], boundary: ClaimBoundary, limit: int
-    ) -> list[BatchRow]:
+    def leading_group(self, ready: Sequence[BatchRow], boundary: ClaimBoundary, limit: int) -> list[BatchRow]:
         """The head if the boundary admits it, and the joins that follow it without a break."""
         if not ready or limit == 0:
             return []
@@ -186,9 +180,7 @@ class QueueSegment(Segment):
 
     # -- settle
 
-    async def completed_batches(
-        self, rows: Rows, completion: QueuedWorkCompletion
-    ) -> list[BatchRow]:
+    async def completed_batches(self, rows: Rows, completion: QueuedWorkCompletion) -> list[BatchRow]:
         """The rows a completion settles.
 
         Raises:
@@ -197,8 +189,10 @@ class QueueSegment(Segment):
         held: list[BatchRow] = []
         for batch_id in dict.fromkeys(completion.batch_ids):
             row = await rows.batch(self.session_id, batch_id)
-            if row is None or completion.session_id != self.session_id or not self.holds(
-                row, completion.claim_id, completion.lease_token
+            if (
+                row is None
+                or completion.session_id != self.session_id
+                or not self.holds(row, completion.claim_id, completion.lease_token)
             ):
                 raise QueuedWorkClaimSuperseded(completion.session_id, completion.claim_id)
             held.append(row)
@@ -222,9 +216,7 @@ class QueueSegment(Segment):
                     if row is not None and self.holds(row, claim.claim_id, claim.lease_token):
                         await rows.put_batch(row.but(hold=None))
 
-    async def cancel_queued_work_batch(
-        self, session_id: str, batch_id: str
-    ) -> QueuedWorkBatch | None:
+    async def cancel_queued_work_batch(self, session_id: str, batch_id: str) -> QueuedWorkBatch | None:
         """Remove and answer a batch that nobody live holds."""
         identifier("session_id", session_id)
         identifier("batch_id", batch_id)
@@ -251,6 +243,4 @@ class QueueSegment(Segment):
         identifier("session_id", session_id)
         async with self.transactions.begin(write=False) as rows:
             live = await self.live_generation(rows, session_id, self.clock.now_ms())
-            return tuple(
-                row.batch for row in await rows.batches(session_id) if not self.is_held(row, live)
-            )
+            return tuple(row.batch for row in await rows.batches(session_id) if not self.is_held(row, live))

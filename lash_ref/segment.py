@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from lash_ref.contracts import Clock, ProcessEvidence
-from lash_ref.errors import InvalidRecord, SessionExecutionLeaseExpired
+from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired
 from lash_ref.lease import SessionExecutionLease, SessionExecutionLeaseFence
 from lash_ref.rows import LeaseRow, Rows
 from lash_ref.scalars import MAX_INT
@@ -15,8 +15,17 @@ Mint = Callable[[str], str]
 """Makes text of a kind (``lease``, ``claim``, …) that was never made before."""
 
 
+class Contended(Backend):
+    """A unit could not begin in time because others kept writing; nothing was changed."""
+
+    @property
+    def code(self) -> str:
+        """To a caller this is a `Backend` like any other."""
+        return "Backend"
+
+
 class Transactions(Protocol):
-    """Where a backend's transactions come from."""
+    """Where a backend's transactions come from; `begin` may raise `Contended`."""
 
     def begin(self, write: bool) -> AbstractAsyncContextManager[Rows]:
         """One atomic unit: kept when the block ends, undone when it raises."""

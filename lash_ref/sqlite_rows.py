@@ -19,98 +19,46 @@ from lash_ref.records import (
 )
 from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow
 from lash_ref.scalars import Record
+from lash_ref.sqlite_schema import KEYED_BY_SESSION
 from lash_ref.versions import versioned
 
 R = TypeVar("R", bound=Record)
-
-SCHEMA_VERSION = 1
-
-SCHEMA = """
--- one row a session that ever committed: SessionHeadMeta
-CREATE TABLE heads (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
--- the graph; position gives the stored order, hidden marks tombstones
-CREATE TABLE nodes (
-    position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, node_id TEXT NOT NULL,
-    hidden INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL, UNIQUE (session_id, node_id)
-);
-CREATE INDEX hidden_nodes ON nodes (session_id) WHERE hidden;
--- checkpoint manifests and their parts, by SHA-256
-CREATE TABLE blobs (ref TEXT PRIMARY KEY, data BLOB NOT NULL);
--- token usage summed by source and model; position gives the first-seen order
-CREATE TABLE ledger (
-    position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, source TEXT NOT NULL, model TEXT NOT NULL,
-    usage TEXT NOT NULL, UNIQUE (session_id, source, model)
-);
--- committed turns: StampRow
-CREATE TABLE stamps (
-    session_id TEXT NOT NULL, turn_id TEXT NOT NULL, committed_at_ms INTEGER NOT NULL,
-    record TEXT NOT NULL, PRIMARY KEY (session_id, turn_id)
-) WITHOUT ROWID;
-CREATE INDEX stamps_by_time ON stamps (session_id, committed_at_ms);
--- SessionMeta
-CREATE TABLE metas (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
--- the lane of each session, kept after release with its number; the owner's liveness apart
-CREATE TABLE leases (
-    session_id TEXT PRIMARY KEY, liveness TEXT NOT NULL, record TEXT NOT NULL
-) WITHOUT ROWID;
--- numbers handed out once
-CREATE TABLE sequences (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
--- queued work: BatchRow
-CREATE TABLE batches (
-    enqueue_seq INTEGER PRIMARY KEY, session_id TEXT NOT NULL, batch_id TEXT NOT NULL,
-    source_key TEXT, record TEXT NOT NULL,
-    UNIQUE (session_id, batch_id), UNIQUE (session_id, source_key)
-);
--- pending turn input, terminal rows included: InputRow
-CREATE TABLE inputs (
-    enqueue_seq INTEGER PRIMARY KEY, session_id TEXT NOT NULL, input_id TEXT NOT NULL,
-    source_key TEXT, state TEXT NOT NULL, record TEXT NOT NULL,
-    UNIQUE (session_id, input_id), UNIQUE (session_id, source_key)
-);
-CREATE INDEX waiting_inputs ON inputs (session_id, enqueue_seq)
-    WHERE state IN ('pending_active', 'deferred_next_turn');
-CREATE INDEX terminal_inputs ON inputs (session_id) WHERE state IN ('cancelled', 'completed');
--- attachment references: AttachmentManifestEntry
-CREATE TABLE intents (
-    session_id TEXT NOT NULL, attachment_id TEXT NOT NULL, intent_at_ms INTEGER NOT NULL,
-    committed INTEGER NOT NULL, turn_id TEXT, record TEXT NOT NULL,
-    PRIMARY KEY (session_id, attachment_id)
-) WITHOUT ROWID;
-CREATE INDEX intents_by_id ON intents (attachment_id);
-CREATE INDEX uncommitted_intents ON intents (intent_at_ms, session_id, attachment_id)
-    WHERE NOT committed;
-CREATE INDEX intents_by_turn ON intents (session_id, turn_id) WHERE NOT committed;
-"""
-
-_BY_SESSION = (
-    "heads", "nodes", "ledger", "stamps", "metas", "leases", "batches", "inputs", "intents",
-)  # fmt: skip
 
 _NODE: TypeAdapter[SessionNodeRecord] = TypeAdapter(SessionNodeRecord)
 _OWNER: TypeAdapter[LeaseOwnerIdentity] = TypeAdapter(LeaseOwnerIdentity)
 
 
-def _read(kind: type[R], text: str, stored_as: str, record_id: object) -> R:
+def _read(kind: type[R], text: Any, stored_as: str, record_id: Any) -> R:
     try:
         return kind.model_validate_json(text)
-    except ValidationError as err:
-        raise UnreadableRecord(stored_as, str(record_id), _first(err)) from err
+    except (ValidationError, TypeError) as err:
+        raise UnreadableRecord(stored_as, _shown(record_id), _first(err)) from err
 
 
-def _node(text: str, node_id: str) -> SessionNodeRecord:
+def _node(text: Any, node_id: Any) -> SessionNodeRecord:
     try:
         return _NODE.validate_json(text)
-    except ValidationError as err:
-        raise UnreadableRecord("node", node_id, _first(err)) from err
+    except (ValidationError, TypeError) as err:
+        raise UnreadableRecord("node", _shown(node_id), _first(err)) from err
 
 
-def _first(err: ValidationError) -> str:
+def _shown(record_id: Any) -> str:
+    return record_id.decode("utf-8", "replace") if isinstance(record_id, bytes) else str(record_id)
+
+
+def _first(err: ValidationError | TypeError) -> str:
+    if isinstance(err, TypeError):
+        return "not text"
     fault = err.errors(include_url=False)[0]
     return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
 
 
 class SqliteRows(Rows):
-    """`Rows` on one connection, inside one transaction; nothing here ever suspends."""
+    """`Rows` on one connection, inside one transaction; nothing here ever suspends.
+
+    The connection hands text out as bytes: records are decoded by whoever reads the JSON, so that text
+    which is no UTF-8 is reported as the record it belongs to.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
@@ -134,8 +82,8 @@ class SqliteRows(Rows):
         rows = self._all("SELECT session_id, record FROM heads ORDER BY session_id")
         return [self._head(session_id, text) for session_id, text in rows]
 
-    def _head(self, session_id: str, text: str) -> SessionHeadMeta:
-        return versioned(SessionHeadMeta, text, HEAD_SCHEMA_VERSION, "head", session_id)
+    def _head(self, session_id: Any, text: Any) -> SessionHeadMeta:
+        return versioned(SessionHeadMeta, text, HEAD_SCHEMA_VERSION, "head", _shown(session_id))
 
     async def put_head(self, head: SessionHeadMeta) -> None:
         self._do("INSERT OR REPLACE INTO heads VALUES (?, ?)", head.session_id, head.to_json())
@@ -185,7 +133,7 @@ class SqliteRows(Rows):
         self._do("INSERT OR IGNORE INTO blobs VALUES (?, ?)", ref, data)
 
     async def blob_refs(self) -> list[str]:
-        return [row[0] for row in self._all("SELECT ref FROM blobs ORDER BY ref")]
+        return [row[0].decode() for row in self._all("SELECT ref FROM blobs ORDER BY ref")]
 
     async def drop_blobs(self, refs: Sequence[str]) -> None:
         self.connection.executemany("DELETE FROM blobs WHERE ref = ?", [(ref,) for ref in refs])
@@ -197,15 +145,13 @@ class SqliteRows(Rows):
             "SELECT source, model, usage FROM ledger WHERE session_id = ? ORDER BY position",
             session_id,
         )
-        return [self._entry(session_id, *row) for row in rows]
+        return [self._entry(session_id, row[0].decode(), row[1].decode(), row[2]) for row in rows]
 
-    def _entry(self, session_id: str, source: str, model: str, usage: str) -> TokenLedgerEntry:
+    def _entry(self, session_id: str, source: str, model: str, usage: Any) -> TokenLedgerEntry:
         read = _read(TokenUsage, usage, "ledger", f"{session_id}/{source}/{model}")
         return TokenLedgerEntry(source=source, model=model, usage=read)
 
-    async def ledger_entry(
-        self, session_id: str, source: str, model: str
-    ) -> TokenLedgerEntry | None:
+    async def ledger_entry(self, session_id: str, source: str, model: str) -> TokenLedgerEntry | None:
         row = self._one(
             "SELECT usage FROM ledger WHERE session_id = ? AND source = ? AND model = ?",
             session_id, source, model,
@@ -220,9 +166,7 @@ class SqliteRows(Rows):
         )  # fmt: skip
 
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None:
-        row = self._one(
-            "SELECT record FROM stamps WHERE session_id = ? AND turn_id = ?", session_id, turn_id
-        )
+        row = self._one("SELECT record FROM stamps WHERE session_id = ? AND turn_id = ?", session_id, turn_id)
         return None if row is None else _read(StampRow, row[0], "turn_commit", turn_id)
 
     async def put_stamp(self, row: StampRow) -> None:
@@ -254,14 +198,12 @@ class SqliteRows(Rows):
         lease = _read(LeaseRow, row[1], "lease", session_id)
         try:
             owner = _OWNER.validate_json(row[0])
-        except ValidationError:
+        except (ValidationError, TypeError):
             return lease
         return lease.but(owner=owner)
 
     async def put_lease(self, row: LeaseRow) -> None:
-        opaque = LeaseOwnerIdentity(
-            owner_id=row.owner.owner_id, incarnation_id=row.owner.incarnation_id
-        )
+        opaque = LeaseOwnerIdentity(owner_id=row.owner.owner_id, incarnation_id=row.owner.incarnation_id)
         self._do(
             "INSERT OR REPLACE INTO leases VALUES (?, ?, ?)",
             row.session_id, row.owner.to_json(), row.but(owner=opaque).to_json(),
@@ -296,7 +238,8 @@ class SqliteRows(Rows):
     async def put_batch(self, row: BatchRow) -> None:
         put = row.batch
         self._do(
-            "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO batches VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (enqueue_seq) DO UPDATE SET record = excluded.record",
             put.enqueue_seq, put.session_id, put.batch_id, put.source_key, row.to_json(),
         )  # fmt: skip
 
@@ -335,7 +278,8 @@ class SqliteRows(Rows):
     async def put_input(self, row: InputRow) -> None:
         put = row.input
         self._do(
-            "INSERT OR REPLACE INTO inputs VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO inputs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (enqueue_seq)"
+            " DO UPDATE SET state = excluded.state, record = excluded.record",
             put.enqueue_seq, put.session_id, put.input_id, put.source_key, put.state, row.to_json(),
         )  # fmt: skip
 
@@ -380,16 +324,14 @@ class SqliteRows(Rows):
         )  # fmt: skip
 
     async def drop_intent(self, session_id: str, attachment_id: str) -> None:
-        self._do(
-            "DELETE FROM intents WHERE session_id = ? AND attachment_id = ?", session_id, attachment_id
-        )
+        self._do("DELETE FROM intents WHERE session_id = ? AND attachment_id = ?", session_id, attachment_id)
 
     async def all_refs(self) -> list[str]:
         rows = self._all("SELECT DISTINCT attachment_id FROM intents ORDER BY attachment_id")
-        return [row[0] for row in rows]
+        return [row[0].decode() for row in rows]
 
     # -- sessions
 
     async def drop_session(self, session_id: str) -> None:
-        for table in _BY_SESSION:
+        for table in KEYED_BY_SESSION:
             self._do(f"DELETE FROM {table} WHERE session_id = ?", session_id)  # noqa: S608 - fixed names

@@ -7,6 +7,7 @@ in one process or many, may open one directory at once.
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -17,8 +18,9 @@ from lash_ref.contracts import Clock, ProcessEvidence, RuntimePersistence
 from lash_ref.errors import Backend, LashError, UnreadableRecord, UnsupportedDatabaseSchema
 from lash_ref.records import DurabilityTier, SessionStoreCreateRequest
 from lash_ref.rows import Rows
-from lash_ref.segment import Mint
-from lash_ref.sqlite_rows import SCHEMA, SCHEMA_VERSION, SqliteRows
+from lash_ref.segment import Contended, Mint
+from lash_ref.sqlite_rows import SqliteRows
+from lash_ref.sqlite_schema import SCHEMA, SCHEMA_VERSION
 from lash_ref.store import Store, StoreFactory, random_mint
 
 T = TypeVar("T")
@@ -31,8 +33,9 @@ BUSY_TIMEOUT_S = 15.0
 class SqliteTransactions:
     """One connection, opened by the first transaction."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = directory / DATABASE_NAME
+        self.busy_timeout_s = busy_timeout_s
         self._connection: sqlite3.Connection | None = None
 
     def connection(self) -> sqlite3.Connection:
@@ -45,10 +48,11 @@ class SqliteTransactions:
         if self._connection is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             opened = sqlite3.connect(
-                self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+                self.path, timeout=self.busy_timeout_s, isolation_level=None, check_same_thread=False
             )
+            opened.text_factory = bytes
             try:
-                _prepare(opened)
+                _prepare(opened, self.busy_timeout_s)
             except BaseException:
                 opened.close()
                 raise
@@ -68,13 +72,15 @@ class SqliteTransactions:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as err:
+        except (sqlite3.Error, OSError) as err:
             raise self._typed(err) from err
 
-    def _typed(self, err: sqlite3.Error) -> LashError:
-        corrupt = err.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-        if corrupt or isinstance(err, sqlite3.OperationalError) and "no such table" in str(err):
+    def _typed(self, err: Exception) -> LashError:
+        code = _primary_code(err)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(err):
             return UnreadableRecord("database", self.path.name, str(err))
+        if code == sqlite3.SQLITE_BUSY:
+            return Contended(f"{self.path.name}: {err}")
         return Backend(f"{self.path.name}: {err}")
 
     def close(self) -> None:
@@ -84,11 +90,29 @@ class SqliteTransactions:
             self._connection = None
 
 
-def _prepare(connection: sqlite3.Connection) -> None:
+def _primary_code(err: Exception) -> int:
+    return getattr(err, "sqlite_errorcode", 0) & 0xFF
+
+
+def _enter_wal(connection: sqlite3.Connection, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as err:
+            # Two openers that switch at once would deadlock, so SQLite refuses one without waiting.
+            if _primary_code(err) != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
+
+
+def _prepare(connection: sqlite3.Connection, patience_s: float) -> None:
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version not in (0, SCHEMA_VERSION):
         raise UnsupportedDatabaseSchema(version, SCHEMA_VERSION)
-    connection.execute("PRAGMA journal_mode = WAL")
+    _enter_wal(connection, patience_s)
     connection.execute("PRAGMA synchronous = FULL")
     if version == SCHEMA_VERSION:
         return
@@ -132,14 +156,15 @@ class Worker:
 
     def __init__(self, transactions: SqliteTransactions) -> None:
         self.transactions = transactions
+        self.loop: asyncio.AbstractEventLoop | None = None
         self._thread: ThreadPoolExecutor | None = None
 
     async def run(self, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a whole operation in the thread; it runs to its end even when the waiter is cancelled."""
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, thread_name_prefix="lash-sqlite")
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: driven(operation()))
+        self.loop = asyncio.get_running_loop()
+        return await self.loop.run_in_executor(self._thread, lambda: driven(operation()))
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
@@ -147,6 +172,24 @@ class Worker:
         if thread is not None:
             await asyncio.get_running_loop().run_in_executor(thread, self.transactions.close)
             thread.shutdown()
+
+
+class EvidenceOnLoop:
+    """Asks the host's evidence in the host's event loop, while the worker waits between transactions."""
+
+    def __init__(self, evidence: ProcessEvidence, worker: Worker) -> None:
+        self.evidence = evidence
+        self.worker = worker
+
+    async def process_is_gone(self, process_id: str) -> bool:
+        """The host's answer; not gone when none comes in time."""
+        if self.worker.loop is None:
+            return False
+        asked = self.evidence.process_is_gone(process_id)
+        try:
+            return asyncio.run_coroutine_threadsafe(asked, self.worker.loop).result(BUSY_TIMEOUT_S)
+        except TimeoutError:
+            return False
 
 
 class OnWorker:
@@ -175,12 +218,14 @@ class SqliteStoreFactory:
         mint: Mint = random_mint,
         evidence: ProcessEvidence | None = None,
         store: type[Store] = Store,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
-        transactions = SqliteTransactions(directory)
-        self.rules = StoreFactory(transactions, clock, mint, evidence)
+        transactions = SqliteTransactions(directory, busy_timeout_s)
+        self.worker = Worker(transactions)
+        asked = EvidenceOnLoop(evidence, self.worker) if evidence is not None else None
+        self.rules = StoreFactory(transactions, clock, mint, asked)
         self.rules.tier = "durable"
         self.rules.store = store
-        self.worker = Worker(transactions)
 
     def _handle(self, session_id: str) -> RuntimePersistence:
         return OnWorker(self.rules.bound(session_id), self.worker)  # pyright: ignore[reportReturnType] - every method is passed on by name
@@ -194,9 +239,7 @@ class SqliteStoreFactory:
         await self.worker.run(lambda: self.rules.create_store(request))
         return self._handle(request.session_id)
 
-    async def open_existing_store(
-        self, request: SessionStoreCreateRequest
-    ) -> RuntimePersistence | None:
+    async def open_existing_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence | None:
         """The session's store, or none when it was never created or was deleted."""
         found = await self.worker.run(lambda: self.rules.open_existing_store(request))
         return None if found is None else self._handle(request.session_id)
@@ -207,13 +250,9 @@ class SqliteStoreFactory:
 
     async def live_attachment_refs(self, intent_grace_cutoff_epoch_ms: int) -> frozenset[str]:
         """Reconcile every session's dead intents, then answer every id still referred to."""
-        return await self.worker.run(
-            lambda: self.rules.live_attachment_refs(intent_grace_cutoff_epoch_ms)
-        )
+        return await self.worker.run(lambda: self.rules.live_attachment_refs(intent_grace_cutoff_epoch_ms))
 
-    async def has_live_attachment_ref(
-        self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
-    ) -> bool:
+    async def has_live_attachment_ref(self, attachment_id: str, intent_grace_cutoff_epoch_ms: int) -> bool:
         """Whether any session's row would keep these bytes alive; deletes nothing."""
         return await self.worker.run(
             lambda: self.rules.has_live_attachment_ref(attachment_id, intent_grace_cutoff_epoch_ms)

@@ -30,7 +30,7 @@ class SystemClock:
 class NoEvidence:
     """Knows of no process, so that none is ever taken for gone ([ATT.13][])."""
 
-    async def process_is_gone(self, process_id: str) -> bool:
+    async def process_is_gone(self, process_id: str) -> bool:  # noqa: ARG002 - whichever it is
         """Never."""
         return False
 
@@ -98,9 +98,7 @@ class StoreFactory:
             relation=request.relation,
         )
 
-    async def open_existing_store(
-        self, request: SessionStoreCreateRequest
-    ) -> RuntimePersistence | None:
+    async def open_existing_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence | None:
         """The session's store, or none when it was never created or was deleted."""
         request = admitted(request)
         async with self.transactions.begin(write=False) as rows:
@@ -121,10 +119,6 @@ class StoreFactory:
         """Reconcile every session's dead intents, then answer every id still referred to."""
         return await self.bound("root").live_refs(intent_grace_cutoff_epoch_ms)
 
-    async def has_live_attachment_ref(
-        self, attachment_id: str, intent_grace_cutoff_epoch_ms: int
-    ) -> bool:
+    async def has_live_attachment_ref(self, attachment_id: str, intent_grace_cutoff_epoch_ms: int) -> bool:
         """Whether any session's row would keep these bytes alive; deletes nothing."""
-        return await self.bound("root").has_live_ref_for_id(
-            attachment_id, intent_grace_cutoff_epoch_ms
-        )
+        return await self.bound("root").has_live_ref_for_id(attachment_id, intent_grace_cutoff_epoch_ms)

@@ -67,9 +67,7 @@ class InputSegment(Segment):
             await rows.put_input(InputRow(input=made, submitted=draft.ingress))
             return made
 
-    async def submitted_before(
-        self, rows: Rows, draft: PendingTurnInputDraft
-    ) -> PendingTurnInput | None:
+    async def submitted_before(self, rows: Rows, draft: PendingTurnInputDraft) -> PendingTurnInput | None:
         """The input that the draft's key names, terminal ones included.
 
         Raises:
@@ -81,9 +79,7 @@ class InputSegment(Segment):
         if row is None:
             return None
         if (row.submitted, row.input.input) != (draft.ingress, draft.input):
-            raise PendingTurnInputSourceKeyConflict(
-                draft.session_id, draft.source_key, row.input.input_id
-            )
+            raise PendingTurnInputSourceKeyConflict(draft.session_id, draft.source_key, row.input.input_id)
         return row.input
 
     async def list_pending_turn_inputs(self, session_id: str) -> tuple[PendingTurnInput, ...]:
@@ -136,9 +132,7 @@ class InputSegment(Segment):
             outcomes = [await self.cancel(rows, row, live) for row in suffix]
             return Outcomes(data=SuffixOutcomes(anchor=anchor, outcomes=tuple(outcomes)))
 
-    async def targeted(
-        self, rows: Rows, session_id: str, target: CancelTarget
-    ) -> InputRow | None:
+    async def targeted(self, rows: Rows, session_id: str, target: CancelTarget) -> InputRow | None:
         """The row a target names."""
         if isinstance(target, InputIdTarget):
             return await rows.input(session_id, target.value)
@@ -190,9 +184,7 @@ class InputSegment(Segment):
         limit = u64("max_inputs", max_inputs)
         async with self.transactions.begin(write=True) as rows:
             await self.require_live(rows, session_id, fence, self.clock.now_ms())
-            waiting = await self.active_candidates(
-                rows, session_id, turn_id, checkpoint, fence.fencing_token
-            )
+            waiting = await self.active_candidates(rows, session_id, turn_id, checkpoint, fence.fencing_token)
             return await self.hold_active(rows, waiting[:limit], fence, owner, turn_id, checkpoint)
 
     async def claim_next_turn_inputs(
@@ -268,10 +260,7 @@ class InputSegment(Segment):
             lease_token=self.mint("token"),
             generation=fence.fencing_token,
         )
-        held = [
-            row.but(input=row.input.but(state=state), hold=hold, claim_number=number)
-            for row in chosen
-        ]
+        held = [row.but(input=row.input.but(state=state), hold=hold, claim_number=number) for row in chosen]
         for row in held:
             await rows.put_input(row)
         return TurnInputClaim(
@@ -296,8 +285,10 @@ class InputSegment(Segment):
         held: list[InputRow] = []
         for input_id in dict.fromkeys(completion.input_ids):
             row = await rows.input(self.session_id, input_id)
-            if row is None or completion.session_id != self.session_id or not self.holds_input(
-                row, completion.claim_id, completion.lease_token
+            if (
+                row is None
+                or completion.session_id != self.session_id
+                or not self.holds_input(row, completion.claim_id, completion.lease_token)
             ):
                 raise TurnInputClaimSuperseded(completion.session_id, completion.claim_id)
             held.append(row)

@@ -16,9 +16,7 @@ from lash_ref.scalars import Record
 V = TypeVar("V", bound=Record)
 
 
-def versioned(
-    kind: type[V], data: bytes | str, expected: int, stored_as: str, record_id: str
-) -> V:
+def versioned(kind: type[V], data: bytes | str, expected: int, stored_as: str, record_id: str) -> V:
     """A stored record of the one version this build reads.
 
     Raises:
