@@ -109,20 +109,16 @@ def _enter_wal(connection: sqlite3.Connection, patience_s: float) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, patience_s: float) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, SCHEMA_VERSION):
-        raise UnsupportedDatabaseSchema(version, SCHEMA_VERSION)
+    connection.execute("BEGIN")
+    is_new = _is_new(connection)
+    connection.execute("COMMIT")
     _enter_wal(connection, patience_s)
     connection.execute("PRAGMA synchronous = FULL")
-    if version == SCHEMA_VERSION:
+    if not is_new:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version == 0:
-            (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-            if tables:
-                raise UnsupportedDatabaseSchema(0, SCHEMA_VERSION)
+        if _is_new(connection):
             for statement in _statements(SCHEMA):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -130,6 +126,16 @@ def _prepare(connection: sqlite3.Connection, patience_s: float) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _is_new(connection: sqlite3.Connection) -> bool:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version == SCHEMA_VERSION:
+        return False
+    if version or tables:
+        raise UnsupportedDatabaseSchema(version, SCHEMA_VERSION)
+    return True
 
 
 def _statements(script: str) -> list[str]:
