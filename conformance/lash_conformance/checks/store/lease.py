@@ -1,0 +1,498 @@
+"""The session execution lease (LEA)."""
+
+import asyncio
+import subprocess
+import sys
+
+from lash_conformance.bench import Bench, Lane, owner
+from lash_conformance.check import check
+from lash_conformance.vocabulary import refused, turn
+from lash_ref.contracts import RuntimePersistence
+from lash_ref.errors import SessionExecutionLeaseExpired
+from lash_ref.lease import Acquired, Busy, LeaseOwnerIdentity, LocalProcess, Opaque, this_process
+
+HOST = "host-1"
+
+
+async def _claim(
+    store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000, session_id: str = "s1"
+) -> Acquired | Busy:
+    return await store.try_claim_session_execution_lease(session_id, by, ttl)
+
+
+async def _held(store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000) -> Acquired:
+    outcome = await _claim(store, by, ttl)
+    assert isinstance(outcome, Acquired)
+    return outcome
+
+
+def _alive() -> tuple[subprocess.Popen[bytes], LeaseOwnerIdentity]:
+    """A real process that waits for its input to close, and its identity."""
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    return process, this_process("worker", "1", HOST, process.pid)
+
+
+def _dead() -> LeaseOwnerIdentity:
+    """The identity of a real process that has ended and was waited for."""
+    process, identity = _alive()
+    process.kill()
+    process.communicate()
+    return identity
+
+
+def _claimant() -> LeaseOwnerIdentity:
+    import os
+
+    return this_process("rescuer", "1", HOST, os.getpid())
+
+
+@check("LEA.1")
+async def the_first_grant_has_number_one(store: RuntimePersistence) -> None:
+    """A fresh lane starts at 1."""
+    lease = await _held(store, owner())
+
+    assert (lease.fencing_token, lease.session_id, lease.owner) == (1, "s1", owner())
+
+
+@check("LEA.2")
+async def a_held_lane_is_busy_and_names_its_holder(store: RuntimePersistence) -> None:
+    """The answer is the holder's lease, whole."""
+    lease = await _held(store, owner("a"))
+
+    outcome = await _claim(store, owner("b"))
+
+    assert isinstance(outcome, Busy)
+    assert dict(outcome.holder) == dict(lease)
+
+
+@check("LEA.3")
+async def another_incarnation_of_the_owner_is_busy(store: RuntimePersistence) -> None:
+    """The worker restarted; its old lease is another's."""
+    await _held(store, owner("a", "1"))
+
+    assert isinstance(await _claim(store, owner("a", "2")), Busy)
+
+
+@check("LEA.4")
+async def the_holder_re_enters_its_own_lease(store: RuntimePersistence) -> None:
+    """Token, number and claim time stay."""
+    first = await _held(store, owner())
+
+    again = await _held(store, owner())
+
+    assert (again.lease_token, again.fencing_token) == (first.lease_token, first.fencing_token)
+    assert again.claimed_at_epoch_ms == first.claimed_at_epoch_ms
+
+
+@check("LEA.5", needs=("clock",))
+async def re_entry_sets_a_later_expiry(bench: Bench, store: RuntimePersistence) -> None:
+    """Now plus the ttl."""
+    await _held(store, owner(), 1000)
+    await bench.pass_time(400)
+
+    again = await _held(store, owner(), 1000)
+
+    assert again.expires_at_epoch_ms == bench.clock.now_ms() + 1000
+
+
+@check("LEA.5", needs=("clock",))
+async def re_entry_may_shorten_the_lease(bench: Bench, store: RuntimePersistence) -> None:
+    """The holder's latest word counts, also when it is sooner."""
+    await _held(store, owner("a"), 60_000)
+    shorter = await _held(store, owner("a"), 10)
+    await bench.pass_time(10)
+
+    assert shorter.expires_at_epoch_ms == bench.clock.now_ms()
+    assert isinstance(await _claim(store, owner("b")), Acquired)
+
+
+@check("LEA.6")
+async def each_fresh_grant_has_a_higher_number(bench: Bench, store: RuntimePersistence) -> None:
+    """After a release, to the same owner and to another."""
+    lane = await bench.lane(store)
+    numbers = [lane.fence.fencing_token]
+    for name in ("a", "b", "a"):
+        await lane.hand_over(owner(name))
+        numbers.append(lane.fence.fencing_token)
+
+    assert numbers == sorted(set(numbers))
+
+
+@check("LEA.6")
+async def a_fresh_grant_has_another_token(bench: Bench, store: RuntimePersistence) -> None:
+    """The old token is worth nothing, even to its owner."""
+    lane = await bench.lane(store)
+    before = lane.fence
+
+    await lane.hand_over(owner())
+
+    assert lane.fence.lease_token != before.lease_token
+    await refused(SessionExecutionLeaseExpired, store.renew_session_execution_lease(before, 1000))
+
+
+@check("LEA.7")
+async def the_number_survives_release(bench: Bench, store: RuntimePersistence) -> None:
+    """A released lane does not start over."""
+    lane = await bench.lane(store)
+    await lane.hand_over()
+    await lane.release()
+
+    again = await _held(store, owner("c"))
+
+    assert again.fencing_token == 3
+
+
+@check("LEA.7")
+async def the_number_survives_expiry(bench: Bench, store: RuntimePersistence) -> None:
+    """An expired lane does not start over."""
+    lane = await bench.lane(store, ttl=bench.ttl)
+    await lane.expire()
+
+    assert (await _held(store, owner("b"))).fencing_token == 2
+
+
+@check("LEA.7", needs=("durable",))
+async def the_number_survives_reopening(bench: Bench, store: RuntimePersistence) -> None:
+    """A restart does not revive old fences."""
+    lane = await bench.lane(store)
+    await lane.release()
+    factory = await bench.reopen()
+
+    again = await _held(await bench.session(on=factory), owner("b"))
+
+    assert again.fencing_token == 2
+
+
+@check("LEA.8")
+async def a_ttl_of_zero_is_dead_at_once(store: RuntimePersistence) -> None:
+    """Granted, and no authority."""
+    lease = await _held(store, owner("a"), 0)
+
+    await refused(
+        SessionExecutionLeaseExpired, store.commit_runtime_state(turn("t1", fence=lease.fence()))
+    )
+    assert isinstance(await _claim(store, owner("b")), Acquired)
+
+
+@check("LEA.8", needs=("clock",))
+async def a_lease_dies_in_the_millisecond_of_its_expiry(bench: Bench, store: RuntimePersistence) -> None:
+    """One before it is live, at it it is dead."""
+    lease = await _held(store, owner("a"), 1000)
+    await bench.pass_time(999)
+    assert isinstance(await _claim(store, owner("b")), Busy)
+
+    await bench.pass_time(1)
+
+    await refused(
+        SessionExecutionLeaseExpired, store.commit_runtime_state(turn("t1", fence=lease.fence()))
+    )
+    assert isinstance(await _claim(store, owner("b")), Acquired)
+
+
+@check("LEA.9")
+async def an_expired_lane_is_anyones(bench: Bench, store: RuntimePersistence) -> None:
+    """A crash does not lock the session for ever."""
+    lane = await bench.lane(store, ttl=bench.ttl)
+    await lane.expire()
+
+    outcome = await _claim(store, owner("b"))
+
+    assert isinstance(outcome, Acquired)
+    assert outcome.owner == owner("b")
+
+
+@check("LEA.10", needs=("process_liveness",))
+async def a_plain_claim_does_not_take_from_the_dead(store: RuntimePersistence) -> None:
+    """Only a reclaim may."""
+    await _held(store, _dead())
+
+    assert isinstance(await _claim(store, _claimant()), Busy)
+
+
+@check("LEA.11", "LEA.2", needs=("shared",))
+async def one_of_two_first_claims_through_two_backends_wins(bench: Bench) -> None:
+    """Nobody held the lane before, so there is no row to lock."""
+    first = await bench.session()
+    second = await bench.session(on=await bench.another())
+
+    outcomes = await asyncio.gather(_claim(first, owner("a")), _claim(second, owner("b")))
+
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Acquired", "Busy"]
+
+
+@check("LEA.11")
+async def one_of_five_first_claims_wins(store: RuntimePersistence) -> None:
+    """The others see the winner as holder."""
+    outcomes = await asyncio.gather(*(_claim(store, owner(name)) for name in "abcde"))
+
+    winners = [outcome for outcome in outcomes if isinstance(outcome, Acquired)]
+    assert len(winners) == 1
+    holders = {outcome.holder.lease_token for outcome in outcomes if isinstance(outcome, Busy)}
+    assert holders == {winners[0].lease_token}
+
+
+@check("LEA.12")
+async def lanes_of_two_sessions_are_independent(store: RuntimePersistence) -> None:
+    """Each starts at 1 and neither makes the other busy."""
+    first = await _claim(store, owner("a"), session_id="s1")
+    second = await _claim(store, owner("b"), session_id="s2")
+
+    assert isinstance(first, Acquired)
+    assert isinstance(second, Acquired)
+    assert (first.fencing_token, second.fencing_token) == (1, 1)
+
+
+@check("LEA.13", needs=("clock",))
+async def lease_times_are_the_stores_clocks(bench: Bench, store: RuntimePersistence) -> None:
+    """Claimed now, expiring a ttl later, by the injected clock."""
+    lease = await _held(store, owner(), 5000)
+
+    now = bench.clock.now_ms()
+    assert (lease.claimed_at_epoch_ms, lease.expires_at_epoch_ms) == (now, now + 5000)
+
+
+@check("LEA.14", needs=("clock",))
+async def a_renewal_moves_only_the_expiry(bench: Bench, store: RuntimePersistence) -> None:
+    """Token, number and claim time stay; the expiry is now plus the ttl, even sooner."""
+    lease = await _held(store, owner(), 60_000)
+    await bench.pass_time(100)
+
+    renewed = await store.renew_session_execution_lease(lease.fence(), 50)
+
+    expected = dict(lease) | {"expires_at_epoch_ms": bench.clock.now_ms() + 50}
+    assert dict(renewed) == expected
+
+
+@check("LEA.14")
+async def a_renewed_lease_is_live(bench: Bench, store: RuntimePersistence) -> None:
+    """It outlives its first ttl."""
+    lease = await _held(store, owner("a"), bench.ttl)
+    renewed = await store.renew_session_execution_lease(lease.fence(), bench.ttl * 100)
+    await bench.pass_time(bench.ttl + 1)
+
+    assert (renewed.lease_token, renewed.fencing_token) == (lease.lease_token, lease.fencing_token)
+    assert isinstance(await _claim(store, owner("b")), Busy)
+
+
+@check("LEA.15")
+async def a_renewal_with_a_wrong_token_is_refused(store: RuntimePersistence) -> None:
+    """Everything is right but the token."""
+    lease = await _held(store, owner())
+
+    attempt = store.renew_session_execution_lease(lease.fence().but(lease_token="forged"), 1000)
+
+    await refused(SessionExecutionLeaseExpired, attempt, session_id="s1")
+
+
+@check("LEA.15")
+async def a_renewal_after_release_is_refused(store: RuntimePersistence, lane: Lane) -> None:
+    """A lane given back cannot be prolonged."""
+    await lane.release()
+
+    await refused(SessionExecutionLeaseExpired, store.renew_session_execution_lease(lane.fence, 1000))
+
+
+@check("LEA.15")
+async def a_renewal_after_a_takeover_is_refused(store: RuntimePersistence, lane: Lane) -> None:
+    """The new holder keeps the lane."""
+    stale = lane.fence
+    await lane.hand_over()
+
+    await refused(SessionExecutionLeaseExpired, store.renew_session_execution_lease(stale, 1000))
+    assert (await store.renew_session_execution_lease(lane.fence, 1000)).owner == owner("b")
+
+
+@check("LEA.15")
+async def a_renewal_after_expiry_is_refused(bench: Bench, store: RuntimePersistence) -> None:
+    """Also when nobody else came."""
+    lane = await bench.lane(store, ttl=bench.ttl)
+    await lane.expire()
+
+    await refused(SessionExecutionLeaseExpired, store.renew_session_execution_lease(lane.fence, 1000))
+
+
+@check("LEA.15")
+async def a_renewal_of_an_unknown_lane_is_refused(store: RuntimePersistence, lane: Lane) -> None:
+    """Nobody ever claimed "s9"."""
+    fence = lane.fence.but(session_id="s9")
+
+    await refused(
+        SessionExecutionLeaseExpired, store.renew_session_execution_lease(fence, 1000), session_id="s9"
+    )
+
+
+@check("LEA.16")
+async def a_release_frees_the_lane_at_once(store: RuntimePersistence, lane: Lane) -> None:
+    """The next owner does not wait for the ttl."""
+    await lane.release()
+
+    assert isinstance(await _claim(store, owner("b")), Acquired)
+
+
+@check("LEA.17")
+async def a_stale_release_frees_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """The old holder's release comes after the takeover."""
+    stale = lane.completion
+    await lane.hand_over()
+
+    await store.release_session_execution_lease(stale)
+
+    outcome = await _claim(store, owner("c"))
+    assert isinstance(outcome, Busy)
+    assert outcome.holder.owner == owner("b")
+
+
+@check("LEA.17")
+async def a_release_with_a_wrong_token_frees_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """The same owner and number, another token."""
+    await store.release_session_execution_lease(lane.completion.but(lease_token="forged"))
+
+    assert isinstance(await _claim(store, owner("b")), Busy)
+
+
+@check("LEA.17")
+async def a_release_may_be_repeated_and_may_be_of_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """Neither the second release nor one of an unknown lane fails."""
+    await lane.release()
+
+    await store.release_session_execution_lease(lane.completion)
+    await store.release_session_execution_lease(lane.completion.but(session_id="s9"))
+
+    assert (await _held(store, owner("b"))).fencing_token == 2
+
+
+# -- reclaim
+
+
+@check("LEA.18", needs=("process_liveness",))
+async def a_provably_dead_holder_is_replaced(store: RuntimePersistence) -> None:
+    """The lease is live, its process is gone, the observation matches."""
+    dead = await _held(store, _dead())
+    rescuer = _claimant()
+
+    outcome = await store.reclaim_session_execution_lease("s1", rescuer, dead.fence(), 60_000)
+
+    alike = isinstance(rescuer.liveness, Opaque)
+    assert isinstance(outcome, Busy if alike else Acquired)
+    if isinstance(outcome, Acquired):
+        assert outcome.fencing_token > dead.fencing_token
+        await refused(SessionExecutionLeaseExpired, store.renew_session_execution_lease(dead.fence(), 1))
+
+
+@check("LEA.19", needs=("process_liveness",))
+async def a_stale_observation_reclaims_nothing(store: RuntimePersistence) -> None:
+    """The holder observed is not the holder that is there."""
+    dead = await _held(store, _dead())
+    stale = dead.fence().but(lease_token="older")
+
+    outcome = await store.reclaim_session_execution_lease("s1", _claimant(), stale, 60_000)
+
+    assert isinstance(outcome, Busy)
+
+
+@check("LEA.20", needs=("process_liveness",))
+async def a_running_holder_is_not_replaced(store: RuntimePersistence) -> None:
+    """The process is there, under its own start time."""
+    process, alive = _alive()
+    try:
+        lease = await _held(store, alive)
+
+        outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
+
+        assert isinstance(outcome, Busy)
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@check("LEA.20", needs=("process_liveness",))
+async def an_opaque_holder_is_not_replaced(store: RuntimePersistence) -> None:
+    """Nothing proves its death."""
+    lease = await _held(store, owner("a"))
+
+    outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
+
+    assert isinstance(outcome, Busy)
+
+
+@check("LEA.20", needs=("process_liveness",))
+async def a_dead_pid_of_another_host_is_not_replaced(store: RuntimePersistence) -> None:
+    """The same pid number means another process there."""
+    dead = _dead()
+    if isinstance(dead.liveness, LocalProcess):
+        dead = dead.but(liveness=dead.liveness.but(host_id="elsewhere"))
+    lease = await _held(store, dead)
+
+    outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
+
+    assert isinstance(outcome, Busy)
+
+
+@check("LEA.20", needs=("process_liveness",))
+async def a_dead_pid_of_another_boot_is_not_replaced(store: RuntimePersistence) -> None:
+    """A boot id that differs is another machine's memory."""
+    dead = _dead()
+    if isinstance(dead.liveness, LocalProcess):
+        dead = dead.but(liveness=dead.liveness.but(boot_id="another-boot"))
+    lease = await _held(store, dead)
+
+    outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
+
+    assert isinstance(outcome, Busy)
+
+
+@check("LEA.21", needs=("process_liveness",))
+async def an_opaque_claimant_reclaims_nothing(store: RuntimePersistence) -> None:
+    """It cannot see the holder's host."""
+    dead = await _held(store, _dead())
+
+    outcome = await store.reclaim_session_execution_lease("s1", owner("b"), dead.fence(), 60_000)
+
+    assert isinstance(outcome, Busy)
+
+
+@check("LEA.22")
+async def a_free_lane_is_reclaimed_whatever_was_observed(store: RuntimePersistence, lane: Lane) -> None:
+    """The observation is wrong in every part, and nobody is there."""
+    await lane.release()
+    odd = lane.fence.but(lease_token="never", fencing_token=99)
+
+    outcome = await store.reclaim_session_execution_lease("s1", owner("b"), odd, 60_000)
+
+    assert isinstance(outcome, Acquired)
+    assert outcome.fencing_token == 2
+
+
+@check("LEA.22")
+async def an_expired_lane_is_reclaimed(bench: Bench, store: RuntimePersistence) -> None:
+    """An opaque claimant may, since the lease is dead anyway."""
+    lane = await bench.lane(store, ttl=bench.ttl)
+    await lane.expire()
+
+    outcome = await store.reclaim_session_execution_lease("s1", owner("b"), lane.fence, 60_000)
+
+    assert isinstance(outcome, Acquired)
+
+
+@check("LEA.23", needs=("process_liveness",))
+async def one_of_three_reclaims_wins(store: RuntimePersistence) -> None:
+    """The winner is alive to the others."""
+    dead = await _held(store, _dead())
+    rescuers = [_claimant().but(owner_id=name) for name in ("x", "y", "z")]
+
+    outcomes = await asyncio.gather(
+        *(store.reclaim_session_execution_lease("s1", one, dead.fence(), 60_000) for one in rescuers)
+    )
+
+    wins = 0 if isinstance(rescuers[0].liveness, Opaque) else 1
+    assert sum(isinstance(outcome, Acquired) for outcome in outcomes) == wins
+
+
+@check("LEA.24", without=("process_liveness",))
+async def without_liveness_a_live_lane_is_busy(store: RuntimePersistence) -> None:
+    """Even for a holder that is dead."""
+    dead = await _held(store, _dead())
+
+    outcome = await store.reclaim_session_execution_lease("s1", _claimant(), dead.fence(), 60_000)
+
+    assert isinstance(outcome, Busy)
