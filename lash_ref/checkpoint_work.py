@@ -4,6 +4,7 @@ from lash_ref.inputs import CheckpointWork
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from lash_ref.queue import QueueSegment
 from lash_ref.scalars import admitted, identifier, u64
+from lash_ref.segment import checkpoint_of
 from lash_ref.turn_inputs import InputSegment
 from lash_ref.work import CheckpointKind
 
@@ -24,6 +25,7 @@ class CheckpointWorkSegment(QueueSegment, InputSegment):
         """Claim what a running turn may take in at a checkpoint, of both families, in one unit."""
         identifier("session_id", session_id)
         identifier("turn_id", turn_id)
+        checkpoint = checkpoint_of(checkpoint)
         fence, owner = admitted(session_execution_lease), admitted(owner)
         inputs, batches = u64("max_inputs", max_inputs), u64("max_batches", max_batches)
         generation = fence.fencing_token

@@ -72,7 +72,7 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
             return await self.write(rows, commit, head, manifest, batches, inputs, now)
 
     async def require_unmoved(self, commit: RuntimeCommit) -> None:
-        """Tell a commit that could not begin whether it lost a race ([STO.26][])."""
+        """Tell a commit that could not begin whether it lost the race for the head ([STO.12][])."""
         async with self.transactions.begin(write=False) as rows:
             await self.require_head(rows, commit)
 

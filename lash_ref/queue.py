@@ -6,7 +6,7 @@ from lash_ref.errors import QueuedWorkClaimSuperseded
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from lash_ref.rows import BatchRow, Hold, Rows
 from lash_ref.scalars import admitted, identifier, u64
-from lash_ref.segment import Segment, require_one_class
+from lash_ref.segment import Segment, boundary_of, require_one_class
 from lash_ref.work import (
     ClaimBoundary,
     QueuedWorkBatch,
@@ -78,6 +78,7 @@ class QueueSegment(Segment):
         """Claim the leading group of turn work that the boundary admits."""
         identifier("session_id", session_id)
         fence, owner = admitted(session_execution_lease), admitted(owner)
+        boundary = boundary_of(boundary)
         if u64("max_batches", max_batches) == 0:
             return None
         async with self.transactions.begin(write=True) as rows:
@@ -98,6 +99,7 @@ class QueueSegment(Segment):
         """Claim exactly these batches, or none."""
         identifier("session_id", session_id)
         fence, owner = admitted(session_execution_lease), admitted(owner)
+        boundary = boundary_of(boundary)
         wanted = dict.fromkeys(identifier("batch_ids", batch_id) for batch_id in batch_ids)
         if not wanted:
             return None

@@ -4,12 +4,17 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from pydantic import TypeAdapter, ValidationError
+
 from lash_ref.contracts import Clock, ProcessEvidence
 from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired
 from lash_ref.lease import SessionExecutionLease, SessionExecutionLeaseFence
 from lash_ref.rows import LeaseRow, Rows
-from lash_ref.scalars import MAX_INT
-from lash_ref.work import QueuedWorkBatchDraft, work_class
+from lash_ref.scalars import MAX_INT, invalid
+from lash_ref.work import CheckpointKind, ClaimBoundary, QueuedWorkBatchDraft, work_class
+
+_BOUNDARY: TypeAdapter[ClaimBoundary] = TypeAdapter(ClaimBoundary)
+_CHECKPOINT: TypeAdapter[CheckpointKind] = TypeAdapter(CheckpointKind)
 
 Mint = Callable[[str], str]
 """Makes text of a kind (``lease``, ``claim``, …) that was never made before."""
@@ -81,6 +86,22 @@ class Segment:
         """The number of the session's live lease, if one is live."""
         row = await rows.lease(session_id)
         return row.fencing_token if row is not None and self.lease_is_live(row, now) else None
+
+
+def boundary_of(value: object) -> ClaimBoundary:
+    """``value`` as a claim boundary, or `InvalidRecord`."""
+    try:
+        return _BOUNDARY.validate_python(value)
+    except ValidationError as err:
+        raise invalid("boundary", err) from err
+
+
+def checkpoint_of(value: object) -> CheckpointKind:
+    """``value`` as a kind of checkpoint, or `InvalidRecord`."""
+    try:
+        return _CHECKPOINT.validate_python(value)
+    except ValidationError as err:
+        raise invalid("checkpoint", err) from err
 
 
 def later(now: int, ms: int) -> int:

@@ -327,8 +327,8 @@ class SqliteRows(Rows):
         self._do("DELETE FROM intents WHERE session_id = ? AND attachment_id = ?", session_id, attachment_id)
 
     async def all_refs(self) -> list[str]:
-        rows = self._all("SELECT DISTINCT attachment_id FROM intents ORDER BY attachment_id")
-        return [row[0].decode() for row in rows]
+        rows = self._all("SELECT attachment_id, record FROM intents ORDER BY attachment_id")
+        return list(dict.fromkeys(self._intent(row).attachment_id for row in rows))
 
     # -- sessions
 

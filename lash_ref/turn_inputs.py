@@ -38,7 +38,7 @@ from lash_ref.inputs import (
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from lash_ref.rows import Hold, InputRow, Rows
 from lash_ref.scalars import admitted, identifier, u64
-from lash_ref.segment import Segment
+from lash_ref.segment import Segment, checkpoint_of
 from lash_ref.work import CheckpointKind
 
 
@@ -180,8 +180,11 @@ class InputSegment(Segment):
         """Accept the running turn's inputs that the checkpoint admits."""
         identifier("session_id", session_id)
         identifier("turn_id", turn_id)
+        checkpoint = checkpoint_of(checkpoint)
         fence, owner = admitted(session_execution_lease), admitted(owner)
         limit = u64("max_inputs", max_inputs)
+        if limit == 0:
+            return None
         async with self.transactions.begin(write=True) as rows:
             await self.require_live(rows, session_id, fence, self.clock.now_ms())
             waiting = await self.active_candidates(rows, session_id, turn_id, checkpoint, fence.fencing_token)
@@ -198,6 +201,8 @@ class InputSegment(Segment):
         identifier("session_id", session_id)
         fence, owner = admitted(session_execution_lease), admitted(owner)
         limit = u64("max_inputs", max_inputs)
+        if limit == 0:
+            return None
         async with self.transactions.begin(write=True) as rows:
             await self.require_live(rows, session_id, fence, self.clock.now_ms())
             deferred = [
