@@ -50,7 +50,8 @@ def _first(err: ValidationError | TypeError) -> str:
     if isinstance(err, TypeError):
         return "not text"
     fault = err.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+    where = ".".join(map(str, fault["loc"])) or "record"
+    return f"{where}: {fault['msg']}"
 
 
 class SqliteRows(Rows):
