@@ -77,8 +77,35 @@ _FILES: dict[Damage, Callable[[Path], None]] = {
     "database_garbage": _garbage,
 }
 
-_STATEMENTS: dict[Damage, tuple[str, ...]] = {}
-"""Filled from the documented schema of `lash_ref.sqlite_store`."""
+_ROOTS = "(SELECT record ->> '$.checkpoint_ref' FROM heads)"
+
+
+def _manifests(change: str) -> tuple[str, ...]:
+    return (f"UPDATE blobs SET data = CAST({change} AS BLOB) WHERE ref IN {_ROOTS}",)
+
+
+_STATEMENTS: dict[Damage, tuple[str, ...]] = {
+    "node": ("UPDATE nodes SET record = '{'",),
+    "ledger": ("UPDATE ledger SET usage = '{'",),
+    "head": ("UPDATE heads SET record = '{'",),
+    "head_version_missing": ("UPDATE heads SET record = json_remove(record, '$.schema_version')",),
+    "head_version_text": ("UPDATE heads SET record = json_set(record, '$.schema_version', 'one')",),
+    "head_version_other": ("UPDATE heads SET record = json_set(record, '$.schema_version', 2)",),
+    "manifest": _manifests("'{'"),
+    "manifest_version_missing": _manifests("json_remove(CAST(data AS TEXT), '$.schema_version')"),
+    "manifest_version_text": _manifests("json_set(CAST(data AS TEXT), '$.schema_version', 'one')"),
+    "manifest_version_other": _manifests("json_set(CAST(data AS TEXT), '$.schema_version', 2)"),
+    "manifest_gone": (f"DELETE FROM blobs WHERE ref IN {_ROOTS}",),
+    "blob_gone": (f"DELETE FROM blobs WHERE ref NOT IN {_ROOTS}",),
+    "queued_work": ("UPDATE batches SET record = '{'",),
+    "turn_input": ("UPDATE inputs SET record = '{'",),
+    "lease_liveness": ("UPDATE leases SET liveness = json_set(liveness, '$.liveness', 'mangled')",),
+    "attachment_intent": ("UPDATE intents SET record = '{'",),
+    "turn_commit": ("UPDATE stamps SET record = '{'",),
+    "meta": ("UPDATE metas SET record = '{'",),
+    "database_version": ("PRAGMA user_version = 99",),
+}
+"""What spoils each kind of record, in the schema that `lash_ref.sqlite_schema` documents."""
 
 
 def target() -> SqliteTarget:
