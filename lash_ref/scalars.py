@@ -98,7 +98,7 @@ class Json:
     @property
     def value(self) -> JsonValue:
         """A fresh Python copy of the value."""
-        return cast("JsonValue", json.loads(self.text))
+        return cast("JsonValue", json.loads(self.text, parse_constant=_refuse_constant))
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Json is immutable")
@@ -119,7 +119,7 @@ class Json:
         Raises:
             ValueError: it is no JSON, or holds what a record may not.
         """
-        return cls(json.loads(text))
+        return cls(json.loads(text, parse_constant=_refuse_constant))
 
     @classmethod
     def of(cls, value: object) -> "Json":
@@ -137,6 +137,10 @@ class Json:
                 _thawed, return_schema=core_schema.any_schema()
             ),
         )
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"a finite number, found {name}")
 
 
 def _thawed(frozen: Json) -> JsonValue:
@@ -181,7 +185,7 @@ class Record(BaseModel):
 
     def to_data(self) -> dict[str, Any]:
         """The record's JSON as plain Python data, absent optionals left out."""
-        return self.model_dump(mode="json", exclude_none=True)
+        return self.model_dump(mode="json", exclude_none=True, warnings=False)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:

@@ -1,0 +1,34 @@
+"""How hard the searches look: set once, before a run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """How many examples a machine runs, and how many steps each may take."""
+
+    examples: int
+    steps: int
+
+
+DEFAULT = Scale(examples=40, steps=30)
+"""Some seconds a target."""
+THOROUGH = Scale(examples=2000, steps=60)
+"""Some minutes a target."""
+
+
+@dataclass
+class Search:
+    """The search in force."""
+
+    seed: int = 0
+    scale: Scale = DEFAULT
+
+
+SEARCH = Search()
+
+
+def configure(*, seed: int, examples: int, steps: int) -> None:
+    """Set the search in force."""
+    SEARCH.seed = seed
+    SEARCH.scale = Scale(examples=examples, steps=steps)
