@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -37,8 +38,6 @@ class RealClock:
 
     def now_ms(self) -> int:
         """Milliseconds since the epoch."""
-        import time
-
         return time.time_ns() // 1_000_000
 
 
@@ -122,7 +121,6 @@ class Bench:
             directory=directory, clock=self.clock, processes=self.processes, mint=Minting()
         )
         self._open: list[Backend] = []
-        self._factories: dict[int, SessionStoreFactory] = {}
 
     @property
     def ttl(self) -> int:
@@ -192,20 +190,18 @@ class Bench:
         await self._opened()
         return self.factory
 
-    async def repair(self, saved: Path) -> None:
-        """Put back a copy of the place taken earlier."""
-        await self._close_all()
-        shutil.rmtree(self.place.directory)
-        shutil.copytree(saved, self.place.directory)
-
     async def _opened(self) -> Backend:
+        started = time.perf_counter()
         backend = await self.target.open(self.place)
+        self.trace.target_seconds += time.perf_counter() - started
         self._open.append(backend)
         return backend
 
     async def _close_all(self) -> None:
+        started = time.perf_counter()
         while self._open:
             await self._open.pop().close()
+        self.trace.target_seconds += time.perf_counter() - started
 
     async def provide(self, wants: tuple[str, ...]) -> dict[str, Any]:
         """The parts a check asked for, by name."""

@@ -8,6 +8,7 @@ from lash_conformance.catalogue import clauses
 from lash_conformance.check import Check, all_checks
 from lash_conformance.execute import Result, execute
 from lash_conformance.mutants import Mutant, all_mutants
+from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
 KILL_DEADLINE_S = 5.0
@@ -49,6 +50,8 @@ class KillTable:
 def judged_by(mutant: Mutant, clause: str, checks: Sequence[Check]) -> list[Check]:
     """The checks of ``clause``; slow kinds only when there is no example."""
     mine = [check for check in checks if clause in check.clauses]
+    if mutant.searched:
+        return [check for check in mine if check.kind != "example"]
     examples = [check for check in mine if check.kind == "example"]
     return examples or mine
 
@@ -92,7 +95,7 @@ async def run(
 
 
 async def _sound(check: Check, on_sqlite: bool) -> Result | None:
-    sound = WrappedTarget()
+    sound = lacking(*check.without) if check.without else WrappedTarget()
     sound.on_sqlite = on_sqlite
     result = await execute(check, sound)
     return None if result.verdict in ("pass", "not-applicable") else result

@@ -1,17 +1,26 @@
 """The broken stores: for every MUST at least one, with one line of character, that a check must kill.
 
-A mutant is a class whose instances wrap or replace the built-in memory store. Make one with `mutant`.
+A mutant is the unbroken store with one thing wrong. Decorate a subclass of `Store` (the rules), of one of
+the wrappers (what a caller sees), or of `WrappedTarget` (anything else).
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from lash_conformance.target import Damage, Place, StoreTarget
-from lash_conformance.targets.wrapped import WrappedTarget
+from lash_conformance.target import Capability, StoreTarget
+from lash_conformance.targets.wrapped import (
+    AttachmentsWrapper,
+    FactoryWrapper,
+    StoreWrapper,
+    WrappedTarget,
+)
+from lash_ref.store import Store
 
-MutantClass = type[WrappedTarget]
+T = TypeVar("T", bound=type[Any])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,28 +33,61 @@ class Mutant:
     make: Callable[[], StoreTarget]
     module: str
     line: int
+    searched: bool
+    """Only a machine or a race can find it."""
 
 
 MUTANTS: dict[str, Mutant] = {}
 
 
-def mutant(*clauses: str, character: str) -> Callable[[MutantClass], MutantClass]:
-    """Register a `WrappedTarget` subclass as a broken store that checks of each clause must kill."""
+def mutant(
+    *clauses: str,
+    character: str,
+    on_sqlite: bool = False,
+    lacks: tuple[Capability, ...] = (),
+    searched: bool = False,
+) -> Callable[[T], T]:
+    """Register a broken store that checks of each of ``clauses`` must kill.
 
-    def register(made: MutantClass) -> MutantClass:
-        if made.__name__ in MUTANTS and MUTANTS[made.__name__].module != made.__module__:
-            raise ValueError(f"two mutants are called {made.__name__}")
-        MUTANTS[made.__name__] = Mutant(
+    ``on_sqlite`` breaks the SQLite store, whose records can be spoilt and whose handles really race;
+    ``lacks`` takes capabilities out of what it declares.
+    """
+
+    def register(broken: T) -> T:
+        name = broken.__name__
+        if name in MUTANTS and MUTANTS[name].module != broken.__module__:
+            raise ValueError(f"two mutants are called {name}")
+        MUTANTS[name] = Mutant(
             clauses=clauses,
-            name=made.__name__,
+            name=name,
             character=character,
-            make=made,
-            module=made.__module__,
-            line=0,
+            make=lambda: target_of(broken, on_sqlite=on_sqlite, lacks=frozenset(lacks)),
+            module=broken.__module__,
+            line=inspect.getsourcelines(broken)[1],
+            searched=searched,
         )
-        return made
+        return broken
 
     return register
+
+
+def target_of(
+    broken: type[Any], *, on_sqlite: bool = False, lacks: frozenset[Capability] = frozenset()
+) -> WrappedTarget:
+    """The target that a broken part makes of the unbroken one."""
+    made = broken() if issubclass(broken, WrappedTarget) else WrappedTarget()
+    made.on_sqlite = made.on_sqlite or on_sqlite
+    made.capabilities = made.capabilities - lacks
+    if issubclass(broken, Store):
+        made.engine = broken
+    elif issubclass(broken, StoreWrapper):
+        made.store = broken
+    elif issubclass(broken, FactoryWrapper):
+        made.factory = broken
+    elif issubclass(broken, AttachmentsWrapper):
+        made.attachments = broken
+    made.name = broken.__name__
+    return made
 
 
 def all_mutants() -> tuple[Mutant, ...]:
@@ -53,6 +95,3 @@ def all_mutants() -> tuple[Mutant, ...]:
     for entry in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{entry.name}")
     return tuple(sorted(MUTANTS.values(), key=lambda made: (made.clauses, made.name)))
-
-
-__all__ = ["MUTANTS", "Damage", "Mutant", "Place", "WrappedTarget", "all_mutants", "mutant"]

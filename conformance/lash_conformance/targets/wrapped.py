@@ -10,6 +10,7 @@ from lash_conformance.target import Backend, Capability, Damage, Place
 from lash_conformance.targets.memory import CAPABILITIES, MemoryTarget
 from lash_conformance.targets.sqlite import SqliteTarget
 from lash_ref.contracts import AttachmentStore, RuntimePersistence, SessionStoreFactory
+from lash_ref.store import Store, StoreFactory
 
 
 class Wrapper:
@@ -79,6 +80,8 @@ class WrappedTarget:
     store: type[StoreWrapper] = StoreWrapper
     factory: type[FactoryWrapper] = FactoryWrapper
     attachments: type[AttachmentsWrapper] = AttachmentsWrapper
+    engine: type[Store] = Store
+    """The rules; a subclass that overrides one of their methods is broken from within."""
 
     @property
     def damages(self) -> frozenset[Damage]:
@@ -90,8 +93,12 @@ class WrappedTarget:
         await SqliteTarget().damage(place, what)
 
     async def inner(self, place: Place) -> Backend:
-        """The unbroken backend; override to break the engine from within."""
-        return await (SqliteTarget() if self.on_sqlite else MemoryTarget()).open(place)
+        """The backend behind the wrappers, with this target's rules."""
+        backend = await (SqliteTarget() if self.on_sqlite else MemoryTarget()).open(place)
+        rules = getattr(backend.sessions, "rules", backend.sessions)
+        assert isinstance(rules, StoreFactory)
+        rules.store = self.engine
+        return backend
 
     async def open(self, place: Place) -> Backend:
         """Open the place behind this target's wrappers."""
