@@ -1,0 +1,113 @@
+"""Names for what only a store can know, bound to its values on first sight.
+
+A name is text such as ``$s1:claim.3``; ``$any`` stands for any value and ``$maybe`` for any or none. Once
+bound, a name must meet the same value again, and two names of a kind that a store may not repeat must have
+different ones.
+"""
+
+import re
+from typing import Any, cast
+
+UNIQUE = frozenset(("batch", "queueclaim", "inputclaim", "input"))
+"""Kinds of ids that are never given twice in a session's life."""
+_NAME = re.compile(r"^(\$.+|<\w+ #\d+>)$", re.DOTALL)
+
+
+class Unbound(Exception):
+    """An argument needs a value that no earlier step answered."""
+
+
+def is_name(value: object) -> bool:
+    """Whether ``value`` is a name rather than a value."""
+    return isinstance(value, str) and _NAME.match(value) is not None
+
+
+class Names:
+    """What each name stands for in one run."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self._taken: dict[str, dict[Any, str]] = {}
+
+    def resolved(self, value: Any) -> Any:
+        """``value`` with every name replaced.
+
+        Raises:
+            Unbound: a name was never bound.
+        """
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            return {key: self.resolved(member) for key, member in members.items()}
+        if isinstance(value, list):
+            return [self.resolved(member) for member in cast("list[Any]", value)]
+        if is_name(value):
+            if value not in self.values:
+                raise Unbound(value)
+            return self.values[value]
+        return value
+
+    def shown(self, value: Any) -> Any:
+        """``value`` with the names that are bound replaced, for people."""
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            return {key: self.shown(member) for key, member in members.items()}
+        if isinstance(value, list):
+            return [self.shown(member) for member in cast("list[Any]", value)]
+        return self.values.get(value, value) if isinstance(value, str) else value
+
+    def difference(self, expected: Any, found: Any, where: str = "") -> str:
+        """Where ``found`` is not what was expected, or nothing; binds the names it meets."""
+        if isinstance(expected, str) and is_name(expected):
+            return self._named(expected, found, where)
+        if isinstance(expected, dict) and isinstance(found, dict):
+            return self._members(
+                cast("dict[str, Any]", expected), cast("dict[str, Any]", found), where
+            )
+        if isinstance(expected, list) and isinstance(found, list):
+            mine, theirs = cast("list[Any]", expected), cast("list[Any]", found)
+            for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
+                if fault := self.difference(one, other, f"{where}[{number}]"):
+                    return fault
+            return "" if len(mine) == len(theirs) else f"{where}: {len(theirs)} entries, not {len(mine)}"
+        if type(expected) is type(found) and expected == found:
+            return ""
+        return f"{where or 'outcome'}: {brief(found)}, not {brief(expected)}"
+
+    def _members(self, expected: dict[str, Any], found: dict[str, Any], where: str) -> str:
+        for key, member in expected.items():
+            if key not in found:
+                if member != "$maybe":
+                    return f"{where}.{key}: absent, not {brief(member)}"
+            elif fault := self.difference(member, found[key], f"{where}.{key}"):
+                return fault
+        extra = [key for key in found if key not in expected]
+        return f"{where}.{extra[0]}: {brief(found[extra[0]])}, not absent" if extra else ""
+
+    def _named(self, name: str, found: Any, where: str) -> str:
+        if name in ("$any", "$maybe"):
+            return ""
+        if name in self.values:
+            known = self.values[name]
+            return "" if known == found else f"{where}: {brief(found)}, not {brief(known)} as before"
+        group = name.rpartition(".")[0]
+        if group.rpartition(":")[2] in UNIQUE:
+            taken = self._taken.setdefault(group, {})
+            if found in taken:
+                return f"{where}: {brief(found)}, which was given before as {taken[found]}"
+            taken[found] = name
+        self.values[name] = found
+        return ""
+
+    def not_rising(self, pairs: list[list[Any]]) -> str:
+        """The first pair of numbers whose second is not the higher, or nothing."""
+        for lower, higher in pairs:
+            one, other = self.shown(lower), self.shown(higher)
+            if isinstance(one, int) and isinstance(other, int) and one >= other:
+                return f"{higher} is {other}, which does not exceed {lower}{'' if lower == one else f' = {one}'}"
+        return ""
+
+
+def brief(value: Any) -> str:
+    """``value`` in at most a line."""
+    text = repr(value)
+    return text if len(text) <= 160 else f"{text[:157]}…"
