@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
+from pydantic_core import PydanticSerializationError
 
 from lash_ref.errors import LashError
 
@@ -19,8 +20,6 @@ MINTED = frozenset(
     "execution_state_ref batch_ids input_ids".split()
 )
 """Keys whose text only the store can know."""
-
-_ANY: TypeAdapter[Any] = TypeAdapter(Any)
 
 
 @dataclass
@@ -110,7 +109,10 @@ def settle(trace: Trace) -> None:
 
 def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
     if isinstance(value, BaseModel):
-        value = _ANY.dump_python(value.model_dump(mode="json", exclude_none=True, warnings=False))
+        try:
+            value = value.model_dump(mode="json", exclude_none=True, warnings=False)
+        except (PydanticSerializationError, UnicodeError):
+            return repr(value)
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {name: _data(member, trace, name, step) for name, member in members.items()}
@@ -121,7 +123,9 @@ def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
         return {"bytes": bytes(value).hex()}
     if key in MINTED and isinstance(value, str):
         return trace.minted.setdefault(value, f"<{key} #{step}>")
-    if value is None or isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if value is None or isinstance(value, (int, float, bool)):
         return value
     return repr(value)
 

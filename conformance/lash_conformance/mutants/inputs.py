@@ -92,11 +92,11 @@ class IgnoresIngressInConflicts(Store):
         return await super().submitted_before(rows, draft)
 
 
-@mutant("INP.6", character="Textual: compares content by its length, roughly.")
-class ComparesByLength(Store):
+@mutant("INP.6", character="Superficial: compares the words of an input and not its options.")
+class ComparesWordsOnly(Store):
     async def submitted_before(self, rows, draft):
         row = await rows.input_by_key(draft.session_id, draft.source_key) if draft.source_key else None
-        if row is not None and len(row.input.input.to_json()) // 100 == len(draft.input.to_json()) // 100:
+        if row is not None and row.input.input.items == draft.input.items:
             return row.input
         return await super().submitted_before(rows, draft)
 

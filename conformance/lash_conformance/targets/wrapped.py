@@ -35,6 +35,10 @@ class StoreWrapper(Wrapper):
 class AttachmentsWrapper(Wrapper):
     """The attachment bytes; override contract methods to break them."""
 
+    async def persistence(self) -> str:
+        """As the stores'."""
+        return "durable"
+
 
 class FactoryWrapper(Wrapper):
     """The factory; wraps every store it hands out."""

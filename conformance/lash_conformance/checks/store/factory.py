@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from lash_conformance.bench import Bench, Lane, request
+from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
 from lash_conformance.vocabulary import batch, ids, loaded, refused, said, spent, turn
 from lash_ref.contracts import RuntimePersistence
@@ -98,7 +98,7 @@ async def a_session_created_again_starts_empty(bench: Bench, store: RuntimePersi
     assert await fresh.load_node("t1") is None
     assert await fresh.list_queued_work("s1") == ()
     assert await fresh.list_pending_turn_inputs("s1") == ()
-    again = await bench.lane(fresh)
+    again = await bench.lane(fresh, by=owner("b"))
     assert again.lease.fencing_token == 1
     await fresh.enqueue_pending_turn_input(said(input_id="i1", source_key="k"))
     result = await fresh.commit_runtime_state(turn("t1", fence=again, expects=0))
