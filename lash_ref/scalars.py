@@ -112,6 +112,9 @@ class Json:
     def __repr__(self) -> str:
         return f"Json({self.text})"
 
+    def __deepcopy__(self, memo: object) -> "Json":
+        return self
+
     @classmethod
     def parse(cls, text: str | bytes) -> "Json":
         """Read JSON text.

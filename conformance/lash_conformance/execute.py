@@ -70,13 +70,13 @@ async def execute(check: Check, target: StoreTarget, deadline_s: float = DEADLIN
         result = Result(
             check, "error", reason=f"no end within {deadline_s:g} s", found="the target hung"
         )
-    except Exception as err:
+    except (Exception, SystemExit) as err:
         result = judged(check, err)
     finally:
         try:
             async with asyncio.timeout(deadline_s):
                 await bench.close()
-        except Exception as err:
+        except (Exception, SystemExit) as err:
             if result.verdict == "pass":
                 result = Result(check, "error", reason=f"close: {type(err).__name__}: {err}")
         shutil.rmtree(directory, ignore_errors=True)
@@ -89,7 +89,7 @@ async def execute(check: Check, target: StoreTarget, deadline_s: float = DEADLIN
     return result
 
 
-def judged(check: Check, err: Exception) -> Result:
+def judged(check: Check, err: BaseException) -> Result:
     """The result that an exception out of a check stands for."""
     where = ""
     for entry in traceback.extract_tb(err.__traceback__):

@@ -1,6 +1,7 @@
 """Runs the broken stores: which check killed which, and which rule is unproven."""
 
 import asyncio
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -103,4 +104,5 @@ async def _sound(check: Check, on_sqlite: bool) -> Result | None:
 
 def run_sync(selected: Callable[[str], bool], progress: Callable[[Kill], None]) -> KillTable:
     """As `run`, for callers without a loop."""
+    warnings.simplefilter("ignore", RuntimeWarning)
     return asyncio.run(run(selected, progress))

@@ -24,7 +24,7 @@ from lash_conformance.select import selects, selects_clause
 from lash_conformance.target import StoreTarget
 from lash_ref import __version__
 
-HANG_MARGIN_S = 10.0
+HANG_MARGIN_S = 3.0
 """How long after a check's own deadline a target that blocks the thread is killed."""
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import clauses
 from lash_conformance.check import all_checks
-from lash_conformance.execute import execute
+from lash_conformance.execute import execute, inapplicable
 from lash_conformance.log import read
 from lash_conformance.targets import hostile, null
 
@@ -29,7 +30,9 @@ class SelfTest:
     """What came of it."""
 
     null_passes: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    """Checks of a MUST that passed, by null target."""
+    """MUST clauses of which every check passed, by null target."""
+    weak: list[str] = field(default_factory=list[str])
+    """Checks that passed on some null target; none of them carries a clause alone."""
     null_runs: int = 0
     drill: dict[str, str] = field(default_factory=dict[str, str])
     """By hostile target: ``ok`` and the time it took, or what went wrong."""
@@ -43,7 +46,7 @@ class SelfTest:
         """As JSON data."""
         return {
             "holds": self.holds, "null_runs": self.null_runs, "null_passes": self.null_passes,
-            "drill": self.drill,
+            "weak": self.weak, "drill": self.drill,
         }  # fmt: skip
 
 
@@ -55,12 +58,20 @@ async def null_score(made: SelfTest) -> None:
         for check in all_checks()
         if check.kind == "example" and any(known[c].level == "MUST" for c in check.clauses if c in known)
     ]
+    weak: set[str] = set()
     for target in null.targets():
+        standing = {c for check in musts for c in check.clauses if known[c].level == "MUST"}
         for check in musts:
             result = await execute(check, target, NULL_DEADLINE_S)
             made.null_runs += 1
             if result.verdict == "pass":
-                made.null_passes.setdefault(target.name, []).append(check.id)
+                weak.add(check.id)
+            elif result.verdict != "not-applicable":
+                standing -= set(check.clauses)
+        applied = {c for check in musts if not inapplicable(check, target) for c in check.clauses}
+        if passed := sorted(standing & applied):
+            made.null_passes[target.name] = passed
+    made.weak = sorted(weak)
 
 
 def drill(name: str) -> str:
@@ -88,11 +99,13 @@ def drill(name: str) -> str:
 def run(console: Console, *, with_drill: bool = True) -> SelfTest:
     """Run the null score, and the drill unless told not to."""
     made = SelfTest()
+    warnings.simplefilter("ignore", RuntimeWarning)
     asyncio.run(null_score(made))
     for target, passed in made.null_passes.items():
         console.print(f"{target} passes {', '.join(passed)}", style="red", highlight=False)
     console.print(
-        f"null score: {sum(map(len, made.null_passes.values()))} passes of a MUST in {made.null_runs} runs"
+        f"null score: {sum(map(len, made.null_passes.values()))} MUSTs pass in {made.null_runs} runs; "
+        f"{len(made.weak)} checks pass somewhere and carry no clause alone"
     )
     for name in hostile.DRILL if with_drill else ():
         made.drill[name] = drill(name)

@@ -55,6 +55,21 @@ class NullBackend:
         """Nothing to let go of."""
 
 
+class NullCodec:
+    """Writes and reads by one rule."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def write(self, record: Any) -> Any:
+        """Whatever the rule says."""
+        return self._answer("write", (record,))
+
+    def read(self, kind: Any, data: Any) -> Any:
+        """Whatever the rule says."""
+        return self._answer("read", (data,))
+
+
 class NullTarget:
     """A target whose every method answers by one rule."""
 
@@ -64,6 +79,22 @@ class NullTarget:
     def __init__(self, name: str, answer: Answer) -> None:
         self.name = name
         self.answer = answer
+
+    def turn_hash(self, commit: Any) -> Any:
+        """In place of the caller's hash."""
+        return self.answer("turn_hash", (commit,))
+
+    def codec(self) -> Any:
+        """In place of the records' JSON."""
+        return NullCodec(self.answer)
+
+    def facade(self, *parts: Any) -> Any:
+        """In place of the session's attachment facade."""
+        return Answering(self.answer)
+
+    async def sweep(self, *parts: Any) -> Any:
+        """In place of the sweep."""
+        return self.answer("sweep", parts)
 
     async def open(self, place: Place) -> Backend:
         """Nothing is opened."""

@@ -45,6 +45,8 @@ async def a_session_without_a_commit_loads_as_none(store: RuntimePersistence, la
     await store.enqueue_pending_turn_input(said())
 
     assert await store.load_session(FullGraph()) is None
+    await store.commit_runtime_state(turn("t1", fence=lane))
+    assert ids((await loaded(store)).graph) == ["t1"]
 
 
 @check("STO.2", "STO.4")
@@ -278,6 +280,7 @@ async def a_commit_does_not_move_the_expiry(bench: Bench, store: RuntimePersiste
 @check("STO.17")
 async def a_commit_that_releases_frees_the_lane(store: RuntimePersistence, lane: Lane) -> None:
     """The next owner need not wait."""
+    assert not isinstance(await store.try_claim_session_execution_lease("s1", owner("b"), 1000), Acquired)
     await store.commit_runtime_state(
         turn("t1", fence=lane, release_session_execution_lease=lane.completion)
     )

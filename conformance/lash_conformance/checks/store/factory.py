@@ -23,6 +23,7 @@ async def factory_and_stores_report_one_tier(bench: Bench, store: RuntimePersist
 
     assert await bench.factory.durability_tier() == declared
     assert await store.durability_tier() == declared
+    assert await store.load_session_meta() is not None
 
 
 @check("FAC.2")

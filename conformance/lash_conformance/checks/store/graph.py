@@ -416,6 +416,7 @@ async def an_unknown_node_is_none(store: RuntimePersistence, lane: Lane) -> None
 
     assert await store.load_node("ab") is None
     assert await store.load_node("ABC") is None
+    assert await store.load_node("abc") == message("abc")
 
 
 @check("GRA.34", without=("active_path",))

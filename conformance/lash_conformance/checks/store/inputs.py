@@ -205,8 +205,8 @@ async def listings_show_what_waits_in_order(store: RuntimePersistence, lane: Lan
 @check("INP.9", "INP.17")
 async def accepted_input_outlives_its_lease(store: RuntimePersistence, lane: Lane) -> None:
     """After a takeover it is neither listed nor claimable."""
-    await store.enqueue_pending_turn_input(said(ingress=during("t1")))
-    await _active(store, lane)
+    await store.enqueue_pending_turn_input(said(input_id="i1", ingress=during("t1")))
+    assert _got(await _active(store, lane)) == ["i1"]
     assert await _listed(store) == []
 
     await lane.hand_over()
@@ -328,8 +328,8 @@ async def a_checkpoint_claim_obeys_the_boundary_too(store: RuntimePersistence, l
 @check("INP.15")
 async def a_live_claims_input_is_not_granted_again(store: RuntimePersistence, lane: Lane) -> None:
     """The same generation asks twice."""
-    await store.enqueue_pending_turn_input(said())
-    await _next(store, lane)
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    assert _got(await _next(store, lane)) == ["i1"]
 
     assert await _next(store, lane) is None
 

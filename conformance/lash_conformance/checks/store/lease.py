@@ -48,10 +48,11 @@ def _claimant() -> LeaseOwnerIdentity:
 
 @check("LEA.1")
 async def the_first_grant_has_number_one(store: RuntimePersistence) -> None:
-    """A fresh lane starts at 1."""
+    """A fresh lane starts at 1, and is then held."""
     lease = await _held(store, owner())
 
     assert (lease.fencing_token, lease.session_id, lease.owner) == (1, "s1", owner())
+    assert isinstance(await _claim(store, owner("b")), Busy)
 
 
 @check("LEA.2")
@@ -82,6 +83,7 @@ async def the_holder_re_enters_its_own_lease(store: RuntimePersistence) -> None:
 
     assert (again.lease_token, again.fencing_token) == (first.lease_token, first.fencing_token)
     assert again.claimed_at_epoch_ms == first.claimed_at_epoch_ms
+    assert isinstance(await _claim(store, owner("b")), Busy)
 
 
 @check("LEA.5", needs=("clock",))
@@ -240,6 +242,7 @@ async def lanes_of_two_sessions_are_independent(store: RuntimePersistence) -> No
     assert isinstance(first, Acquired)
     assert isinstance(second, Acquired)
     assert (first.fencing_token, second.fencing_token) == (1, 1)
+    assert isinstance(await _claim(store, owner("b"), session_id="s1"), Busy)
 
 
 @check("LEA.13", needs=("clock",))
@@ -324,6 +327,7 @@ async def a_renewal_of_an_unknown_lane_is_refused(store: RuntimePersistence, lan
 @check("LEA.16")
 async def a_release_frees_the_lane_at_once(store: RuntimePersistence, lane: Lane) -> None:
     """The next owner does not wait for the ttl."""
+    assert isinstance(await _claim(store, owner("b")), Busy)
     await lane.release()
 
     assert isinstance(await _claim(store, owner("b")), Acquired)

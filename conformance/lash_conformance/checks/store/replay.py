@@ -53,6 +53,7 @@ async def a_repeat_at_once_is_answered_from_the_record(store: RuntimePersistence
 async def a_repeat_with_a_release_frees_the_lane(store: RuntimePersistence, lane: Lane) -> None:
     """The first commit did not release; its repeat does."""
     await store.commit_runtime_state(turn("t1", fence=lane))
+    assert not isinstance(await store.try_claim_session_execution_lease("s1", owner("b"), 1000), Acquired)
 
     again = turn("t1", fence=lane, release_session_execution_lease=lane.completion)
     await store.commit_runtime_state(again)
@@ -69,6 +70,7 @@ async def a_repeat_enqueues_its_outbox_once(store: RuntimePersistence, lane: Lan
     first = await store.commit_runtime_state(draft)
     repeat = await store.commit_runtime_state(draft)
 
+    assert len(first.enqueued_queue_batches) == 2
     assert repeat.enqueued_queue_batches == first.enqueued_queue_batches
     assert await store.list_queued_work("s1") == first.enqueued_queue_batches
 
@@ -155,6 +157,7 @@ async def an_old_turn_is_recognised_after_many_others(store: RuntimePersistence,
     repeat = await store.commit_runtime_state(turn("t0", fence=None))
 
     assert repeat == first
+    assert (await loaded(store)).head_revision == 31
 
 
 @check("STO.37", needs=("durable",))
@@ -167,6 +170,7 @@ async def an_old_turn_is_recognised_after_reopening(bench: Bench, store: Runtime
     repeat = await again.commit_runtime_state(turn("t1", fence=None))
 
     assert repeat == first
+    assert ids((await loaded(again)).graph) == ["t1"]
 
 
 # -- the caller's hash
@@ -191,6 +195,7 @@ async def the_turn_hash_ignores_the_attempt(bench: Bench, lane: Lane) -> None:
     )
 
     assert _hash(bench, attempt) == plain
+    assert _hash(bench, attempt.but(session_id="s2")) != plain
 
 
 @check("STO.41")
@@ -206,6 +211,7 @@ async def the_turn_hash_ignores_minted_names(bench: Bench) -> None:
 
     assert minted != first
     assert _hash(bench, minted) == _hash(bench, first)
+    assert _hash(bench, minted) != _hash(bench, _turn(says="bye"))
 
 
 @check("STO.42")
@@ -231,4 +237,4 @@ async def the_turn_hash_covers_usage_checkpoint_and_claims(bench: Bench) -> None
         _hash(bench, _turn(interrupted_turn_input_turn_id="t0")),
     }
 
-    assert len(hashes) == 4
+    assert [type(one) for one in hashes] == [str] * 4
