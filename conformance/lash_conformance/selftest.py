@@ -91,7 +91,7 @@ def drill(name: str) -> str:
         verdicts = {
             event["verdict"] for event in read(Path(folder) / "events.jsonl") if event["event"] == "check"
         }
-        if done.returncode != 1 or verdicts != {"error"}:
+        if done.returncode != 1 or not verdicts or verdicts - {"error", "fail"}:
             return f"exit {done.returncode}, verdicts {sorted(verdicts)}: {done.stderr[-300:]!r}"
         return f"ok, exit 1 after {seconds:.1f} s"
 

@@ -1,0 +1,48 @@
+"""The suite proves itself: every rule has a broken store that its own check kills, and nothing passes on nothing."""
+
+import asyncio
+
+import pytest
+
+from lash_conformance import kill, selftest
+from lash_conformance.check import all_checks
+from lash_conformance.execute import execute, inapplicable
+from lash_conformance.targets.lacking import lacking
+
+
+def test_every_must_has_a_broken_store_that_its_check_kills():
+    """And the unbroken store passes the same checks."""
+    table = kill.run_sync(lambda clause: True, lambda one: None)
+
+    assert [(one.clause, one.mutant.name) for one in table.kills if not one.killed] == []
+    assert [(result.check.id, result.reason) for result in table.baseline] == []
+    assert table.unproven == []
+    assert table.holds
+
+
+@pytest.mark.filterwarnings("ignore:coroutine.*never awaited:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_no_must_passes_on_nothing():
+    """On a store that answers none, echoes, agrees or refuses."""
+    made = selftest.SelfTest()
+    asyncio.run(selftest.null_score(made))
+
+    assert made.null_passes == {}
+    assert made.null_runs > 1000
+
+
+@pytest.mark.parametrize("name", ["exits", "crashes", "floods", "awaits", "blocks", "raises", "quits"])
+def test_a_hostile_target_gets_its_verdict(name: str):
+    """Within the bound, as an error, with exit 1."""
+    assert selftest.drill(name).startswith("ok")
+
+
+def test_a_store_that_honestly_lacks_capabilities_passes():
+    """Each undeclared side is judged on a store that lacks it."""
+    target = lacking("durable", "manifest", "gc", "active_path", "process_liveness")
+    judged = [check for check in all_checks() if check.without and not inapplicable(check, target)]
+
+    results = [asyncio.run(execute(check, target)) for check in judged]
+
+    assert {check.clauses[0] for check in judged} == {"GRA.34", "LEA.24", "MNT.11", "ATT.18"}
+    assert [(r.check.id, r.reason) for r in results if r.verdict != "pass"] == []
