@@ -29,6 +29,13 @@ class Names:
         self.values: dict[str, Any] = {}
         self._taken: dict[str, dict[Any, str]] = {}
 
+    def copy(self) -> "Names":
+        """The same names, to be bound apart."""
+        made = Names()
+        made.values = dict(self.values)
+        made._taken = {group: dict(taken) for group, taken in self._taken.items()}
+        return made
+
     def resolved(self, value: Any) -> Any:
         """``value`` with every name replaced.
 

@@ -52,9 +52,9 @@ class AttachmentRules(Lanes):
         marked = stamp(name, "h", session_id).to_data() if name else None
         self.on(session_id, "commit_runtime_state", data | lean(session_execution_lease=self.fence(session_id), turn_commit=marked))
 
-    @rule(session_id=sessions, file=files, age=ages, what=st.sampled_from(("refs", "aged", "aged", "forget", "roots", "gone", "wait")))
+    @rule(session_id=sessions, file=files, age=ages, what=st.sampled_from(("refs", "aged", "aged", "forget", "roots", "gone", "wait", "wait", "delete")))
     def keep_house(self, session_id: str, file: str, age: int, what: str) -> None:
-        """Stamp, reconcile, forget, learn that a process is gone, let time pass."""
+        """Stamp, reconcile, forget, learn that a process is gone, let time pass, delete."""
         match what:
             case "refs":
                 self.on(session_id, "commit_refs", session_id, [file, "ghost"])
@@ -66,6 +66,8 @@ class AttachmentRules(Lanes):
                 self.step("factory" + self.suffix, "live_attachment_refs", self.at(age))
             case "gone":
                 self.step("place", "process_gone", {"process_id": "p1"})
+            case "delete":
+                self._delete(session_id)
             case _ if self.virtual:
                 self.step("place", "advance", {"ms": 1})
             case _:
@@ -89,9 +91,7 @@ class AttachmentRules(Lanes):
             self.step("attachments", what, attachment_id)
         self.step("attachments", "list")
 
-    @rule(session_id=sessions)
-    def delete_session(self, session_id: str) -> None:
-        """The session goes, and its references."""
+    def _delete(self, session_id: str) -> None:
         self.step("factory" + self.suffix, "delete_session", session_id)
         self.step("factory" + self.suffix, "open_existing_store", request(session_id).to_data())
         self.leases.pop(session_id, None)

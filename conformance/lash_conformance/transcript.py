@@ -126,6 +126,14 @@ class Driver:
         await self.bench.provide(())
         self._handles = {"factory": self.bench.factory, "attachments": self.bench.attachments}
 
+    async def attach(self) -> None:
+        """Open a second backend on a place that is open."""
+        self._handles = {"factory": await self.bench.another()}
+
+    async def hold(self, session_id: str) -> None:
+        """Open the store of a session that was created."""
+        await self._handle(f"store[{session_id}]")
+
     async def call(self, on: str, method: str, arguments: Sequence[Any]) -> Data:
         """The outcome of one call; never raises what the target raised."""
         family, _ = family_of(on)

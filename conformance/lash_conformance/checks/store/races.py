@@ -1,0 +1,293 @@
+"""Races: several clients with backends of their own on one place, each history judged against the model."""
+
+import asyncio
+from typing import Any
+
+from lash_conformance.bench import Bench
+from lash_conformance.check import check
+from lash_conformance.model_state import Data
+from lash_conformance.race import Client, Race, fence_of, raced
+from lash_conformance.rules_lane import OWNERS
+from lash_conformance.vocabulary import (
+    batch,
+    by_id,
+    chain,
+    checkpoint,
+    commit,
+    during,
+    said,
+    spent,
+    stamp,
+    tool_state,
+)
+from lash_ref.records import Append
+
+ALL_BATCHES = ("claim_ready_queued_work", "idle", 9)
+
+
+def _work(**parts: Any) -> Data:
+    return batch(**parts).to_data()
+
+
+def _commit(fence: Data | None, node: str, **parts: Any) -> Data:
+    made = commit(None, Append(nodes=chain(node), leaf_node_id=node), usage_deltas=(spent(input_tokens=1),), **parts)
+    return made.to_data() | ({"session_execution_lease": fence} if fence else {})
+
+
+async def _take(client: Client, fence: Data, method: str, *rest: Any) -> Any:
+    return await client.store(method, "s1", fence, fence["owner"], *rest)
+
+
+async def _lane(referee: Client, owner: Data = OWNERS[0]) -> Data:
+    fence = await referee.lane(owner)
+    assert fence is not None, "the lane is free, yet the claim was not granted"
+    return fence
+
+
+async def _read(referee: Client) -> None:
+    await referee.store("load_session", "FullGraph")
+    await referee.store("list_pending_queued_work", "s1")
+    await referee.store("list_pending_turn_inputs", "s1")
+
+
+# -- lane
+
+
+async def _claims(race: Race, referee: Client, crowd: list[Client]) -> None:
+    async def come_and_go(client: Client, owner: Data) -> None:
+        for _ in range(2):
+            if fence := await client.lane(owner):
+                await client.store("renew_session_execution_lease", fence, 600_000)
+                await client.store("release_session_execution_lease", fence)
+
+    await asyncio.gather(*(come_and_go(client, owner) for client, owner in zip(crowd, OWNERS, strict=False)))
+
+
+@check("LEA.11", "LEA.6", "LEA.16", needs=("shared",), kind="race")
+async def concurrent_claims_of_a_lane_have_one_winner(bench: Bench) -> None:
+    """Four owners who come and go hold the lane one after the other, under rising numbers."""
+    await raced(bench, _claims, clients=4)
+
+
+async def _reclaims(race: Race, referee: Client, crowd: list[Client]) -> None:
+    dead = await _lane(referee, OWNERS[3])
+
+    async def reclaim(client: Client, number: int) -> None:
+        owner = OWNERS[4] | {"incarnation_id": str(number)}
+        answer = await client.store("reclaim_session_execution_lease", "s1", owner, dead, 600_000)
+        if fence := fence_of(answer):
+            await client.store("renew_session_execution_lease", fence, 600_000)
+
+    await asyncio.gather(*(reclaim(client, number) for number, client in enumerate(crowd)))
+
+
+@check("LEA.23", "LEA.19", needs=("shared", "process_liveness"), kind="race")
+async def concurrent_reclaims_of_a_dead_holder_have_one_winner(bench: Bench) -> None:
+    """Of three who saw the same dead holder one is granted the lane, and the others see the winner."""
+    await raced(bench, _reclaims, clients=3)
+
+
+# -- commits
+
+
+async def _heads(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+
+    async def write(client: Client, name: str) -> None:
+        for turn in (1, 2):
+            read = await client.store("load_session", "FullGraph")
+            head = read["head_revision"] if read else 0
+            data = _commit(fence, f"{name}{turn}", expected_head_revision=head)
+            await client.store("commit_runtime_state", data)
+
+    await asyncio.gather(*(write(client, name) for client, name in zip(crowd, "abcd", strict=False)))
+    await _read(referee)
+
+
+@check("STO.6", "STO.7", "STO.3", "GRA.31", needs=("shared",), kind="race")
+async def concurrent_commits_build_on_one_another(bench: Bench) -> None:
+    """Of writers who read the same head one is applied, the others leave no trace, and reads see whole states."""
+    await raced(bench, _heads, clients=4)
+
+
+async def _blind(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    writes = [client.store("commit_runtime_state", _commit(fence, f"n{n}")) for n, client in enumerate(crowd)]
+    await asyncio.gather(*writes)
+    await _read(referee)
+
+
+@check("STO.3", "GRA.2", "STO.60", needs=("shared",), kind="race")
+async def concurrent_commits_without_expectation_are_all_applied(bench: Bench) -> None:
+    """Commits that expect nothing all land, one revision each, and none loses its node or usage."""
+    await raced(bench, _blind, clients=4)
+
+
+async def _repeats(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    data = _commit(fence, "n1", turn_commit=stamp("t1")) | {"enqueued_queue_batches": [_work()]}
+    await asyncio.gather(*(client.store("commit_runtime_state", data) for client in crowd))
+    await _read(referee)
+
+
+@check("STO.14", "STO.31", "STO.64", needs=("shared",), kind="race")
+async def one_turn_committed_by_several_at_once_is_applied_once(bench: Bench) -> None:
+    """The same stamped commit sent by three clients is applied once and answered alike."""
+    await raced(bench, _repeats, clients=3)
+
+
+async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    await referee.store("enqueue_queued_work", _work())
+
+    async def hold(client: Client) -> None:
+        for n in range(3):
+            await client.store("commit_runtime_state", _commit(fence, f"old{n}"))
+
+    async def take_over(client: Client) -> None:
+        await client.store("release_session_execution_lease", fence)
+        if (new := await client.lane(OWNERS[1])) is not None:
+            await client.store("commit_runtime_state", _commit(new, "new"))
+
+    async def claim(client: Client) -> None:
+        await _take(client, fence, *ALL_BATCHES)
+        await client.store("renew_session_execution_lease", fence, 600_000)
+
+    await asyncio.gather(hold(crowd[0]), take_over(crowd[1]), claim(crowd[2]))
+    await _read(referee)
+
+
+@check("STO.11", "QUE.10", "LEA.15", needs=("shared",), kind="race")
+async def a_holder_that_was_replaced_writes_nothing_more(bench: Bench) -> None:
+    """Once another holds the lane, nothing of the old holder's commits, claims or renewals takes effect."""
+    await raced(bench, _takeover, clients=3)
+
+
+# -- work and input
+
+
+async def _queue(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    for _ in range(3):
+        await referee.store("enqueue_queued_work", _work(slot_policy="join"))
+
+    async def work(client: Client) -> None:
+        claim = await _take(client, fence, "claim_ready_queued_work", "idle", 2)
+        if claim is not None and client.random.random() < 0.5:
+            await client.store("abandon_queued_work_claim", claim)
+        elif claim is not None:
+            ids = [row["batch_id"] for row in claim["batches"]]
+            done = {name: claim[name] for name in ("session_id", "claim_id", "lease_token")} | {"batch_ids": ids}
+            data = commit(None).to_data() | {"session_execution_lease": fence, "completed_queue_claims": [done]}
+            await client.store("commit_runtime_state", data)
+
+    await asyncio.gather(*(work(client) for client in crowd))
+    await _read(referee)
+
+
+@check("QUE.24", "QUE.42", "QUE.46", needs=("shared",), kind="race")
+async def concurrent_claims_of_work_share_nothing(bench: Bench) -> None:
+    """Batches claimed, settled and abandoned by four clients at once are never in two hands."""
+    await raced(bench, _queue, clients=4)
+
+
+async def _keys(race: Race, referee: Client, crowd: list[Client]) -> None:
+    async def enqueue(client: Client) -> None:
+        await client.store("enqueue_queued_work", _work(source_key="k"))
+        await client.store("enqueue_pending_turn_input", said(source_key="k").to_data())
+
+    await asyncio.gather(*(enqueue(client) for client in crowd))
+    await _read(referee)
+
+
+@check("QUE.6", "INP.4", needs=("shared",), kind="race")
+async def concurrent_equal_source_keys_make_one_row(bench: Bench) -> None:
+    """Four clients that enqueue under one key are all answered the same batch and the same input."""
+    await raced(bench, _keys, clients=4)
+
+
+async def _batch_or_nothing(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    made = await referee.store("enqueue_queued_work", _work())
+    waiting = await referee.store("enqueue_pending_turn_input", said(ingress=during("t1")).to_data())
+    target = by_id(waiting["input_id"]).to_data()
+    await asyncio.gather(
+        _take(crowd[0], fence, *ALL_BATCHES),
+        crowd[1].store("cancel_queued_work_batch", "s1", made["batch_id"]),
+        _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
+        crowd[3].store("cancel_pending_turn_inputs", "s1", [target]),
+    )
+    await _read(referee)
+
+
+@check("QUE.49", "INP.25", "INP.23", needs=("shared",), kind="race")
+async def a_cancel_against_a_claim_leaves_one_of_them_empty_handed(bench: Bench) -> None:
+    """What is claimed and cancelled at once is either claimed or cancelled."""
+    await raced(bench, _batch_or_nothing, clients=4)
+
+
+async def _inputs(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+    for text in ("one", "two"):
+        await referee.store("enqueue_pending_turn_input", said(text).to_data())
+    await referee.store("enqueue_pending_turn_input", said("now", ingress=during("t1")).to_data())
+    await asyncio.gather(
+        _take(crowd[0], fence, "claim_next_turn_inputs", 1),
+        _take(crowd[1], fence, "claim_next_turn_inputs", 2),
+        _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
+        _take(crowd[3], fence, "claim_checkpoint_work", "t1", "after_work", 9, 9),
+    )
+    await _read(referee)
+
+
+@check("INP.23", "INP.15", needs=("shared",), kind="race")
+async def concurrent_claims_of_input_share_nothing(bench: Bench) -> None:
+    """Inputs claimed by four clients at once are each in one hand."""
+    await raced(bench, _inputs, clients=4)
+
+
+# -- chores
+
+
+async def _collection(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+
+    async def write(client: Client) -> None:
+        for n in range(3):
+            data = _commit(fence, f"n{n}", checkpoint=checkpoint(n, tool_state=tool_state(n)))
+            await client.store("commit_runtime_state", data)
+            await client.store("load_session", "FullGraph")
+
+    async def collect(client: Client) -> None:
+        for _ in range(3):
+            await client.store("gc_unreachable")
+
+    await asyncio.gather(write(crowd[0]), collect(crowd[1]))
+    await _read(referee)
+
+
+@check("MNT.7", "GRA.31", needs=("shared", "gc"), kind="race")
+async def a_collection_beside_commits_takes_nothing_that_lives(bench: Bench) -> None:
+    """Commits that land while blobs are collected stay readable."""
+    await raced(bench, _collection, clients=2)
+
+
+async def _deletion(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+
+    async def write(client: Client) -> None:
+        for n in range(2):
+            await client.store("commit_runtime_state", _commit(fence, f"n{n}"))
+            await client.store("load_session", "FullGraph")
+
+    await asyncio.gather(write(crowd[0]), crowd[1].call("factory", "delete_session", "s1"))
+    await referee.call("factory", "open_existing_store", {"session_id": "s1", "policy": _POLICY, "relation": {"kind": "root"}})
+
+
+_POLICY = {"provider_id": "prov", "model": {"id": "m-1", "variant": "provider_default", "limits": {"context_window_tokens": 8000}}}
+
+
+@check("FAC.5", "FAC.7", needs=("shared",), kind="race")
+async def a_deletion_under_a_live_lease_ends_its_authority(bench: Bench) -> None:
+    """A session deleted under a writer is gone, and the writer's fence with it."""
+    await raced(bench, _deletion, clients=2)

@@ -1,0 +1,127 @@
+"""Concurrent clients on one place: seeded interleavings, recorded and judged for linearizability."""
+
+import asyncio
+import itertools
+import random
+import shutil
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from lash_conformance import search
+from lash_conformance.bench import Bench, request, scratch
+from lash_conformance.history import Call, explained, smallest, told
+from lash_conformance.machine import REAL_NOW_MS
+from lash_conformance.model import Model
+from lash_conformance.model_lease import FENCE
+from lash_conformance.model_state import Data, State
+from lash_conformance.target import VirtualClock
+from lash_conformance.traced import Step as TraceStep
+from lash_conformance.transcript import Driver
+from lash_conformance.vocabulary import Unexpected
+
+JITTER = 4
+"""At most so many turns of the event loop pass before a call."""
+
+
+class Client:
+    """One caller with a backend of its own."""
+
+    def __init__(self, race: "Race", name: str, driver: Driver) -> None:
+        self.race = race
+        self.name = name
+        self.driver = driver
+        self.random = random.Random(f"{race.seed}/{name}")
+
+    async def call(self, on: str, method: str, *arguments: Any) -> Any:
+        """The answer, or nothing if it was refused; either is written down."""
+        for _ in range(self.random.randrange(JITTER)):
+            await asyncio.sleep(0)
+        invoked = next(self.race.moments)
+        found = await self.driver.call(on, method, arguments)
+        returned = next(self.race.moments)
+        self.race.calls.append(Call(self.name, on, method, arguments, found, invoked, returned))
+        return found.get("ok")
+
+    async def store(self, method: str, *arguments: Any) -> Any:
+        """A call on the store of "s1"."""
+        return await self.call("store[s1]", method, *arguments)
+
+    async def lane(self, owner: Data, ttl: int = 600_000) -> Data | None:
+        """A fence of "s1", if the lane was granted."""
+        answer = await self.store("try_claim_session_execution_lease", "s1", owner, ttl)
+        return fence_of(answer)
+
+
+def fence_of(answer: Any) -> Data | None:
+    """The fence in a claim's answer, if it was granted."""
+    return {name: answer["Acquired"][name] for name in FENCE} if answer and "Acquired" in answer else None
+
+
+class Race:
+    """One round: a fresh place, a referee who sets up and reads back, and some clients."""
+
+    def __init__(self, bench: Bench, seed: str) -> None:
+        self.bench = bench
+        self.seed = seed
+        self.moments = itertools.count(1)
+        self.calls: list[Call] = []
+
+    async def client(self, name: str) -> Client:
+        """A client on its own backend of the place."""
+        driver = Driver(self.bench)
+        if name == "referee":
+            await driver.open()
+        else:
+            await driver.attach()
+        return Client(self, name, driver)
+
+    def model(self) -> Model:
+        """The place before anything happened."""
+        clock = self.bench.clock
+        virtual = isinstance(clock, VirtualClock)
+        now = clock.now_ms() if virtual else REAL_NOW_MS
+        return Model(State(frozenset[str](self.bench.target.capabilities), now, virtual))
+
+    def judge(self) -> None:
+        """Refuse a history that no order explains.
+
+        Raises:
+            Unexpected: with the shortest such history.
+        """
+        if explained(self.model(), self.calls).complete:
+            return
+        calls, nearest = smallest(self.model(), self.calls)
+        raise Unexpected("some order of the calls that the contract explains", told(calls, nearest))
+
+
+Round = Callable[[Race, Client, list[Client]], Awaitable[None]]
+
+
+async def raced(bench: Bench, round_: Round, clients: int) -> None:
+    """Run ``round_`` on fresh places under different interleavings; judge each history.
+
+    Raises:
+        Unexpected: a history is not linearizable.
+    """
+    for number in range(max(4, search.SEARCH.scale.examples // 5)):
+        directory = scratch()
+        own = Bench(bench.target, directory)
+        race = Race(own, f"{search.SEARCH.seed}/{number}")
+        try:
+            referee = await race.client("referee")
+            await referee.call("factory", "create_store", request().to_data())
+            crowd = [await race.client(f"client {n + 1}") for n in range(clients)]
+            for client in crowd:
+                await client.driver.hold("s1")
+            await round_(race, referee, crowd)
+            race.judge()
+        except Unexpected:
+            bench.trace.steps = [
+                TraceStep(call.on, call.method, list(call.arguments), call.found)
+                for call in sorted(race.calls, key=lambda call: call.invoked)
+            ]
+            raise
+        finally:
+            bench.trace.target_seconds += own.trace.target_seconds
+            await own.close()
+            shutil.rmtree(directory, ignore_errors=True)
