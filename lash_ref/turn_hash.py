@@ -25,6 +25,6 @@ def _settled(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     members = cast("dict[str, Any]", value)
-    named = _MESSAGE <= members.keys() or _PART <= members.keys()
+    named = members.keys() >= _MESSAGE or members.keys() >= _PART
     dropped = {*_MINTED, "id"} if named else set(_MINTED)
     return {key: _settled(member) for key, member in members.items() if key not in dropped}

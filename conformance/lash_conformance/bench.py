@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import shutil
 import tempfile
 import time
 from pathlib import Path

@@ -15,10 +15,7 @@ from typing import Literal
 Level = Literal["MUST", "SHOULD", "MAY"]
 
 EDITION = "2026.11"
-AREAS = (
-    "REC GRA STA STO LEA QUE INP MNT ATT FAC BLD SES TRN FRM CAN WAI OBS PLG HOK TOO REG PRM OPS SNP "
-    "PRV RPL PRC TRG RLM WIR"
-).split()
+AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR"]
 
 _HEADING = re.compile(r"^#### (?P<id>\S+) \{ #(?P<anchor>\S+) \.clause \}$")
 _KEYWORD = re.compile(r"\*\*(MUST NOT|MUST|SHALL NOT|SHALL|SHOULD NOT|SHOULD|MAY)\*\*")

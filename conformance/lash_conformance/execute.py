@@ -5,7 +5,7 @@ import shutil
 import time
 import traceback
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal
 
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.check import Check
@@ -15,7 +15,9 @@ from lash_conformance.vocabulary import Unexpected
 from lash_ref.errors import LashError
 
 Verdict = Literal["pass", "not-applicable", "known-failure", "fail", "unknown", "error", "not-run"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+VERDICTS: Final[tuple[Verdict, ...]] = (
+    "pass", "not-applicable", "known-failure", "fail", "unknown", "error", "not-run",
+)  # fmt: skip
 """From best to worst; only the first counts."""
 
 DEADLINE_S = 30.0

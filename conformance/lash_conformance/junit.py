@@ -9,18 +9,17 @@ from lash_conformance.report import CheckReport, Report
 
 def _case(check: CheckReport) -> TestCase:
     case = TestCase(check.id, classname=f"lash.{check.clauses[0].partition('.')[0]}", time=check.total_s)
-    detail = "\n".join((check.claim, *(f"{n} {line}" for n, line in enumerate(check.lines, 1))))
     match check.verdict:
         case "pass":
             return case
         case "not-applicable" | "known-failure":
-            case.result = [Skipped(f"{check.verdict}: {check.reason}")]
+            result = Skipped(f"{check.verdict}: {check.reason}")
         case "fail":
-            case.result = [Failure(check.note or check.reason, "fail")]
+            result = Failure(check.note or check.reason, "fail")
         case "unknown" | "error" | "not-run":
-            case.result = [Error(check.reason or check.verdict, check.verdict)]
-    for result in case.result:
-        result.text = detail
+            result = Error(check.reason or check.verdict, check.verdict)
+    result.text = "\n".join((check.claim, *(f"{n} {line}" for n, line in enumerate(check.lines, 1))))
+    case.result = [result]
     return case
 
 

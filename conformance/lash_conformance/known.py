@@ -67,11 +67,11 @@ def write(path: Path, entries: dict[str, Known]) -> None:
 
 
 def judged(
-    entries: dict[str, Known], checks: frozenset[str], event: dict[str, Any], today: date
+    entries: dict[str, Known], event: dict[str, Any], today: date
 ) -> tuple[str, str]:
     """The verdict and note of a check's event in the light of the list.
 
-    ``checks`` are the ids the suite knows; only a failure that is listed, in date, and fails for the pinned
+    Only a failure that is listed, in date, and fails for the pinned
     reason becomes ``known-failure``.
     """
     verdict = str(event["verdict"])

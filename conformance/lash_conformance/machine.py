@@ -150,7 +150,7 @@ class Machine(RuleBasedStateMachine):
         """The arguments an observing read is made with, one list a read."""
         match method:
             case "load_session":
-                path = [[{"ActivePath": {}}]] if self.has("active_path") else []
+                path: list[list[Any]] = [[{"ActivePath": {}}]] if self.has("active_path") else []
                 return [["FullGraph"], *path]
             case "load_session_meta" | "list_all_refs":
                 return [[]]
@@ -244,7 +244,7 @@ def _run(
             seed(search.SEARCH.seed)(here),
             settings=settings(
                 max_examples=examples, stateful_step_count=steps, database=None, deadline=None,
-                phases=(Phase.generate, Phase.shrink), suppress_health_check=list(HealthCheck),
+                phases=(Phase.generate, Phase.shrink), suppress_health_check=cast("list[HealthCheck]", list(HealthCheck)),
                 verbosity=Verbosity.quiet, report_multiple_bugs=False, print_blob=False,
             ),
         )  # fmt: skip

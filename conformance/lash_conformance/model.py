@@ -100,7 +100,7 @@ class Model:
         self.state.rising = []
         family, bound = family_of(on)
         if family == "place":
-            return {"ok": self._move(method, next(iter(arguments), {}))}
+            return {"ok": self._move(method, cast("dict[str, Any]", next(iter(arguments), {})))}
         try:
             return {"ok": OPERATIONS[family][method](self.state, bound, *arguments)}
         except LashError as err:

@@ -146,7 +146,8 @@ def _rebuilt(value: Any, names: dict[str, Any]) -> Any:
         members = cast("dict[Any, Any]", value)
         return {_rebuilt(key, names): _rebuilt(member, names) for key, member in members.items()}
     if isinstance(value, list | tuple | set):
-        return type(value)(_rebuilt(member, names) for member in cast("list[Any]", value))
+        rebuilt = [_rebuilt(member, names) for member in cast("list[Any]", value)]
+        return cast("type[Any]", type(cast("Any", value)))(rebuilt)
     if is_dataclass(value) and not isinstance(value, type):
         copied = {part.name: _rebuilt(getattr(value, part.name), names) for part in fields(value)}
         return type(value)(**copied)

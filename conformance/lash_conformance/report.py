@@ -106,7 +106,7 @@ class Report(Part):
 def worst(verdicts: list[Verdict]) -> Verdict:
     """The worst verdict; a clause whose checks all did not apply did not apply itself."""
     counted = [v for v in verdicts if v != "not-applicable"] or verdicts
-    return max(counted, key=VERDICTS.index)
+    return VERDICTS[max(VERDICTS.index(v) for v in counted)]
 
 
 def build(events: list[dict[str, Any]]) -> Report:
@@ -162,17 +162,16 @@ def _clauses(known: dict[str, dict[str, Any]], checks: tuple[CheckReport, ...]) 
         verdict: Verdict = worst([check.verdict for check in mine]) if mine else "not-run"
         if not mine and facts["untested"]:
             verdict = "not-applicable"
-        made.append(
-            ClauseReport(
-                id=clause_id, verdict=verdict, checks=tuple(check.id for check in mine),
-                level=facts["level"], rule=facts["rule"], page=facts["page"], untested=facts["untested"],
-            )  # fmt: skip
-        )
+        one = ClauseReport(
+            id=clause_id, verdict=verdict, checks=tuple(check.id for check in mine),
+            level=facts["level"], rule=facts["rule"], page=facts["page"], untested=facts["untested"],
+        )  # fmt: skip
+        made.append(one)
     return made
 
 
 def _counts(verdicts: list[Verdict]) -> dict[Verdict, int]:
-    counter = Counter(verdicts)
+    counter: Counter[Verdict] = Counter(verdicts)
     return {verdict: counter[verdict] for verdict in VERDICTS if counter[verdict]}
 
 

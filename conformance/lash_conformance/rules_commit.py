@@ -51,7 +51,7 @@ class CommitRules(Lanes):
         """A delta of that form."""
         stored = [node["node_id"] for node in self.rows(session_id).nodes]
         ids = [NODES[(which + n) % len(NODES)] if known else self.fresh("m") for n in range(size)]
-        parent = self.rows(session_id).head.get("leaf") if self.rows(session_id).head else None
+        parent = (self.rows(session_id).head or {}).get("leaf")
         parent = stored[which % len(stored)] if stored and which > 4 else parent
         nodes: list[Any] = []
         for node_id in ids:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import pytest
 
@@ -95,7 +95,7 @@ class Watcher:
             "needs": sorted(check.needs),
         }  # fmt: skip
         event["wall"] = {"total_s": event.pop("total_s"), "target_s": event.pop("target_s")}
-        event["verdict"], event["note"] = known.judged(self.known, self.names, event, date.today())
+        event["verdict"], event["note"] = known.judged(self.known, event, date.today())
         self.log.write("check", **event)
         self.written += 1
         self.progress(self.log.events[-1])
@@ -160,7 +160,7 @@ def arguments(options: Options) -> list[str]:
 
 def judge(
     options: Options,
-    stream: io.TextIOBase | Any,
+    stream: TextIO,
     progress: Callable[[dict[str, Any]], None] = lambda event: None,
 ) -> Report:
     """Judge the target, writing the event log to ``stream``; the report says the exit code.

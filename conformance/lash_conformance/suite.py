@@ -7,6 +7,7 @@ In your own tests: ``from lash_conformance.suite import test_store_conforms`` an
 import asyncio
 import json
 from dataclasses import asdict
+from typing import Any, cast
 
 import pytest
 
@@ -22,7 +23,7 @@ PROPERTY = "lash-conformance"
 SEARCH_DEADLINE_S = 900.0
 
 
-def flat(result: Result) -> dict[str, object]:
+def flat(result: Result) -> dict[str, Any]:
     """The result as JSON data, the check by its id."""
     return {"id": result.check.id} | {k: v for k, v in asdict(result).items() if k != "check"}
 
@@ -32,7 +33,7 @@ def test_store_conforms(
     check: Check, store_target: StoreTarget, request: pytest.FixtureRequest
 ) -> None:
     """The target passes the check, or the check does not apply to it."""
-    deadline = float(request.config.getoption("lash_deadline", DEADLINE_S))
+    deadline = float(cast("str", request.config.getoption("lash_deadline", DEADLINE_S)))
     if check.kind != "example":
         deadline = SEARCH_DEADLINE_S
     result = asyncio.run(execute(check, store_target, deadline))

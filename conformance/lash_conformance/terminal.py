@@ -62,7 +62,7 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
         console.print(f"… and {red - shown} more in the report", style="dim")
     table = Table(title=f"{report.target.name} {report.target.version}: clauses by verdict", title_justify="left")
     table.add_column("area")
-    columns = [v for v in VERDICTS if report.clause_counts.get(v)]
+    columns: list[Verdict] = [v for v in VERDICTS if report.clause_counts.get(v)]
     for verdict in columns:
         table.add_column(verdict, justify="right", style=STYLES[verdict])
     for area in report.areas:

@@ -16,8 +16,7 @@ from pydantic_core import PydanticSerializationError
 from lash_ref.errors import LashError
 
 MINTED = frozenset(
-    "lease_token claim_id batch_id item_id input_id checkpoint_ref tool_state_ref plugin_snapshot_ref "
-    "execution_state_ref batch_ids input_ids".split()
+    ["lease_token", "claim_id", "batch_id", "item_id", "input_id", "checkpoint_ref", "tool_state_ref", "plugin_snapshot_ref", "execution_state_ref", "batch_ids", "input_ids"]
 )
 """Keys whose text only the store can know."""
 
@@ -117,7 +116,7 @@ def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
         members = cast("dict[str, Any]", value)
         return {name: _data(member, trace, name, step) for name, member in members.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
-        members_ = cast("list[Any]", list(value))
+        members_: list[Any] = list(cast("list[Any]", value))
         return [_data(member, trace, key, step) for member in members_]
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": bytes(value).hex()}

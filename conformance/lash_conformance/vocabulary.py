@@ -94,7 +94,7 @@ async def refused(kind: type[E], attempt: Awaitable[object], **fields: object) -
 
 def unchecked(record: R, **fields: object) -> R:
     """A copy with ``fields`` set past validation: what a careless caller might hand to a store."""
-    return cast("R", record.model_copy(update=fields))
+    return record.model_copy(update=fields)
 
 
 # -- graph

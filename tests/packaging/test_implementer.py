@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-CONFTEST = '''
+CONFTEST = """
 import pytest
 from lash_conformance.pytest_plugin import target_of
 from lash_conformance.targets.memory import CAPABILITIES, MemoryTarget
@@ -17,7 +17,7 @@ async def acme(place):
 @pytest.fixture
 def store_target():
     return target_of(acme, *CAPABILITIES)
-'''
+"""
 
 
 def test_one_fixture_and_one_import_run_the_suite(tmp_path: Path):

@@ -1,5 +1,5 @@
 """Stores that are wrong about attachments; facades and sweeps that are."""
-# pyright: basic, reportIncompatibleMethodOverride=false - broken on purpose
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import hashlib
 

@@ -1,5 +1,5 @@
 """Stores that are wrong about the turn hash, checkpoints, usage and meta."""
-# pyright: basic, reportIncompatibleMethodOverride=false - broken on purpose
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import asyncio
 

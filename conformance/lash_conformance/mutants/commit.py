@@ -1,11 +1,16 @@
 """Stores that are wrong about commits."""
-# pyright: basic, reportIncompatibleMethodOverride=false - broken on purpose
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import asyncio
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
-from lash_ref.errors import HeadRevisionConflict, LashError, SessionBindingMismatch, SessionExecutionLeaseExpired
+from lash_ref.errors import (
+    HeadRevisionConflict,
+    LashError,
+    SessionBindingMismatch,
+    SessionExecutionLeaseExpired,
+)
 from lash_ref.records import FullGraph, PersistedSessionRead, RuntimeCommitResult
 from lash_ref.store import Store
 

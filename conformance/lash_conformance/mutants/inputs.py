@@ -1,5 +1,5 @@
 """Stores that are wrong about pending turn input."""
-# pyright: basic, reportIncompatibleMethodOverride=false - broken on purpose
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper

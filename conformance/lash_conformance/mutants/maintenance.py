@@ -1,5 +1,5 @@
 """Stores that are wrong about maintenance and the factory."""
-# pyright: basic, reportIncompatibleMethodOverride=false - broken on purpose
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import unicodedata
 
@@ -260,7 +260,7 @@ class DeletesByPrefix(FactoryWrapper):
 class RootsAreNarrow(FactoryWrapper):
     async def live_attachment_refs(self, cutoff):
         refs = await self.inner.live_attachment_refs(cutoff)
-        return frozenset(list(sorted(refs))[:1])
+        return frozenset(sorted(refs)[:1])
 
 
 @mutant("FAC.11", character="Case-blind: folds session ids.")

@@ -1,6 +1,6 @@
 """A store that honestly lacks capabilities: it declares less, and refuses what it did not declare."""
 
-from typing import Any
+from typing import Any, cast
 
 from lash_conformance.target import Capability, Place
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper, WrappedTarget
@@ -14,9 +14,7 @@ class LackingStore(StoreWrapper):
     @property
     def lacks(self) -> frozenset[str]:
         """What the target left out."""
-        found = self.place.memory["lacks"]
-        assert isinstance(found, frozenset)
-        return found
+        return cast("frozenset[str]", self.place.memory["lacks"])
 
     async def durability_tier(self) -> str:
         return "inline" if "durable" in self.lacks else "durable"

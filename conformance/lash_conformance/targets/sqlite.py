@@ -9,22 +9,23 @@ from lash_conformance.target import Backend, Capability, Damage, Place
 from lash_conformance.targets.memory import CAPABILITIES
 from lash_ref import __version__
 from lash_ref.attachments import FileAttachmentStore
-from lash_ref.contracts import AttachmentStore
+from lash_ref.contracts import AttachmentStore, Closable, SessionStoreFactory
 from lash_ref.sqlite_store import DATABASE_NAME, SqliteStoreFactory
 
-DURABLE: frozenset[Capability] = CAPABILITIES | {"durable"}
+DURABLE: frozenset[Capability] = CAPABILITIES.union(("durable",))
 
 
 @dataclass
 class SqliteBackend:
     """One factory on a place's database file."""
 
-    sessions: SqliteStoreFactory
+    sessions: SessionStoreFactory
     attachments: AttachmentStore
 
     async def close(self) -> None:
         """Close the factory's connections."""
-        await self.sessions.close()
+        if isinstance(self.sessions, Closable):
+            await self.sessions.close()
 
 
 class SqliteTarget:
@@ -81,7 +82,7 @@ _ROOTS = "(SELECT record ->> '$.checkpoint_ref' FROM heads)"
 
 
 def _manifests(change: str) -> tuple[str, ...]:
-    return (f"UPDATE blobs SET data = CAST({change} AS BLOB) WHERE ref IN {_ROOTS}",)
+    return (f"UPDATE blobs SET data = CAST({change} AS BLOB) WHERE ref IN {_ROOTS}",)  # noqa: S608 - fixed text
 
 
 _STATEMENTS: dict[Damage, tuple[str, ...]] = {
@@ -95,8 +96,8 @@ _STATEMENTS: dict[Damage, tuple[str, ...]] = {
     "manifest_version_missing": _manifests("json_remove(CAST(data AS TEXT), '$.schema_version')"),
     "manifest_version_text": _manifests("json_set(CAST(data AS TEXT), '$.schema_version', 'one')"),
     "manifest_version_other": _manifests("json_set(CAST(data AS TEXT), '$.schema_version', 2)"),
-    "manifest_gone": (f"DELETE FROM blobs WHERE ref IN {_ROOTS}",),
-    "blob_gone": (f"DELETE FROM blobs WHERE ref NOT IN {_ROOTS}",),
+    "manifest_gone": (f"DELETE FROM blobs WHERE ref IN {_ROOTS}",),  # noqa: S608 - fixed text
+    "blob_gone": (f"DELETE FROM blobs WHERE ref NOT IN {_ROOTS}",),  # noqa: S608 - fixed text
     "queued_work": ("UPDATE batches SET record = '{'",),
     "turn_input": ("UPDATE inputs SET record = '{'",),
     "lease_liveness": ("UPDATE leases SET liveness = json_set(liveness, '$.liveness', 'mangled')",),

@@ -78,7 +78,7 @@ class WrappedTarget:
 
     name = "wrapped"
     version = "0"
-    capabilities: frozenset[Capability] = CAPABILITIES | {"durable"}
+    capabilities: frozenset[Capability] = CAPABILITIES.union(("durable",))
     on_sqlite = False
     """Set by mutants that must survive damage or be opened twice for real."""
     store: type[StoreWrapper] = StoreWrapper

@@ -22,7 +22,7 @@ from lash_ref.records import ActivePath, Append, ReplaceFull, Unchanged
 
 
 async def _forked(store: RuntimePersistence, lane: Lane) -> None:
-    """a - b - c, and d beside c under b; the leaf is c."""
+    """A - b - c, and d beside c under b; the leaf is c."""
     nodes = (*chain("a", "b", "c"), message("d", parent="b"))
     await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=nodes, leaf_node_id="c")))
 
@@ -159,7 +159,8 @@ async def replacing_with_a_tombstoned_id_shows_it_again(store: RuntimePersistenc
 @check("GRA.8")
 async def a_plugin_node_reads_back_as_committed(store: RuntimePersistence, lane: Lane) -> None:
     """An unknown body, with nulls and empty containers, is the plugin's own."""
-    body = {"deep": [{"k": None}, [], {}, ""], "n": 1.5, "big": 2**53 + 1, "ok": False}
+    empty: list[object] = []
+    body: object = {"deep": [{"k": None}, empty, {"": empty}, ""], "n": 1.5, "big": 2**53 + 1, "ok": False}
     node = plugin_node("p1", body)
 
     await store.commit_runtime_state(commit(lane, Append(nodes=(node,), leaf_node_id="p1")))
@@ -287,7 +288,7 @@ async def a_tombstoned_stored_leaf_is_reported(store: RuntimePersistence, lane: 
 
 @check("GRA.27", needs=("active_path",))
 async def a_hidden_ancestor_cuts_the_path(store: RuntimePersistence, lane: Lane) -> None:
-    """b is hidden, so nothing connects c to a."""
+    """B is hidden, so nothing connects c to a."""
     await _forked(store, lane)
     await store.tombstone_nodes(["b"])
 
@@ -323,7 +324,7 @@ async def a_path_of_five_hundred_nodes_is_read_whole(store: RuntimePersistence, 
 
 @check("GRA.29", needs=("active_path",))
 async def a_cycle_of_parents_does_not_hang_a_read(store: RuntimePersistence, lane: Lane) -> None:
-    """a is under c; the path from c shows each once."""
+    """A is under c; the path from c shows each once."""
     nodes = (message("a", parent="c"), message("b", parent="a"), message("c", parent="b"))
     await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="c")))
 
@@ -400,7 +401,7 @@ async def a_read_during_commits_shows_one_committed_state(
 
 @check("GRA.32")
 async def a_node_off_the_active_path_is_found(store: RuntimePersistence, lane: Lane) -> None:
-    """d is beside the path."""
+    """D is beside the path."""
     await _forked(store, lane)
 
     assert await store.load_node("d") == message("d", parent="b")

@@ -19,7 +19,7 @@ from lash_ref.records import ActivePath, Append, ReplaceFull
 
 
 async def _three(store: RuntimePersistence, lane: Lane) -> None:
-    """a - b, and c beside b; the leaf is b."""
+    """A - b, and c beside b; the leaf is b."""
     nodes = (*chain("a", "b"), message("c", parent="a"))
     await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=nodes, leaf_node_id="b")))
 

@@ -249,7 +249,7 @@ async def a_megabyte_reads_back_whole(store: RuntimePersistence, lane: Lane) -> 
 @check("REC.7")
 async def opaque_values_read_back_equal(store: RuntimePersistence, lane: Lane) -> None:
     """Numbers at the edges, nulls, empty containers, odd keys and depth."""
-    body: Any = {
+    body: dict[str, Any] = {
         "ints": [0, -1, 2**53 + 1, 2**63 - 1, -(2**63)],
         "floats": [0.1, -0.0, 1e300, 5e-324, 1.0],
         "nothing": [None, {}, [], "", False],
@@ -397,11 +397,11 @@ async def a_missing_optional_reads_as_its_default(
     bench: Bench, store: RuntimePersistence, lane: Lane
 ) -> None:
     """An older peer says less."""
-    data = {
+    data: dict[str, Any] = {
         "session_id": "s1", "session_execution_lease": lane.fence.to_data(), "config": CONFIG.to_data(),
         "graph": {"Unchanged": {}},
     }  # fmt: skip
-    draft = {"session_id": "s1", "ingress": {"scope": "active_turn", "turn_id": "t1"}, "input": {"items": []}}
+    draft: dict[str, Any] = {"session_id": "s1", "ingress": {"scope": "active_turn", "turn_id": "t1"}, "input": {"items": []}}
 
     commit_read = cast("RuntimeCommit", _codec(bench).read(RuntimeCommit, data))
     draft_read = cast("PendingTurnInputDraft", _codec(bench).read(PendingTurnInputDraft, draft))
