@@ -81,10 +81,19 @@ def run(
 def list_clauses(
     select: SelectOption = "*",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
+    confirm: Annotated[
+        bool, typer.Option("--confirm", help="Say that the checks of changed rules were read again")
+    ] = False,
 ) -> None:
     """List the clauses of the law."""
+    from lash_conformance.catalogue import spec_directory
     from lash_conformance.explain import facts
 
+    if confirm:
+        hashes = {clause.id: clause.text_hash for clause in clauses().values()}
+        (spec_directory() / "confirmed.json").write_text(json.dumps(hashes, indent=0) + "\n", encoding="utf-8")
+        typer.echo(f"{len(hashes)} rules confirmed")
+        return
     chosen = [clause for clause in clauses().values() if selects_clause(select, clause.id)]
     if as_json:
         typer.echo(json.dumps([facts(clause) for clause in chosen], indent=1, ensure_ascii=False))

@@ -6,7 +6,7 @@ the races ask it whether some order of concurrent calls explains what clients sa
 """
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 from lash_conformance import (
     model_commit,
@@ -100,7 +100,7 @@ class Model:
         self.state.rising = []
         family, bound = family_of(on)
         if family == "place":
-            return {"ok": self._move(method, cast("dict[str, Any]", next(iter(arguments), {})))}
+            return {"ok": self._move(method, cast("dict[str, Any]", arguments[0]) if arguments else {})}
         try:
             return {"ok": OPERATIONS[family][method](self.state, bound, *arguments)}
         except LashError as err:

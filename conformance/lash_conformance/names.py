@@ -76,7 +76,7 @@ class Names:
                 if fault := self.difference(one, other, f"{where}[{number}]"):
                     return fault
             return "" if len(mine) == len(theirs) else f"{where}: {len(theirs)} entries, not {len(mine)}"
-        if type(expected) is type(found) and expected == found:
+        if type(cast("object", expected)) is type(cast("object", found)) and expected == found:
             return ""
         return f"{where or 'outcome'}: {brief(found)}, not {brief(expected)}"
 

@@ -130,7 +130,7 @@ def build(events: list[dict[str, Any]]) -> Report:
         target=TargetReport(**header["target"]),
         environment=header["environment"],
         exit_code=footer["exit_code"],
-        outcome=OUTCOMES[footer["exit_code"]],
+        outcome=OUTCOMES[int(footer["exit_code"])],
         advice=footer["advice"],
         checks=checks,
         clauses=clauses,
