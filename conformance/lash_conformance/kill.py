@@ -13,6 +13,8 @@ from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
 KILL_DEADLINE_S = 5.0
+SEARCH_DEADLINE_S = 120.0
+"""For machines and races; one that takes longer has found nothing and kills nothing."""
 
 
 @dataclass
@@ -71,8 +73,10 @@ async def run(
             target = mutant.make()
             for check in judged_by(mutant, clause, checks):
                 used[check.id, getattr(target, "on_sqlite", False)] = check
-                result = await execute(check, target, KILL_DEADLINE_S)
-                hung = result.verdict == "error" and "no end within" in result.reason
+                example = check.kind == "example"
+                deadline = KILL_DEADLINE_S if example else SEARCH_DEADLINE_S
+                result = await execute(check, target, deadline)
+                hung = example and result.verdict == "error" and "no end within" in result.reason
                 kills_it = result.verdict == "fail" or hung
                 (kill.killers if kills_it else kill.others).append(result)
             kills.append(kill)

@@ -27,8 +27,6 @@ from lash_conformance.traced import Trace
 from lash_conformance.transcript import Driver, Replayed, Step, short
 from lash_conformance.vocabulary import Unexpected
 
-SHRINKING_S = 20.0
-"""How long a search goes on making a found failure shorter."""
 REAL_NOW_MS = 10**12
 """What the model takes for now where time is not the judge's: later than any early date it is given."""
 SESSIONS = ("s1", "s2")
@@ -54,7 +52,7 @@ class Context:
     @property
     def over(self) -> bool:
         """Whether no more is wanted of the search."""
-        late = self.failure is not None and time.monotonic() - self.failed_at > SHRINKING_S
+        late = self.failure is not None and time.monotonic() - self.failed_at > search.SEARCH.shrinking_s
         return late or self.stop.is_set()
 
     def fail(self, failure: Unexpected, length: int) -> None:
@@ -70,6 +68,8 @@ class Machine(RuleBasedStateMachine):
     context: ClassVar[Context]
     observed: ClassVar[tuple[str, ...]] = ("load_session", "list_queued_work", "list_pending_turn_inputs")
     """Reads that are compared after every step that may write."""
+    unseen: ClassVar[frozenset[str]] = frozenset()
+    """Calls that none of those reads can notice."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Machine(RuleBasedStateMachine):
         if self.context.over:
             return {"skipped": True}
         expected = self._judge(on, method, list(arguments), keep=True)
-        if method not in READS:
+        if method not in READS and method not in self.unseen:
             family, bound = family_of(on)
             self.observe([bound] if family == "store" else list(SESSIONS))
         return expected
@@ -204,6 +204,8 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
         Unexpected: the target and the model disagreed; its ``transcript`` holds the shortest run found.
     """
     scale = search.SEARCH.scale
+    if "durable" in bench.target.capabilities:
+        share *= search.DURABLE_SHARE
     stop = threading.Event()
     job = _in_thread(
         lambda: _run(bench.target, machine, max(1, int(scale.examples * share)), scale.steps, stop)

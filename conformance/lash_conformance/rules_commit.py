@@ -8,7 +8,7 @@ from hypothesis.stateful import precondition, rule
 from lash_conformance.machine import SESSIONS
 from lash_conformance.model_commit import SLOTS
 from lash_conformance.model_state import Data, lean
-from lash_conformance.rules_lane import Lanes, fences, mostly_s1, pick
+from lash_conformance.rules_lane import LANE, Lanes, fences, mostly_s1, pick
 from lash_conformance.vocabulary import (
     checkpoint,
     commit,
@@ -40,17 +40,22 @@ slots = st.tuples(*(st.sampled_from(SLOT_FILLS) for _ in SLOTS))
 class CommitRules(Lanes):
     """Commit, repeat, hide, vacuum, collect, read."""
 
+    unseen = LANE
+
     def __init__(self) -> None:
         super().__init__()
         self.stamped: list[Data] = []
         self.refs: dict[str, list[Data]] = {}
+        self.seen: list[str] = []
 
     # -- parts of a commit
 
     def graph(self, session_id: str, form: str, size: int, known: bool, leaf: str, which: int) -> Data:
         """A delta of that form."""
         stored = [node["node_id"] for node in self.rows(session_id).nodes]
-        ids = [NODES[(which + n) % len(NODES)] if known else self.fresh("m") for n in range(size)]
+        pool = list(dict.fromkeys(self.seen[-4:])) or NODES
+        ids = [pool[(which + n) % len(pool)] if known and n < len(pool) else self.fresh("m") for n in range(size)]
+        self.seen += ids
         parent = (self.rows(session_id).head or {}).get("leaf")
         parent = stored[which % len(stored)] if stored and which > 4 else parent
         nodes: list[Any] = []
@@ -119,7 +124,7 @@ class CommitRules(Lanes):
         if answer:
             self.refs.setdefault(session_id, []).append(answer["manifest"])
             if "turn_commit" in data:
-                self.stamped = [*self.stamped, data][-6:]
+                self.stamped = [*self.stamped, data][-12:]
         return outcome
 
     def plain(self, session_id: str, fence: Data | None, **parts: Any) -> Data:
@@ -152,23 +157,24 @@ class CommitRules(Lanes):
         )
         self.commit(session_id, data | self.completions(session_id, which))
 
-    @rule(session_id=mostly_s1, size=st.sampled_from((1, 1, 6)), which=pick)
-    def commit_a_turn(self, session_id: str, size: int, which: int) -> None:
+    @rule(session_id=mostly_s1, size=st.sampled_from((1, 8, 1)), which=pick, turns=st.sampled_from((1, 1, 4)))
+    def commit_turns(self, session_id: str, size: int, which: int, turns: int) -> None:
+        """Some turns as a host makes them, one after the other."""
         self.store(session_id)
-        fence = self.fence(session_id)
-        turn_id = self.fresh("turn")
-        data = self.plain(
-            session_id, fence, graph=self.graph(session_id, "append", size, False, "last", 0),
-            checkpoint=self.checkpoint(session_id, ("new", "new", "new"), which),
-            usage_deltas=[spent("turn", f"m-{1 + which % 3}", input_tokens=1 + which).to_data()],
-            turn_commit=stamp(turn_id, self.fresh("h"), session_id).to_data(),
-        )  # fmt: skip
-        self.commit(session_id, data | self.completions(session_id, which))
+        for number in range(turns):
+            data = self.plain(
+                session_id, self.fence(session_id),
+                graph=self.graph(session_id, "append", size if number == 0 else 1, False, "last", 0),
+                checkpoint=self.checkpoint(session_id, ("new", "new", "new"), which),
+                usage_deltas=[spent("turn", f"m-{1 + (which + number) % 3}", input_tokens=1 + which).to_data()],
+                turn_commit=stamp(self.fresh("turn"), self.fresh("h"), session_id).to_data(),
+            )  # fmt: skip
+            self.commit(session_id, data | self.completions(session_id, which))
 
     @precondition(lambda self: self.stamped)
     @rule(which=pick, kind=fences, change=st.sampled_from(("none", "none", "none", "hash", "foreign")), release=releases)
     def commit_again(self, which: int, kind: str, change: str, release: str) -> None:
-        data = self.stamped[-1 - which % len(self.stamped)]
+        data = self.stamped[0 if which % 2 else -1 - which % len(self.stamped)]
         session_id = data["session_id"]
         self.store(session_id)
         data = {name: value for name, value in data.items() if not name.endswith("execution_lease")}
@@ -202,6 +208,20 @@ class CommitRules(Lanes):
                     self.store(name)
             case _:
                 self.on(session_id, what)
+
+    @rule(session_id=mostly_s1, which=pick, swept=st.booleans(), form=st.sampled_from(("Append", "ReplaceFull")))
+    def bring_back(self, session_id: str, which: int, swept: bool, form: str) -> None:
+        """A node is hidden, perhaps swept, and committed once more with other content."""
+        stored = [node["node_id"] for node in self.rows(session_id).nodes] or ["ghost"]
+        node_id = stored[which % len(stored)]
+        self.on(session_id, "tombstone_nodes", [node_id])
+        if swept:
+            self.on(session_id, "vacuum")
+        again = message(node_id, self.fresh("text")).to_data()
+        others = [node for node in self.rows(session_id).nodes if node["node_id"] != node_id]
+        nodes = [again] if form == "Append" else [again, *others]
+        delta = {form: {"nodes": nodes, "leaf_node_id": node_id}}
+        self.commit(session_id, self.plain(session_id, self.fence(session_id), graph=delta))
 
     @rule(session_id=mostly_s1, which=pick, ghost=st.sampled_from((False, False, False, True)))
     def read_a_branch(self, session_id: str, which: int, ghost: bool) -> None:

@@ -22,6 +22,12 @@ def _owner(name: str, incarnation: str, host: str = "") -> Data:
 OWNERS = (_owner("a", "1"), _owner("b", "1"), _owner("a", "2"), _owner("c", "1", "h"), _owner("d", "1", "h"))
 """Two incarnations of one owner, another owner, and two processes that are long gone."""
 
+LANE = frozenset((
+    "try_claim_session_execution_lease", "renew_session_execution_lease", "release_session_execution_lease",
+    "reclaim_session_execution_lease", "advance",
+))  # fmt: skip
+"""Calls after which heads and graphs read as before; whoever reads work must look again."""
+
 sessions = st.sampled_from(SESSIONS)
 mostly_s1 = st.sampled_from(("s1", "s1", "s1", "s2"))
 owners = st.sampled_from(OWNERS)

@@ -10,7 +10,7 @@ from lash_conformance.bench import request
 from lash_conformance.machine import SESSIONS
 from lash_conformance.model_state import Data, lean
 from lash_conformance.rules_commit import CommitRules
-from lash_conformance.rules_lane import Lanes, mostly_s1, pick, sessions
+from lash_conformance.rules_lane import LANE, Lanes, mostly_s1, pick, sessions
 from lash_conformance.rules_work import WorkRules
 from lash_conformance.vocabulary import commit, stamp
 
@@ -26,6 +26,8 @@ holders = st.sampled_from(((None, None), ("turn", "t1"), ("turn", "t2"), ("proce
 
 class AttachmentRules(Lanes):
     """Intents, commits that adopt them, reconciliation, and the bytes themselves."""
+
+    unseen = LANE
 
     observed = ("list_uncommitted", "list_all_refs")
 
@@ -101,6 +103,8 @@ class AttachmentRules(Lanes):
 
 class PlaceRules(CommitRules, WorkRules):
     """Commits, work and input at once, with meta."""
+
+    unseen = frozenset()
 
     observed = ("load_session", "load_session_meta", "list_pending_queued_work", "list_pending_turn_inputs")
 

@@ -11,7 +11,7 @@ from lash_conformance.model_state import Data, lean
 from lash_conformance.rules_lane import Lanes, fences, mostly_s1, pick
 from lash_conformance.vocabulary import batch, command, commit, during, said, task
 
-KEYS = (None, None, None, "k1", "k2")
+KEYS = (None, None, "k1", "k1", "k2")
 FAR = 2**62
 PLAIN: Data = {
     "class": "task", "slot_policy": "join", "delivery_policy": "earliest_safe_boundary",
@@ -144,8 +144,8 @@ class QueueRules(Settling):
         self.store(session_id)
         fence = self.sure(session_id, "live")
         if not candidates(self.model.state, session_id, fence["fencing_token"]):
-            for _ in range(count):
-                self.on(session_id, "enqueue_queued_work", work(session_id, PLAIN, self, None))
+            for key in (*KEYS[3:], *KEYS)[:count]:
+                self.on(session_id, "enqueue_queued_work", work(session_id, PLAIN, self, key))
 
     @rule(session_id=mostly_s1, drawn=works, key=keys)
     def enqueue(self, session_id: str, drawn: Data, key: str | None) -> None:
@@ -185,6 +185,20 @@ class QueueRules(Settling):
         ids = [rows[n % len(rows)].data["batch_id"] for n in some] if rows else []
         ids += ["no-such-id"] * ghost
         self.claim_by(session_id, kind, which, "claim_ready_queued_work_by_batch_ids", boundary, ids)
+
+    @rule(session_id=mostly_s1, which=pick, key=st.sampled_from(("k1", "k2")))
+    def take_again(self, session_id: str, which: int, key: str) -> None:
+        """Keyed work changes hands: claimed, given back, claimed, and enqueued once more."""
+        self.on(session_id, "enqueue_queued_work", work(session_id, PLAIN, self, key))
+        for _ in range(1 + which % 2):
+            fence = self.sure(session_id, "live")
+            claim: Any = self.on(
+                session_id, "claim_ready_queued_work", session_id, fence, fence["owner"], "idle", 9
+            ).get("ok")
+            if claim:
+                self.on(session_id, "abandon_queued_work_claim", claim)
+        self.claim_by(session_id, "live", which, "claim_ready_queued_work", "idle", 9)
+        self.on(session_id, "enqueue_queued_work", work(session_id, PLAIN, self, key))
 
     @rule(session_id=mostly_s1, which=st.integers(0, 15))
     def cancel_batch(self, session_id: str, which: int) -> None:

@@ -11,8 +11,10 @@ class Scale:
     steps: int
 
 
-DEFAULT = Scale(examples=40, steps=30)
+DEFAULT = Scale(examples=24, steps=30)
 """Some seconds a target."""
+DURABLE_SHARE = 0.2
+"""A target that syncs takes longer for an example, so it gets fewer by default and as many by more time."""
 THOROUGH = Scale(examples=2000, steps=60)
 """Some minutes a target."""
 
@@ -23,6 +25,8 @@ class Search:
 
     seed: int = 0
     scale: Scale = DEFAULT
+    shrinking_s: float = 20.0
+    """How long a search goes on making a found failure shorter."""
 
 
 SEARCH = Search()

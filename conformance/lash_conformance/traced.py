@@ -19,6 +19,8 @@ MINTED = frozenset(
     ["lease_token", "claim_id", "batch_id", "item_id", "input_id", "checkpoint_ref", "tool_state_ref", "plugin_snapshot_ref", "execution_state_ref", "batch_ids", "input_ids"]
 )
 """Keys whose text only the store can know."""
+MACHINES = frozenset(("pid", "process_start", "boot_id"))
+"""Keys whose values differ from machine to machine and run to run."""
 
 
 @dataclass
@@ -120,6 +122,8 @@ def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
         return [_data(member, trace, key, step) for member in members_]
     if isinstance(value, (bytes, bytearray)):
         return {"bytes": bytes(value).hex()}
+    if key in MACHINES:
+        return f"<{key}>"
     if key in MINTED and isinstance(value, str):
         return trace.minted.setdefault(value, f"<{key} #{step}>")
     if isinstance(value, str):

@@ -147,6 +147,7 @@ async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
     async def take_over(client: Client) -> None:
         await client.store("release_session_execution_lease", fence)
         if (new := await client.lane(OWNERS[1])) is not None:
+            await client.store("load_session", "FullGraph")
             await client.store("commit_runtime_state", _commit(new, "new"))
 
     async def claim(client: Client) -> None:
