@@ -100,7 +100,7 @@ class Model:
         self.state.rising = []
         family, bound = family_of(on)
         if family == "place":
-            return {"ok": self._move(method, cast("dict[str, Any]", arguments[0]) if arguments else {})}
+            return {"ok": self._move(method, cast("dict[str, Any]", next(iter(arguments), cast("object", {}))))}
         try:
             return {"ok": OPERATIONS[family][method](self.state, bound, *arguments)}
         except LashError as err:
