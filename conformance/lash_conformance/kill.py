@@ -5,10 +5,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from lash_conformance import search
 from lash_conformance.catalogue import clauses
 from lash_conformance.check import Check, all_checks
 from lash_conformance.execute import Result, execute
 from lash_conformance.mutants import Mutant, all_mutants
+from lash_conformance.target import StoreTarget
 from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
@@ -51,10 +53,10 @@ class KillTable:
 
 
 def judged_by(mutant: Mutant, clause: str, checks: Sequence[Check]) -> list[Check]:
-    """The checks of ``clause``; slow kinds only when there is no example."""
+    """The checks of ``clause``; slow kinds only when there is no example, the slowest last."""
     mine = [check for check in checks if clause in check.clauses]
     if mutant.searched:
-        return [check for check in mine if check.kind != "example"]
+        return sorted((c for c in mine if c.kind != "example"), key=lambda c: c.kind == "machine")
     examples = [check for check in mine if check.kind == "example"]
     return examples or mine
 
@@ -73,11 +75,11 @@ async def run(
             target = mutant.make()
             for check in judged_by(mutant, clause, checks):
                 used[check.id, getattr(target, "on_sqlite", False)] = check
-                example = check.kind == "example"
-                deadline = KILL_DEADLINE_S if example else SEARCH_DEADLINE_S
-                result = await execute(check, target, deadline)
-                hung = example and result.verdict == "error" and "no end within" in result.reason
-                kills_it = result.verdict == "fail" or hung
+                if kill.killed and check.kind != "example":
+                    continue
+                result = await _attempt(check, target)
+                hung = result.verdict == "error" and "no end within" in result.reason
+                kills_it = result.verdict == "fail" or (hung and check.kind == "example")
                 (kill.killers if kills_it else kill.others).append(result)
             kills.append(kill)
             progress(kill)
@@ -97,6 +99,13 @@ async def run(
         if any(selected(c) for c in check.clauses) and check.kind == "example" and check.id not in killers
     ]
     return KillTable(kills, baseline, unproven, weak)
+
+
+async def _attempt(check: Check, target: StoreTarget) -> Result:
+    if check.kind == "example":
+        return await execute(check, target, KILL_DEADLINE_S)
+    with search.proving():
+        return await execute(check, target, SEARCH_DEADLINE_S)
 
 
 async def _sound(check: Check, on_sqlite: bool) -> Result | None:

@@ -205,7 +205,7 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
     """
     scale = search.SEARCH.scale
     if "durable" in bench.target.capabilities:
-        share *= search.DURABLE_SHARE
+        share *= search.SEARCH.durable_share
     stop = threading.Event()
     job = _in_thread(
         lambda: _run(bench.target, machine, max(1, int(scale.examples * share)), scale.steps, stop)
