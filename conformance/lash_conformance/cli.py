@@ -121,13 +121,24 @@ def explain(
 
 
 @app.command()
-def mutants(select: SelectOption = "*", json_file: JsonFile = None) -> None:
+def mutants(
+    select: SelectOption = "*",
+    json_file: JsonFile = None,
+    searches: Annotated[
+        bool, typer.Option(help="Also those that only a machine or a race finds: a minute or two")
+    ] = True,
+) -> None:
     """Run the deliberately broken stores and say which check killed which."""
     from lash_conformance import kill
     from lash_conformance.kill_table import data, show
 
     console = Console()
-    table = kill.run_sync(lambda clause: selects_clause(select, clause), lambda one: None)
+    with console.status("breaking stores …") as status:
+        table = kill.run_sync(
+            lambda clause: selects_clause(select, clause),
+            lambda one: status.update(f"{one.clause} {one.mutant.name}"),
+            searches=searches,
+        )
     if json_file is not None:
         json_file.write_text(json.dumps(data(table), indent=1) + "\n", encoding="utf-8")
     show(console, table)

@@ -64,12 +64,17 @@ def judged_by(mutant: Mutant, clause: str, checks: Sequence[Check]) -> list[Chec
 async def run(
     selected: Callable[[str], bool] = lambda clause: True,
     progress: Callable[[Kill], None] = lambda kill: None,
+    *,
+    searches: bool = True,
 ) -> KillTable:
-    """Run every selected clause's mutants, and the unbroken store over the same checks."""
+    """Run every selected clause's mutants, and the unbroken store over the same checks.
+
+    Without ``searches``, those that only a machine or a race can find are left out.
+    """
     checks = all_checks()
     kills: list[Kill] = []
     used: dict[tuple[str, bool], Check] = {}
-    for mutant in all_mutants():
+    for mutant in (one for one in all_mutants() if searches or not one.searched):
         for clause in (c for c in mutant.clauses if selected(c)):
             kill = Kill(clause, mutant)
             target = mutant.make()
@@ -115,7 +120,9 @@ async def _sound(check: Check, on_sqlite: bool) -> Result | None:
     return None if result.verdict in ("pass", "not-applicable") else result
 
 
-def run_sync(selected: Callable[[str], bool], progress: Callable[[Kill], None]) -> KillTable:
+def run_sync(
+    selected: Callable[[str], bool], progress: Callable[[Kill], None], *, searches: bool = True
+) -> KillTable:
     """As `run`, for callers without a loop."""
     warnings.simplefilter("ignore", RuntimeWarning)
-    return asyncio.run(run(selected, progress))
+    return asyncio.run(run(selected, progress, searches=searches))
