@@ -5,6 +5,7 @@ predicts every outcome, minted values by name (`model_state`); the machines driv
 the races ask it whether some order of concurrent calls explains what clients saw.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -80,10 +81,19 @@ ATTACHMENTS: dict[str, Operation] = {
 OPERATIONS = {"store": STORE, "factory": FACTORY, "attachments": ATTACHMENTS}
 
 
+_ADDRESS = re.compile(r"^(\w+)(?:\[(.*)\])?(@\d)?$", re.DOTALL)
+
+
 def family_of(on: str) -> tuple[str, str]:
     """Which Protocol a step addresses, and the bound session: ``store[s1]@2`` is a store of s1."""
-    family, _, rest = on.partition("@")[0].partition("[")
-    return family, rest.removesuffix("]")
+    found = _ADDRESS.match(on)
+    return (found[1], found[2] or "") if found else (on, "")
+
+
+def backend_of(on: str) -> str:
+    """Which backend a step addresses: nothing for the first, ``@2`` for the second."""
+    found = _ADDRESS.match(on)
+    return (found[3] or "") if found else ""
 
 
 class Model:

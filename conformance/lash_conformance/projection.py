@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from lash_ref.contracts import AttachmentStore, RuntimePersistence, SessionStoreFactory
 from lash_ref.errors import LashError
@@ -74,12 +75,31 @@ def answered(family: str, method: str, answer: object) -> Data:
     return {"ok": data}
 
 
+def written(family: str, method: str, arguments: list[Any]) -> list[Any]:
+    """The arguments as JSON; one that is not what the method takes is left as it is."""
+    taken, _ = _types(family, method)
+    return [
+        _dumped(adapter, value) for adapter, value in zip(taken, arguments, strict=False)
+    ] + arguments[len(taken) :]
+
+
+def _dumped(adapter: TypeAdapter[Any], value: Any) -> Any:
+    try:
+        return adapter.dump_python(adapter.validate_python(value), mode="json", exclude_none=True)
+    except (ValueError, PydanticSerializationError, RecursionError):
+        return value
+
+
+def masked(outcome: Data) -> Data:
+    """The outcome without what is for people."""
+    free = FREE_TEXT.get(str(outcome.get("refused")), ())
+    return outcome | {name: "$any" for name in free if name in outcome}
+
+
 def refused(err: LashError) -> Data:
     """The outcome of a call that was refused."""
     fields = {name: _plain(value) for name, value in err.fields.items()}
-    for name in FREE_TEXT.get(err.code, ()):
-        fields[name] = "$any"
-    return {"refused": err.code, **fields}
+    return masked({"refused": err.code, **fields})
 
 
 def _plain(value: object) -> object:

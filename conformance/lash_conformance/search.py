@@ -1,6 +1,6 @@
 """How hard the searches look: set once, before a run."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -44,7 +44,7 @@ def configure(*, seed: int, examples: int, steps: int) -> None:
 
 
 @contextmanager
-def proving() -> Iterator[None]:
+def proving() -> Generator[None]:
     """Search broken stores: more examples, and no time spent on making a failure shorter."""
     before = SEARCH.scale, SEARCH.durable_share, SEARCH.shrinking_s
     SEARCH.scale, SEARCH.durable_share, SEARCH.shrinking_s = PROVING, 1.0, 0.0

@@ -13,6 +13,7 @@ from typing import Any, cast
 from pydantic import BaseModel
 from pydantic_core import PydanticSerializationError
 
+from lash_conformance.projection import answered, known, written
 from lash_ref.errors import LashError
 
 MINTED = frozenset(
@@ -92,7 +93,7 @@ class Traced:
                 trace.target_seconds += time.perf_counter() - started
             if method in ("create_store", "open_existing_store") and answer is not None:
                 session = arguments[0].session_id
-                step.outcome = {"ok": f"store of {session}"}
+                step.outcome = {"ok": "store"}
                 return Traced(answer, f"store[{session}]", trace)
             step.outcome = {"ok": answer}
             return answer
@@ -103,12 +104,18 @@ class Traced:
 def settle(trace: Trace) -> None:
     """Turn the records a trace holds into JSON data; done only for traces that somebody will read."""
     for number, step in enumerate(trace.steps):
-        step.arguments = [_data(argument, trace, None, number) for argument in step.arguments]
+        family = step.on.partition("[")[0]
+        if known(family, step.method):
+            step.arguments = written(family, step.method, step.arguments)
+            if step.outcome is not None and "ok" in step.outcome:
+                step.outcome = answered(family, step.method, step.outcome["ok"])
+        step.arguments = [_data(argument, trace, None, None) for argument in step.arguments]
         if step.outcome is not None:
             step.outcome = _data(step.outcome, trace, None, number)
 
 
-def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
+def _data(value: Any, trace: Trace, key: str | None, step: int | None) -> Any:
+    """``value`` as JSON; minted text is named by the ``step`` that answered it, and by none in arguments."""
     if isinstance(value, BaseModel):
         try:
             value = value.model_dump(mode="json", exclude_none=True, warnings=False)
@@ -124,7 +131,9 @@ def _data(value: Any, trace: Trace, key: str | None, step: int) -> Any:
         return {"bytes": bytes(value).hex()}
     if key in MACHINES:
         return f"<{key}>"
-    if key in MINTED and isinstance(value, str):
+    if isinstance(value, str) and value in trace.minted and (key is None or key in MINTED):
+        return trace.minted[value]
+    if key in MINTED and isinstance(value, str) and step is not None:
         return trace.minted.setdefault(value, f"<{key} #{step}>")
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode("utf-8")

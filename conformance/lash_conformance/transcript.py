@@ -6,7 +6,7 @@ A transcript is a JSON object ``{"check": id, "steps": [...]}`` or the bare list
      "expected": {"ok": null}, "rising": [["$s1:seq.1", "$s1:seq.4"]]}
 
 ``on`` is ``factory``, ``store[SESSION]``, ``attachments`` or ``place`` (whose methods are ``advance``
-``{"ms": n}``, ``reopen`` and ``process_gone`` ``{"process_id": id}``); ``@2`` after it addresses a second
+``{"ms": n}``, ``reopen``, ``damage`` ``{"what": kind}`` and ``process_gone`` ``{"process_id": id}``); ``@2`` after it addresses a second
 backend opened on the place. Text of the form ``$...`` names a minted value (see `names`); ``rising`` pairs
 numbers of which the second must be the higher. A step without ``expected`` is held to its ``outcome``, the
 recorded answer of the store the transcript was taken from.
@@ -23,9 +23,9 @@ from typing import Annotated, Any, cast
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from lash_conformance.bench import Bench, request, scratch
-from lash_conformance.model import family_of
+from lash_conformance.model import backend_of, family_of
 from lash_conformance.names import Names, Unbound
-from lash_conformance.projection import Data, answered, decoded, known, refused
+from lash_conformance.projection import Data, answered, decoded, known, masked, refused
 from lash_conformance.target import StoreTarget
 from lash_ref.errors import LashError
 
@@ -40,7 +40,7 @@ class MalformedTranscript(Exception):
 class Step(BaseModel):
     """One call and what it must answer."""
 
-    on: Annotated[str, Field(pattern=r"^(factory|attachments|store\[.*\]|place|clock)(@\d)?$")]
+    on: Annotated[str, Field(pattern=r"^(?s:factory|attachments|store\[.*\]|place|clock)(@\d)?$")]
     method: str
     arguments: list[Any] = []
     expected: dict[str, Any] | None = None
@@ -167,15 +167,14 @@ class Driver:
 
     async def _handle(self, on: str) -> Any:
         if on not in self._handles:
-            name, at, which = on.partition("@")
             family, bound = family_of(on)
             if family == "factory":
                 self._handles[on] = await self.bench.another()
             else:
-                factory = await self._handle(f"factory{at}{which}")
+                factory = await self._handle(f"factory{backend_of(on)}")
                 self._handles[on] = await factory.open_existing_store(request(bound))
             if self._handles[on] is None:
-                raise LookupError(f"{name} is there, yet opening it answers none")
+                raise LookupError(f"{on} is there, yet opening it answers none")
         return self._handles[on]
 
     async def _move(self, method: str, given: list[Any]) -> Data:
@@ -185,6 +184,9 @@ class Driver:
         elif method == "reopen":
             await self.bench.reopen()
             self._handles = {"factory": self.bench.factory, "attachments": self.bench.attachments}
+        elif method == "damage":
+            await self.bench.damage(facts["what"])
+            self._handles = {"factory": self.bench.factory, "attachments": self.bench.attachments}
         elif method == "process_gone":
             self.bench.processes.gone.add(facts["process_id"])
         else:
@@ -193,7 +195,7 @@ class Driver:
 
     async def judged(self, step: Step) -> Replayed:
         """One step made and compared."""
-        expected = step.expected or step.outcome or {}
+        expected = masked(step.expected or step.outcome or {"ok": None})
         found = await self.call(step.on, step.method, step.arguments)
         fault = self.names.difference(expected, found) or self.names.not_rising(step.rising)
         return Replayed(step, expected, found, fault)
