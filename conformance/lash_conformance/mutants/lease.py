@@ -2,6 +2,7 @@
 # pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import asyncio
+from pathlib import Path
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
@@ -47,7 +48,9 @@ class NamesTheWrongHolder(StoreWrapper):
 @mutant("LEA.3", character="Familiar: takes a restarted worker for the old one.")
 class IgnoresIncarnations(StoreWrapper):
     async def try_claim_session_execution_lease(self, session_id, owner, ttl):
-        return await self.inner.try_claim_session_execution_lease(session_id, owner.but(incarnation_id="1"), ttl)
+        return await self.inner.try_claim_session_execution_lease(
+            session_id, owner.but(incarnation_id="1"), ttl
+        )
 
 
 @mutant("LEA.4", character="Re-granting: re-entry gets a new token and number.")
@@ -187,6 +190,16 @@ class RenewsAnyToken(Store):
             return await self._extend(rows, row, later(self.clock.now_ms(), lease_ttl_ms))
 
 
+@mutant("LEA.15", character="Obliging: renewing a lane that nobody holds claims it.")
+class RenewalClaims(Store):
+    async def renew_session_execution_lease(self, fence, lease_ttl_ms):
+        async with self.transactions.begin(write=False) as rows:
+            unknown = await rows.lease(fence.session_id) is None
+        if unknown:
+            return await self.try_claim_session_execution_lease(fence.session_id, fence.owner, lease_ttl_ms)
+        return await super().renew_session_execution_lease(fence, lease_ttl_ms)
+
+
 @mutant("LEA.16", character="Deaf: a release frees nothing.")
 class NeverFrees(StoreWrapper):
     async def release_session_execution_lease(self, completion):
@@ -278,6 +291,57 @@ class FreeLanesNeedObservation(Store):
         return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)
 
 
-@mutant("LEA.24", character="Boastless: reclaims from the dead without having declared it.", lacks=("process_liveness",))
+@mutant("LEA.22", character="Pedantic: where nobody ever held, there is nothing to reclaim.")
+class NothingToReclaim(Store):
+    async def reclaim_session_execution_lease(self, session_id, owner, observed_holder, lease_ttl_ms):
+        async with self.transactions.begin(write=False) as rows:
+            if await rows.lease(session_id) is None:
+                raise SessionExecutionLeaseExpired(session_id)
+        return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)
+
+
+@mutant(
+    "LEA.24",
+    character="Boastless: reclaims from the dead without having declared it.",
+    lacks=("process_liveness",),
+)
 class ReclaimsUndeclared(Store):
     pass
+
+
+@mutant("LEA.18", character="By the pid alone: while its number runs, a holder is alive.")
+class TakesARecycledPidForTheHolder(Store):
+    async def reclaim_session_execution_lease(self, session_id, owner, observed_holder, lease_ttl_ms):
+        async with self.transactions.begin(write=False) as rows:
+            row = await rows.lease(session_id)
+        process = row.owner.liveness
+        if isinstance(process, LocalProcess) and Path(f"/proc/{process.pid}").exists():
+            return Busy(holder=granted(row))
+        return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)
+
+
+@mutant("LEA.19", "LEA.27", character="By the token alone: does not compare owner or number.")
+class ComparesTokensOnly(Store):
+    def matches(self, row, fence):
+        return (row.session_id, row.lease_token) == (fence.session_id, fence.lease_token)
+
+
+@mutant("LEA.25", character="Wrapping around: a ttl that reaches past the last integer ends in the past.")
+class WrapsAround(StoreWrapper):
+    async def try_claim_session_execution_lease(self, session_id, owner, ttl):
+        return await self.inner.try_claim_session_execution_lease(
+            session_id, owner, ttl if ttl < 2**62 else 0
+        )
+
+    async def renew_session_execution_lease(self, fence, ttl):
+        return await self.inner.renew_session_execution_lease(fence, ttl if ttl < 2**62 else 0)
+
+
+@mutant("LEA.26", character="A stranger to itself: tells the holder that its own lane is busy.")
+class BusyToItsHolder(Store):
+    async def reclaim_session_execution_lease(self, session_id, owner, observed_holder, lease_ttl_ms):
+        async with self.transactions.begin(write=False) as rows:
+            row = await rows.lease(session_id)
+        if self.lease_is_live(row, self.clock.now_ms()) and row.owner.same_incarnation(owner):
+            return Busy(holder=granted(row))
+        return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)

@@ -160,7 +160,7 @@ async def a_claim_of_a_dead_generation_may_still_complete(store: RuntimePersiste
 
 @check("QUE.46")
 async def an_abandoned_batch_is_free_at_once(store: RuntimePersistence, lane: Lane) -> None:
-    """Listed, cancellable and claimable within the generation."""
+    """Listed, and claimable within the generation."""
     made = await store.enqueue_queued_work(batch())
     claim = await _held(store, lane)
 
@@ -276,13 +276,24 @@ async def a_takeover_ends_every_claim(store: RuntimePersistence, lane: Lane) -> 
 
 
 @check("QUE.51")
-async def the_full_listing_shows_held_batches(store: RuntimePersistence, lane: Lane) -> None:
-    """The pending one hides them."""
+async def the_pending_listing_hides_held_batches(store: RuntimePersistence, lane: Lane) -> None:
+    """One of two is held."""
     made = [await store.enqueue_queued_work(batch()) for _ in range(2)]
     await _held(store, lane)
 
-    assert await store.list_queued_work("s1") == tuple(made)
     assert await store.list_pending_queued_work("s1") == (made[1],)
+
+
+@check("QUE.53")
+async def the_full_listing_shows_held_batches(store: RuntimePersistence, lane: Lane) -> None:
+    """And future ones."""
+    made = [
+        await store.enqueue_queued_work(batch()),
+        await store.enqueue_queued_work(batch(available_at_ms=2**62)),
+    ]
+    await _held(store, lane)
+
+    assert await store.list_queued_work("s1") == tuple(made)
 
 
 @check("QUE.52")
@@ -296,3 +307,45 @@ async def ids_are_never_given_twice(store: RuntimePersistence, lane: Lane) -> No
         seen.append((made.batch_id, claim.claim_id, claim.lease_token, made.enqueue_seq))
 
     assert [len(set(column)) for column in zip(*seen, strict=True)] == [3, 3, 3, 3]
+
+
+@check("QUE.52")
+async def ids_are_not_given_again_after_cancellation(store: RuntimePersistence) -> None:
+    """The newest batch is cancelled three times over; each successor is new."""
+    seen: list[tuple[str, int]] = []
+    for _ in range(3):
+        made = await store.enqueue_queued_work(batch())
+        await store.cancel_queued_work_batch("s1", made.batch_id)
+        seen.append((made.batch_id, made.enqueue_seq))
+
+    assert [len(set(column)) for column in zip(*seen, strict=True)] == [3, 3]
+
+
+@check("QUE.52", needs=("durable",))
+async def ids_are_not_given_again_after_reopening(
+    bench: Bench, store: RuntimePersistence, lane: Lane
+) -> None:
+    """The queue was empty when the place was closed."""
+    made = await store.enqueue_queued_work(batch())
+    claim = await _held(store, lane)
+    await _complete(store, lane, claim.completion())
+
+    again = await bench.session(on=await bench.reopen())
+
+    later = await again.enqueue_queued_work(batch())
+    assert later.batch_id != made.batch_id
+    assert later.enqueue_seq > made.enqueue_seq
+    assert (await _held(again, lane)).claim_id != claim.claim_id
+
+
+@check("QUE.54")
+async def a_completion_of_nothing_settles_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """The commit is applied, and the batch is still held by its claim."""
+    made = await store.enqueue_queued_work(batch())
+    done = (await _held(store, lane)).completion()
+
+    await _complete(store, lane, done.but(batch_ids=()))
+
+    assert await store.list_queued_work("s1") == (made,)
+    assert await store.list_pending_queued_work("s1") == ()
+    await _complete(store, lane, done, turn_id="t2")
