@@ -69,8 +69,9 @@ class AreaReport(Part):
 
 
 class TargetReport(Part):
-    """The target as it named itself."""
+    """The target as it named itself, and as the command line gave it."""
 
+    given: str
     name: str
     version: str
     capabilities: tuple[str, ...]

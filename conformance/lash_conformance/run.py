@@ -120,6 +120,7 @@ def header(options: Options) -> dict[str, Any]:
         "seed": options.seed,
         "select": options.select,
         "target": {
+            "given": options.target_name,
             "name": options.target.name,
             "version": options.target.version,
             "capabilities": sorted(options.target.capabilities),
