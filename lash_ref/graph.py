@@ -1,0 +1,180 @@
+"""The session graph in memory: append, walk, heal, fork, and the delta since the last commit.
+
+Sans I/O: ids and times arrive as arguments. Appending costs O(1), the active path O(path), and `delta`
+O(what changed).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Self, TypeVar
+
+from lash_ref.errors import DuplicateNodeId
+from lash_ref.messages import Message, message_of, node_of
+from lash_ref.records import (
+    Append,
+    EventNode,
+    GraphSnapshot,
+    PluginNode,
+    ReplaceFull,
+    SessionNodeRecord,
+    Unchanged,
+)
+from lash_ref.scalars import Json
+
+N = TypeVar("N", EventNode, PluginNode)
+
+
+@dataclass(frozen=True)
+class SessionReadModel:
+    """What a reader sees of the active path."""
+
+    messages: tuple[Message, ...]
+    tool_calls: tuple[str, ...]
+    """Ids of the tool calls that the messages carry, in order, each once."""
+
+
+@dataclass
+class SessionGraph:
+    """A session's nodes in order and the leaf that names the conversation going on."""
+
+    session_id: str = "root"
+    leaf_node_id: str | None = None
+    _nodes: dict[str, SessionNodeRecord] = field(default_factory=dict[str, SessionNodeRecord])
+    _fresh: list[SessionNodeRecord] = field(default_factory=list[SessionNodeRecord])
+    _replaced: bool = True
+
+    @classmethod
+    def from_snapshot(cls, snapshot: GraphSnapshot, session_id: str = "root") -> Self:
+        """The graph a load answered; nothing is pending on it.
+
+        Raises:
+            DuplicateNodeId: two nodes share an id ([GRA.6][]).
+        """
+        graph = cls(session_id, snapshot.leaf_node_id)
+        for node in snapshot.nodes:
+            graph._add(node)
+        graph.committed()
+        return graph
+
+    def snapshot(self) -> GraphSnapshot:
+        """All nodes and the leaf."""
+        return GraphSnapshot(nodes=self.nodes, leaf_node_id=self.leaf_node_id)
+
+    @property
+    def nodes(self) -> tuple[SessionNodeRecord, ...]:
+        """Every node in stored order."""
+        return tuple(self._nodes.values())
+
+    def find_node(self, node_id: str) -> SessionNodeRecord | None:
+        """A node by id."""
+        return self._nodes.get(node_id)
+
+    def active_path_nodes(self) -> tuple[SessionNodeRecord, ...]:
+        """From the root to the leaf; ends at a missing parent and at a node already on it ([GRA.29][])."""
+        path: dict[str, SessionNodeRecord] = {}
+        at = self.leaf_node_id
+        while at is not None and at not in path and (node := self._nodes.get(at)) is not None:
+            path[at] = node
+            at = node.parent_node_id
+        return tuple(path.values())[::-1]
+
+    # -- append
+
+    def append_message(self, message: Message, *, timestamp: str) -> EventNode:
+        """Append a message under the leaf and make it the leaf."""
+        return self._appended(node_of(message, parent=self.leaf_node_id, timestamp=timestamp))
+
+    def append_event(self, node_id: str, event: Json, *, timestamp: str) -> EventNode:
+        """Append a protocol event under the leaf."""
+        body = Json({"Protocol": event.value})
+        return self._appended(
+            EventNode(node_id=node_id, parent_node_id=self.leaf_node_id, timestamp=timestamp, event=body)
+        )
+
+    def append_plugin(self, node_id: str, plugin_type: str, body: Json, *, timestamp: str) -> PluginNode:
+        """Append a plugin's node under the leaf."""
+        return self._appended(
+            PluginNode(
+                node_id=node_id, parent_node_id=self.leaf_node_id, timestamp=timestamp,
+                plugin_type=plugin_type, body=body,
+            )
+        )  # fmt: skip
+
+    def append_active_conversation_messages(self, messages: Sequence[Message], *, timestamp: str) -> None:
+        """Append each message under the one before."""
+        for message in messages:
+            self.append_message(message, timestamp=timestamp)
+
+    def append_active_read_delta(self, messages: Sequence[Message], *, timestamp: str) -> None:
+        """Append the messages whose ids are not known yet."""
+        fresh = [message for message in messages if message.id not in self._nodes]
+        self.append_active_conversation_messages(fresh, timestamp=timestamp)
+
+    def replace_active_read_state(self, messages: Sequence[Message], *, timestamp: str) -> None:
+        """Make the active conversation read as ``messages``: the common prefix stays, a new tail forks off.
+
+        Nothing is deleted; the old tail becomes a branch.
+        """
+        self.leaf_node_id, kept = self._common_prefix(messages)
+        self.append_active_conversation_messages(messages[kept:], timestamp=timestamp)
+
+    def _common_prefix(self, messages: Sequence[Message]) -> tuple[str | None, int]:
+        held = [node for node in self.active_path_nodes() if message_of(node) is not None]
+        kept = 0
+        while kept < min(len(held), len(messages)) and message_of(held[kept]) == messages[kept]:
+            kept += 1
+        return (held[kept - 1].node_id if kept else None), kept
+
+    # -- heal, fork, read
+
+    def heal_orphaned_leaf(self) -> bool:
+        """Point a leaf that names no node at the newest message, or at nothing; whether it changed.
+
+        A healed graph is committed whole.
+        """
+        if self.leaf_node_id is None or self.leaf_node_id in self._nodes:
+            return False
+        newest = (node.node_id for node in reversed(self.nodes) if message_of(node) is not None)
+        self.leaf_node_id = next(newest, None)
+        self._replaced = True
+        return True
+
+    def fork_current_path(self) -> "SessionGraph":
+        """A graph of its own with the active path and nothing else, all of it still to be committed."""
+        fork = SessionGraph(self.session_id, self.leaf_node_id)
+        for node in self.active_path_nodes():
+            fork._add(node)
+        return fork
+
+    def read_model(self) -> SessionReadModel:
+        """The messages of the active path and the tool calls in them."""
+        read = (message_of(node) for node in self.active_path_nodes())
+        messages = tuple(message for message in read if message is not None)
+        calls = [part.tool_call_id for message in messages for part in message.parts]
+        return SessionReadModel(messages, tuple(dict.fromkeys(call for call in calls if call is not None)))
+
+    # -- commit
+
+    def delta(self) -> Unchanged | Append | ReplaceFull:
+        """What a commit must carry to bring the store up to this graph."""
+        if self._replaced:
+            return ReplaceFull(nodes=self.nodes, leaf_node_id=self.leaf_node_id)
+        if self._fresh:
+            return Append(nodes=tuple(self._fresh), leaf_node_id=self.leaf_node_id)
+        return Unchanged(leaf_node_id=self.leaf_node_id)
+
+    def committed(self) -> None:
+        """The store has it all."""
+        self._fresh = []
+        self._replaced = False
+
+    def _appended(self, node: N) -> N:
+        self._add(node)
+        self._fresh.append(node)
+        self.leaf_node_id = node.node_id
+        return node
+
+    def _add(self, node: SessionNodeRecord) -> None:
+        if node.node_id in self._nodes:
+            raise DuplicateNodeId(self.session_id, node.node_id)
+        self._nodes[node.node_id] = node
