@@ -44,7 +44,7 @@ class Context:
     target: StoreTarget
     loop: asyncio.AbstractEventLoop
     stop: threading.Event = field(default_factory=threading.Event)
-    failure: Unexpected | None = None
+    failure: "Disagreement | None" = None
     length: int = 0
     failed_at: float = 0.0
     target_seconds: float = 0.0
@@ -55,7 +55,7 @@ class Context:
         late = self.failure is not None and time.monotonic() - self.failed_at > search.SEARCH.shrinking_s
         return late or self.stop.is_set()
 
-    def fail(self, failure: Unexpected, length: int) -> None:
+    def fail(self, failure: "Disagreement", length: int) -> None:
         """Keep the shortest."""
         if self.failure is None or length < self.length:
             self.failed_at = self.failed_at or time.monotonic()
@@ -173,24 +173,37 @@ class Machine(RuleBasedStateMachine):
         return expected
 
     def _fail(self, done: Replayed) -> None:
-        found = done.fault if "ok" in done.found else f"{short(done.found)} ({done.fault})"
         step = f"{done.step.on}.{done.step.method}"
-        failure = Unexpected(brief(self.driver.names.shown(done.expected)), f"at {step}: {found}")
-        failure.__dict__["transcript"] = [kept.data() for kept in self.steps]
+        found, told, expected = done.fault.rpartition(", not ")
+        if not told:
+            found, expected = done.fault, brief(self.driver.names.shown(done.expected))
+        if "ok" not in done.found:
+            found = f"{short(done.found)} ({found})"
+        failure = Disagreement(expected, f"at {step}: {found}", [*self.steps], done.found)
         self.context.fail(failure, len(self.steps))
         raise failure
+
+
+class Disagreement(Unexpected):
+    """The target and the model part ways at the last step."""
+
+    def __init__(self, expected: str, found: str, steps: list[Step], outcome: Data) -> None:
+        super().__init__(expected, found)
+        self.transcript = [step.data() for step in steps]
+        self.outcome = outcome
 
 
 class Saved(Trace):
     """A failure's transcript in place of a check's own trace."""
 
-    def __init__(self, transcript: list[Data]) -> None:
-        super().__init__()
-        self.transcript = transcript
+    def __init__(self, failure: Disagreement) -> None:
+        super().__init__(settled=True)
+        self.transcript = failure.transcript
         self.steps = [
             TraceStep(step["on"], step["method"], step["arguments"], step["expected"])
-            for step in transcript
+            for step in self.transcript
         ]
+        self.steps[-1].outcome = failure.outcome
 
     def data(self) -> list[Data]:
         """The replayable steps."""
@@ -201,7 +214,7 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
     """Search the target of ``bench`` with ``machine``; ``share`` scales the number of examples.
 
     Raises:
-        Unexpected: the target and the model disagreed; its ``transcript`` holds the shortest run found.
+        Disagreement: the target and the model parted ways; its ``transcript`` holds the shortest run found.
     """
     scale = search.SEARCH.scale
     if "durable" in bench.target.capabilities:
@@ -216,8 +229,7 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
         stop.set()
     bench.trace.target_seconds += context.target_seconds
     if context.failure is not None:
-        transcript = cast("list[Data]", context.failure.__dict__["transcript"])
-        bench.trace = Saved(transcript)
+        bench.trace = Saved(context.failure)
         raise context.failure
 
 

@@ -46,6 +46,8 @@ class Trace:
     steps: list[Step] = field(default_factory=list[Step])
     target_seconds: float = 0.0
     minted: dict[str, str] = field(default_factory=dict[str, str])
+    settled: bool = False
+    """Whether the steps are JSON data already."""
 
     def note(self, on: str, method: str, **facts: Any) -> None:
         """Write down something the judge did itself, such as moving the clock."""
@@ -103,6 +105,9 @@ class Traced:
 
 def settle(trace: Trace) -> None:
     """Turn the records a trace holds into JSON data; done only for traces that somebody will read."""
+    if trace.settled:
+        return
+    trace.settled = True
     for number, step in enumerate(trace.steps):
         family = step.on.partition("[")[0]
         if known(family, step.method):
