@@ -67,7 +67,7 @@ def answered(family: str, method: str, answer: object) -> Data:
     if adapter is None:
         return {"ok": None if answer is None else "store"}
     try:
-        data = adapter.dump_python(adapter.validate_python(answer), mode="json", exclude_none=True)
+        data = adapter.dump_python(adapter.validate_python(answer), mode="json", exclude_none=True, warnings=False)
     except (ValidationError, ValueError) as err:
         return {"broken": f"{method} answered {answer!r:.120}: {type(err).__name__}"}
     if isinstance(answer, frozenset | set):
@@ -85,7 +85,7 @@ def written(family: str, method: str, arguments: list[Any]) -> list[Any]:
 
 def _dumped(adapter: TypeAdapter[Any], value: Any) -> Any:
     try:
-        return adapter.dump_python(adapter.validate_python(value), mode="json", exclude_none=True)
+        return adapter.dump_python(adapter.validate_python(value), mode="json", exclude_none=True, warnings=False)
     except (ValueError, PydanticSerializationError, RecursionError):
         return value
 
