@@ -19,7 +19,7 @@ DURABLE_SHARE = 0.2
 """A target that syncs takes longer for an example, so it gets fewer by default and as many by more time."""
 PROVING = Scale(examples=80, steps=30)
 """For broken stores: a search that is over as soon as it has found something."""
-THOROUGH = Scale(examples=2000, steps=60)
+THOROUGH = Scale(examples=500, steps=50)
 """Some minutes a target."""
 
 
