@@ -15,7 +15,7 @@ class Scale:
 
 DEFAULT = Scale(examples=24, steps=30)
 """Some seconds a target."""
-DURABLE_SHARE = 0.4
+DURABLE_SHARE = 0.2
 """A target that syncs takes longer for an example, so it gets fewer by default and as many by more time."""
 PROVING = Scale(examples=80, steps=30)
 """For broken stores: a search that is over as soon as it has found something."""
