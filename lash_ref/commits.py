@@ -180,6 +180,11 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
             checkpoint_ref=checkpoint_ref,
             manifest=checkpoint,
             enqueued_queue_batches=tuple(enqueued),
+            turn_input_applications=tuple(
+                application
+                for done in commit.completed_turn_input_claims
+                for application in done.applications
+            ),
         )
         await rows.put_head(
             SessionHeadMeta(

@@ -17,6 +17,7 @@ from lash_ref.inputs import (
     PendingTurnInput,
     PendingTurnInputDraft,
     SuffixCancelOutcome,
+    TurnInputApplication,
     TurnInputClaim,
 )
 from lash_ref.lease import (
@@ -253,6 +254,10 @@ class TurnInputStore(Protocol):
 
     async def list_pending_turn_inputs(self, session_id: str) -> tuple[PendingTurnInput, ...]:
         """Inputs that wait and that no live claim holds, in enqueue order."""
+        ...
+
+    async def list_turn_input_applications(self, session_id: str) -> tuple[TurnInputApplication, ...]:
+        """What stamped commits made of the session's inputs, in commit order; never forgotten ([INP.40][])."""
         ...
 
     async def cancel_pending_turn_input(self, session_id: str, input_id: str) -> CancelOutcome:

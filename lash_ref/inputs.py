@@ -126,6 +126,17 @@ class NextTurnMode(Record):
 TurnInputClaimMode = Annotated[ActiveTurnMode | NextTurnMode, Field(discriminator="kind")]
 
 
+class TurnInputApplication(Record):
+    """Which message of which turn an input became: identities only, for reconciling ([INP.40][])."""
+
+    input_id: Identifier
+    source_key: Identifier | None = None
+    turn_id: Identifier
+    committed_message_id: Identifier
+    checkpoint: CheckpointKind | None = None
+    """Where a running turn took the input in; absent when the input began its turn."""
+
+
 class TurnInputCompletion(Record):
     """A commit's word that a claim's inputs are in the conversation."""
 
@@ -133,6 +144,7 @@ class TurnInputCompletion(Record):
     claim_id: Identifier
     lease_token: Identifier
     input_ids: tuple[Identifier, ...]
+    applications: tuple[TurnInputApplication, ...] = ()
 
 
 class TurnInputClaim(Record):
@@ -146,14 +158,17 @@ class TurnInputClaim(Record):
     session_lease_generation: U64
     mode: TurnInputClaimMode
     inputs: tuple[PendingTurnInput, ...]
+    applications: tuple[TurnInputApplication, ...] = ()
+    """What the holder made of the inputs so far; a store grants a claim without any."""
 
     def completion(self) -> TurnInputCompletion:
-        """The completion of every input held."""
+        """The completion of every input held, with what became of them."""
         return TurnInputCompletion(
             session_id=self.session_id,
             claim_id=self.claim_id,
             lease_token=self.lease_token,
             input_ids=tuple(held.input_id for held in self.inputs),
+            applications=self.applications,
         )
 
 

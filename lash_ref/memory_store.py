@@ -171,6 +171,9 @@ class MemoryRows(Rows):
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None:
         return self.read(session_id).stamps.get(turn_id)
 
+    async def stamps(self, session_id: str) -> list[StampRow]:
+        return list(self.read(session_id).stamps.values())
+
     async def put_stamp(self, row: StampRow) -> None:
         self._put(self.tables(row.session_id).stamps, row.turn_id, row)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lash_ref.inputs import TurnInputCompletion
+from lash_ref.inputs import TurnInputApplication, TurnInputCompletion
 from lash_ref.lease import SessionExecutionLeaseCompletion, SessionExecutionLeaseFence
 from lash_ref.scalars import I64, U64, Blob, Identifier, Json, Record, Text, external
 from lash_ref.work import (
@@ -359,6 +359,8 @@ class RuntimeCommitResult(Record):
     checkpoint_ref: BlobRef
     manifest: SessionCheckpoint
     enqueued_queue_batches: tuple[QueuedWorkBatch, ...] = ()
+    turn_input_applications: tuple[TurnInputApplication, ...] = ()
+    """Those of the commit's input completions, in their order ([INP.39][])."""
 
 
 # -- maintenance

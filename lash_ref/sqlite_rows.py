@@ -170,6 +170,10 @@ class SqliteRows(Rows):
         row = self._one("SELECT record FROM stamps WHERE session_id = ? AND turn_id = ?", session_id, turn_id)
         return None if row is None else _read(StampRow, row[0], "turn_commit", turn_id)
 
+    async def stamps(self, session_id: str) -> list[StampRow]:
+        rows = self._all("SELECT turn_id, record FROM stamps WHERE session_id = ?", session_id)
+        return [_read(StampRow, text, "turn_commit", turn_id) for turn_id, text in rows]
+
     async def put_stamp(self, row: StampRow) -> None:
         self._do(
             "INSERT INTO stamps VALUES (?, ?, ?, ?)",

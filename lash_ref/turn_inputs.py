@@ -30,6 +30,7 @@ from lash_ref.inputs import (
     PendingTurnInputDraft,
     SuffixCancelOutcome,
     SuffixOutcomes,
+    TurnInputApplication,
     TurnInputClaim,
     TurnInputClaimMode,
     TurnInputCompletion,
@@ -89,6 +90,14 @@ class InputSegment(Segment):
             live = await self.live_generation(rows, session_id, self.clock.now_ms())
             waiting = await rows.waiting_inputs(session_id)
             return tuple(row.input for row in waiting if not self.input_is_held(row, live))
+
+    async def list_turn_input_applications(self, session_id: str) -> tuple[TurnInputApplication, ...]:
+        """What stamped commits made of the session's inputs, in commit order ([INP.40][])."""
+        identifier("session_id", session_id)
+        async with self.transactions.begin(write=False) as rows:
+            results = [stamp.result for stamp in await rows.stamps(session_id)]
+        in_order = sorted(results, key=lambda result: result.head_revision)
+        return tuple(application for result in in_order for application in result.turn_input_applications)
 
     def input_is_held(self, row: InputRow, live_generation: int | None) -> bool:
         """Whether a live claim holds the row, as seen by someone without a fence."""

@@ -32,7 +32,7 @@ REAL_NOW_MS = 10**12
 SESSIONS = ("s1", "s2")
 READS = frozenset((
     "load_session", "load_node", "load_session_meta", "list_queued_work", "list_pending_queued_work",
-    "list_pending_turn_inputs", "list_uncommitted", "list_all_refs", "holds_ref", "get", "head", "list",
+    "list_pending_turn_inputs", "list_turn_input_applications", "list_uncommitted", "list_all_refs", "holds_ref", "get", "head", "list",
     "has_live_ref_for_id", "has_live_attachment_ref", "open_existing_store",
 ))  # fmt: skip
 

@@ -45,6 +45,7 @@ STORE: dict[str, Operation] = {
     "list_pending_queued_work": model_queue.list_pending,
     "enqueue_pending_turn_input": model_inputs.enqueue,
     "list_pending_turn_inputs": model_inputs.list_pending,
+    "list_turn_input_applications": model_inputs.list_applications,
     "cancel_pending_turn_input": model_inputs.cancel,
     "cancel_pending_turn_inputs": model_inputs.cancel_many,
     "cancel_pending_turn_input_suffix": model_inputs.cancel_suffix,

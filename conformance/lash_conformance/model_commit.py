@@ -112,8 +112,11 @@ def _write(state: State, bound: str, given: Data, batches: list[Row], inputs: li
         defer(state, bound, turn_id)
     outbox = [enqueue(state, bound, draft) for draft in given["enqueued_queue_batches"]]
     result = lean(
-        head_revision=revision, checkpoint_ref=ref, manifest=manifest, enqueued_queue_batches=outbox
-    )
+        head_revision=revision, checkpoint_ref=ref, manifest=manifest, enqueued_queue_batches=outbox,
+        turn_input_applications=[
+            one for done in given["completed_turn_input_claims"] for one in done.get("applications", ())
+        ],
+    )  # fmt: skip
     adopt(state, bound, given["committed_attachment_ids"], stamp and stamp["turn_id"])
     if stamp is not None:
         session.stamps[stamp["turn_id"]] = Stamp(stamp["turn_commit_hash"], result, state.now)

@@ -47,6 +47,12 @@ def list_pending(state: State, bound: str, session_id: str) -> list[Data]:
     ]
 
 
+def list_applications(state: State, bound: str, session_id: str) -> list[Data]:
+    """What stamped commits made of inputs, oldest commit first."""
+    stamps = state.session(session_id).stamps.values()
+    return [one for stamp in stamps for one in stamp.result["turn_input_applications"]]
+
+
 # -- claims
 
 
@@ -71,7 +77,7 @@ def granted_inputs(
     for row in rows:
         if mode["kind"] == "active_turn":
             row.data = row.data | {"state": "accepted"}
-    return header | {"mode": mode, "inputs": [row.data for row in rows]}
+    return header | {"mode": mode, "inputs": [row.data for row in rows], "applications": []}
 
 
 def claim_active(

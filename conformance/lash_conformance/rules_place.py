@@ -106,7 +106,10 @@ class PlaceRules(CommitRules, WorkRules):
 
     unseen = frozenset()
 
-    observed = ("load_session", "load_session_meta", "list_pending_queued_work", "list_pending_turn_inputs")
+    observed = (
+        "load_session", "load_session_meta", "list_pending_queued_work", "list_pending_turn_inputs",
+        "list_turn_input_applications",
+    )  # fmt: skip
 
     def completions(self, session_id: str, which: int) -> Data:
         """Turns settle what they claimed."""

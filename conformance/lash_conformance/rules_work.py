@@ -71,13 +71,17 @@ class Settling(Lanes):
         rows, name = ("batches", "batch_id") if family == "queue" else ("inputs", "input_id")
         ids = [row[name] for row in claim[rows]]
         ids = ids[: 1 + which % len(ids)] if how == "some" else [*ids, *ids[:1]]
-        settled = {"session_id": session_id, "claim_id": claim["claim_id"], "lease_token": claim["lease_token"]}
+        settled: Data = {"session_id": session_id, "claim_id": claim["claim_id"], "lease_token": claim["lease_token"]}
         if how == "token":
             settled["lease_token"] = "another"
         if how == "stranger":
             ids.append("no-such-id")
-        field = "completed_queue_claims" if family == "queue" else "completed_turn_input_claims"
-        return {field: [settled | {f"{name}s": ids}]}
+        if family == "queue":
+            return {"completed_queue_claims": [settled | {"batch_ids": ids}]}
+        applied = [
+            {"input_id": one, "turn_id": "t1", "committed_message_id": self.fresh("message")} for one in ids
+        ]
+        return {"completed_turn_input_claims": [settled | {"input_ids": ids, "applications": applied}]}
 
     @rule(
         session_id=mostly_s1, kind=fences, one=settlements, other=settlements, which=pick,
