@@ -1,5 +1,5 @@
 """Stores that are wrong about what became of input."""
-# pyright: basic, reportIncompatibleMethodOverride=false
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
@@ -61,7 +61,7 @@ class Remembering(StoreWrapper):
     """Keeps a list of its own beside the store's."""
 
     def told(self, session_id):
-        return self.place.memory.setdefault(("told", session_id), [])
+        return self.place.memory.setdefault(f"told {session_id}", [])
 
     async def list_turn_input_applications(self, session_id):
         return tuple(self.told(session_id))
