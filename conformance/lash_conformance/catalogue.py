@@ -17,6 +17,15 @@ Level = Literal["MUST", "SHOULD", "MAY"]
 EDITION = "2026.11"
 AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR"]
 
+PROFILES: dict[str, tuple[str, ...]] = {
+    "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC"),
+    "host": (
+        "STA", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS",
+        "SNP", "PRC", "TRG",
+    ),
+}  # fmt: skip
+"""What a run of each profile judges, by area."""
+
 _HEADING = re.compile(r"^#### (?P<id>\S+) \{ #(?P<anchor>\S+) \.clause \}$")
 _KEYWORD = re.compile(r"\*\*(MUST NOT|MUST|SHALL NOT|SHALL|SHOULD NOT|SHOULD|MAY)\*\*")
 _ID = re.compile(rf"^({'|'.join(AREAS)})\.[1-9][0-9]*$")

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from lash_conformance.host import HostCapability
 from lash_conformance.target import Capability, Damage
 
 Kind = Literal["example", "machine", "race"]
+Profile = Literal["store", "host"]
 CheckFunction = Callable[..., Awaitable[None]]
 
 
@@ -22,12 +24,14 @@ class Check:
     claim: str
     """The first line of the docstring: what the check asserts."""
     run: CheckFunction
-    needs: frozenset[Capability]
+    needs: frozenset[Capability | HostCapability]
     """Capabilities without which the check does not apply."""
-    without: frozenset[Capability]
+    without: frozenset[Capability | HostCapability]
     """Capabilities with which it does not apply: it judges how their absence is met."""
     damage: frozenset[Damage]
     kind: Kind
+    profile: Profile
+    """What it judges: a store, or a host that runs sessions."""
     confirmed: str
     """Hash of the rule texts the check was last read against, or empty."""
     module: str
@@ -60,6 +64,30 @@ def check(
     ``bench`` (everything else).
     """
 
+    return _register(clauses, "store", frozenset(needs), frozenset(without), frozenset(damage), kind)
+
+
+def host_check(
+    *clauses: str,
+    needs: tuple[HostCapability, ...] = (),
+    without: tuple[HostCapability, ...] = (),
+    kind: Kind = "example",
+) -> Callable[[CheckFunction], CheckFunction]:
+    """Register an async function as a check of ``clauses`` on a host.
+
+    Its parameters are filled by name: ``session`` ("s1", open), ``core`` (with every kit tool), ``bench``.
+    """
+    return _register(clauses, "host", frozenset(needs), frozenset(without), frozenset(), kind)
+
+
+def _register(
+    clauses: tuple[str, ...],
+    profile: Profile,
+    needs: frozenset[Capability | HostCapability],
+    without: frozenset[Capability | HostCapability],
+    damage: frozenset[Damage],
+    kind: Kind,
+) -> Callable[[CheckFunction], CheckFunction]:
     def register(function: CheckFunction) -> CheckFunction:
         claim = (inspect.getdoc(function) or "").partition("\n")[0]
         if not clauses or not claim:
@@ -69,10 +97,11 @@ def check(
             name=function.__name__,
             claim=claim,
             run=function,
-            needs=frozenset(needs),
-            without=frozenset(without),
-            damage=frozenset(damage),
+            needs=needs,
+            without=without,
+            damage=damage,
             kind=kind,
+            profile=profile,
             confirmed="",
             module=function.__module__,
             line=function.__code__.co_firstlineno,
@@ -85,16 +114,18 @@ def check(
     return register
 
 
-def all_checks() -> tuple[Check, ...]:
-    """Every check of the suite, in the order of the spec."""
+def all_checks(profile: Profile | None = None) -> tuple[Check, ...]:
+    """Every check of the suite, or of one profile, in the order of the spec."""
     from lash_conformance.catalogue import AREAS
 
-    package = importlib.import_module("lash_conformance.checks.store")
-    for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
-        importlib.import_module(f"{package.__name__}.{module}")
+    for folder in ("store", "host"):
+        package = importlib.import_module(f"lash_conformance.checks.{folder}")
+        for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
+            importlib.import_module(f"{package.__name__}.{module}")
 
     def order(made: Check) -> tuple[int, int, str, int]:
         area, _, number = made.clauses[0].partition(".")
         return AREAS.index(area), int(number), made.module, made.line
 
-    return tuple(sorted(REGISTRY.values(), key=order))
+    chosen = [made for made in REGISTRY.values() if profile in (None, made.profile)]
+    return tuple(sorted(chosen, key=order))

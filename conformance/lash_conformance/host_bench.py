@@ -1,0 +1,159 @@
+"""The bench of a host check: a place whose stores are the judge's, cores on it, and the means to crash them."""
+
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+from lash_conformance.bench import Minting, RealClock, owner, request
+from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget, OpenSpec
+from lash_conformance.power import Power, WatchedFactory
+from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
+from lash_conformance.traced import Step, Trace
+from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
+from lash_ref.lease import Acquired, SessionExecutionLease
+from lash_ref.records import FullGraph, PersistedSessionRead
+
+LEASE_MS = 30_000
+KIT_TOOLS = ("echo", "fail", "slow", "pending", "meet", "finish", "give_up", "switch_frame", "put")
+"""The kit's tools, as ``docs/kit.md`` has them."""
+
+
+class Glass:
+    """A core or session seen through glass: every call is passed on, timed and written down."""
+
+    def __init__(self, inner: object, name: str, trace: Trace) -> None:
+        self._inner = inner
+        self._name = name
+        self._trace = trace
+
+    def __getattr__(self, method: str) -> Any:
+        bound = getattr(self._inner, method)
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            step = Step(self._name, method, [*arguments, *named.values()])
+            self._trace.steps.append(step)
+            try:
+                answer = await bound(*arguments, **named)
+            except BaseException as err:
+                step.outcome = {"refused": getattr(err, "code", type(err).__name__), "text": str(err)}
+                raise
+            if method in ("open", "resume", "clone"):
+                step.outcome = {"ok": "session"}
+                return Glass(answer, f"session[{arguments[0] if method == 'open' else method}]", self._trace)
+            if method == "subscribe":
+                step.outcome = {"ok": "subscription"}
+                return Glass(answer, "subscription", self._trace)
+            step.outcome = {"ok": answer}
+            return answer
+
+        return call
+
+
+class HostBench:
+    """One check's bench."""
+
+    def __init__(self, target: HostTarget, directory: Path, stores: StoreTarget) -> None:
+        self.target = target
+        self.stores = stores
+        self.trace = Trace()
+        self.clock: Clock = VirtualClock() if "clock" in target.capabilities else RealClock()
+        self.directory = directory
+        self.mint = Minting()
+        self.memory: dict[str, object] = {}
+        self._backends: list[Backend] = []
+        self._cores: list[tuple[HostCore, Power]] = []
+
+    def _place(self, name: str) -> Place:
+        (self.directory / name).mkdir(exist_ok=True)
+        return Place(
+            directory=self.directory / name, clock=self.clock, processes=Processes(), mint=self.mint,
+            memory=cast("dict[str, object]", self.memory.setdefault(name, {})),
+        )  # fmt: skip
+
+    async def core(self, *plugins: str, tools: tuple[str, ...] = (), **parts: Any) -> HostCore:
+        """A core on the place, of the named kit plugins and tools."""
+        return await self.build(CoreSpec(plugins=plugins, tools=tools, **parts))
+
+    async def build(self, spec: CoreSpec) -> HostCore:
+        """A core of any description."""
+        if not self._backends:
+            self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
+        main, other = self._backends
+        power = Power()
+        place = HostPlace(
+            stores=cast("SessionStoreFactory", WatchedFactory(main.sessions, power)),
+            others=cast("SessionStoreFactory", WatchedFactory(other.sessions, power)),
+            attachments=main.attachments, clock=self.clock, mint=self.mint,
+            memory=cast("dict[str, object]", self.memory.setdefault("host", {})),
+        )  # fmt: skip
+        made = await self.target.core(place, spec)
+        self._cores.append((made, power))
+        return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace))
+
+    def power(self, core: HostCore) -> Power:
+        """The line between ``core`` and its stores."""
+        inner = getattr(core, "_inner", core)
+        return next(power for made, power in self._cores if made is inner)
+
+    async def crash(self, core: HostCore) -> None:
+        """Kill the core as its process would be: from now on nothing of it reaches a store."""
+        self.power(core).dead = True
+        await core.kill()
+
+    async def pass_time(self, ms: int) -> None:
+        """Let ``ms`` milliseconds go by: at once on a virtual clock, really otherwise."""
+        self.trace.note("clock", "advance", ms=ms)
+        if isinstance(self.clock, VirtualClock):
+            self.clock.advance(ms)
+            await asyncio.sleep(0)
+        else:
+            await asyncio.sleep(ms / 1000)
+
+    async def after_expiry(self) -> None:
+        """Let every lease that a dead core left run out."""
+        await self.pass_time(LEASE_MS + 1)
+
+    # -- evidence, read past the host
+
+    async def store(self, session_id: str = "s1", *, other: bool = False) -> RuntimePersistence:
+        """The judge's own handle on a session's store."""
+        return await self._backends[1 if other else 0].sessions.create_store(request(session_id))
+
+    async def stored(self, session_id: str = "s1", *, other: bool = False) -> PersistedSessionRead | None:
+        """What the store holds of a session."""
+        return await (await self.store(session_id, other=other)).load_session(FullGraph())
+
+    async def revision(self, session_id: str = "s1") -> int:
+        """The stored head revision; 0 when nothing was committed."""
+        read = await self.stored(session_id)
+        return 0 if read is None else read.head_revision
+
+    async def take_lane(self, session_id: str = "s1", ttl: int = LEASE_MS) -> SessionExecutionLease:
+        """Hold the session's lease as another worker; the check fails if the lane is busy."""
+        store = await self.store(session_id)
+        outcome = await store.try_claim_session_execution_lease(session_id, owner("judge"), ttl)
+        assert isinstance(outcome, Acquired), f"the lane is free, yet the claim answered {outcome!r}"
+        return outcome
+
+    async def free_lane(self, lease: SessionExecutionLease) -> None:
+        """Give back what `take_lane` took."""
+        await (await self.store(lease.session_id)).release_session_execution_lease(lease.completion())
+
+    # -- life
+
+    async def provide(self, wants: tuple[str, ...]) -> dict[str, Any]:
+        """The parts a check asked for: ``bench``, ``core`` (with every kit tool), ``session`` ("s1" on it)."""
+        parts: dict[str, Any] = {"bench": self}
+        if "core" in wants or "session" in wants:
+            parts["core"] = await self.core(tools=KIT_TOOLS)
+        if "session" in wants:
+            parts["session"] = await parts["core"].open("s1", OpenSpec())
+        return {name: parts[name] for name in wants}
+
+    async def close(self) -> None:
+        """Close whatever is open."""
+        while self._cores:
+            core, power = self._cores.pop()
+            await (core.kill() if power.dead else core.close())
+        while self._backends:
+            await self._backends.pop().close()

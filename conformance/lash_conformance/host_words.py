@@ -1,0 +1,142 @@
+"""The words host checks are written in: sessions, turns, scripts, and a host's answers as readable lines.
+
+Lines leave out what differs from run to run: ids that a host mints, times and durations.
+"""
+
+import json
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+from lash_conformance.host import Data, HostCore, HostSession, OpenSpec, TurnSpec
+from lash_conformance.vocabulary import Unexpected
+from lash_ref.errors import LashError
+from lash_ref.messages import message_of
+from lash_ref.records import PersistedSessionRead
+
+# -- doing
+
+
+async def opened(core: HostCore, session_id: str = "s1", **parts: Any) -> HostSession:
+    """A session opened on ``core``."""
+    return await core.open(session_id, OpenSpec(**parts))
+
+
+def text(*texts: str) -> tuple[Data, ...]:
+    """Text items of a turn's input."""
+    return tuple({"type": "text", "text": one} for one in texts)
+
+
+async def say(session: HostSession, words: str = "hi", **parts: Any) -> Data:
+    """Run one turn of one text."""
+    return await session.turn(TurnSpec(items=text(words), **parts))
+
+
+async def script(core: HostCore, *replies: str | Data) -> None:
+    """Append replies to the core's script; text stands for a plain answer."""
+    await core.script([{"text": reply} if isinstance(reply, str) else reply for reply in replies])
+
+
+def calls(*tools: tuple[str, Data], says: str = "") -> Data:
+    """A reply that calls tools, with call ids c1, c2, …"""
+    made = [{"id": f"c{n}", "name": name, "args": args} for n, (name, args) in enumerate(tools, start=1)]
+    return {"text": says, "tools": made} if says else {"tools": made}
+
+
+async def exchange(core: HostCore, session: HostSession, words: str, answer: str | Data) -> Data:
+    """Script one reply and run one turn."""
+    await script(core, answer)
+    return await say(session, words)
+
+
+async def refusal(code: str, attempt: Awaitable[object], **fields: object) -> LashError:
+    """The refusal of ``attempt``: an error of that code whose named fields hold these values."""
+    wanted = f"{code}({', '.join(f'{k}={v!r}' for k, v in fields.items())})"
+    try:
+        answer = await attempt
+    except LashError as err:
+        wrong = {name: err.fields.get(name) for name in fields if err.fields.get(name) != fields[name]}
+        if err.code != code or wrong:
+            raise Unexpected(wanted, f"{err.code}: {err} {wrong or ''}".strip()) from err
+        return err
+    raise Unexpected(wanted, f"an answer: {answer!r:.200}")
+
+
+# -- reading
+
+
+async def transcript(session: HostSession) -> list[str]:
+    """What the session shows, one line a message: ``user: hi``."""
+    return [f"{one['role']}: {one['text']}" for one in await session.read("transcript")]
+
+
+def stored_lines(read: PersistedSessionRead | None) -> list[str]:
+    """The messages on the stored active path, one line each; tool parts by name."""
+    if read is None:
+        return []
+    by_id = {node.node_id: node for node in read.graph.nodes}
+    path: list[Any] = []
+    leaf = read.graph.leaf_node_id
+    while leaf in by_id:
+        path.append(by_id[leaf])
+        leaf = by_id[leaf].parent_node_id
+    messages = [message_of(node) for node in reversed(path)]
+    return [
+        f"{one.role.lower()}: {' '.join(part.content for part in one.parts)}" for one in messages if one is not None
+    ]
+
+
+def answer(report: Data) -> str:
+    """How a turn ended, as one line: ``says hello``, ``stopped cancelled``, ``tool finish = 3``."""
+    match report["outcome"]:
+        case {"finished": {"assistant_message": {"text": said}}}:
+            return f"says {said}"
+        case {"finished": {"final_value": {"value": value}}}:
+            return f"value {json.dumps(value)}"
+        case {"finished": {"tool_value": {"tool_name": name, "value": value}}}:
+            return f"tool {name} = {json.dumps(value)}"
+        case {"stopped": str(why)}:
+            return f"stopped {why}"
+        case {"stopped": {"tool_error": {"tool_name": name, "value": value}}}:
+            return f"stopped tool_error {name} = {json.dumps(value)}"
+        case other:
+            return json.dumps(other, sort_keys=True)
+
+
+def activities(report: Data) -> list[str]:
+    """A turn's activities as lines."""
+    return [line(one) for one in report["activities"]]
+
+
+def line(activity: Data) -> str:
+    """One activity or observed event as one line."""
+    match activity:
+        case {"type": "assistant_prose_delta", "text": said}:
+            return f"prose {said}"
+        case {"type": "reasoning_delta", "text": said}:
+            return f"reasoning {said}"
+        case {"type": "tool_call_started", "name": name}:
+            return f"started {name}"
+        case {"type": "tool_call_completed", "name": name}:
+            return f"completed {name}"
+        case {"type": "tool_value", "tool_name": name, "value": value}:
+            return f"tool value {name} = {json.dumps(value)}"
+        case {"type": "plugin_runtime", "plugin_id": plugin, "event": event}:
+            return f"plugin {plugin}: {json.dumps(event, sort_keys=True)}"
+        case _:
+            return str(activity["type"])
+
+
+def spent(report: Data) -> tuple[int, int]:
+    """Input and output tokens of a turn or a usage report's totals."""
+    usage = report["usage"]
+    return usage["input_tokens"], usage["output_tokens"]
+
+
+def asked(request: Data) -> list[str]:
+    """The messages of one model request as lines."""
+    return [f"{one['role']}: {one['text']}" for one in request["messages"]]
+
+
+def named(rows: Sequence[Data], key: str) -> list[Any]:
+    """One field of every row."""
+    return [row[key] for row in rows]

@@ -1,0 +1,93 @@
+"""The line between a core and its stores: the judge counts the calls, makes them fail, or cuts the line.
+
+A cut line is how a process dies here: what the store did stays done, and nothing of the core reaches it
+any more.
+"""
+
+import asyncio
+from typing import Any
+
+from lash_ref.contracts import SessionStoreFactory
+
+
+class Watched:
+    """A session store as a core sees it: counted, and broken on demand by the judge."""
+
+    def __init__(self, inner: Any, power: "Power", session_id: str) -> None:
+        self._inner = inner
+        self._power = power
+        self._session_id = session_id
+
+    def __getattr__(self, method: str) -> Any:
+        bound = getattr(self._inner, method)
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            power = self._power
+            power.calls.append((method, self._session_id, arguments))
+            await power.before(method)
+            try:
+                answer = await bound(*arguments, **named)
+            finally:
+                power.done.append(method)
+            await power.after(method)
+            return answer
+
+        return call
+
+
+class Power:
+    """The line between a core and its stores: the judge may count, fail or cut it."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, str, tuple[Any, ...]]] = []
+        self.done: list[str] = []
+        self.dead = False
+        self.cut_at: tuple[str, int] | None = None
+        """``before`` or ``after``, and the number of the commit at which the process dies."""
+        self.died = asyncio.Event()
+        self.failing: dict[str, Exception] = {}
+        """Errors to raise instead of answering, by method."""
+        self.commits = 0
+
+    async def _die(self) -> None:
+        self.dead = True
+        self.died.set()
+        await asyncio.Event().wait()
+
+    async def before(self, method: str) -> None:
+        """Stop here when the process is dead, dies now, or the call is to fail."""
+        if self.dead:
+            await asyncio.Event().wait()
+        if method == "commit_runtime_state":
+            self.commits += 1
+            if self.cut_at == ("before", self.commits):
+                await self._die()
+        if method in self.failing:
+            raise self.failing[method]
+
+    async def after(self, method: str) -> None:
+        """Stop here when the process died while the store worked, or dies before it hears the answer."""
+        if self.dead or (method == "commit_runtime_state" and self.cut_at == ("after", self.commits)):
+            await self._die()
+
+
+class WatchedFactory:
+    """The factory a core is given."""
+
+    def __init__(self, inner: SessionStoreFactory, power: Power) -> None:
+        self._inner = inner
+        self._power = power
+
+    def __getattr__(self, method: str) -> Any:
+        bound = getattr(self._inner, method)
+
+        async def call(*arguments: Any, **named: Any) -> Any:
+            self._power.calls.append((method, "", arguments))
+            await self._power.before(method)
+            answer = await bound(*arguments, **named)
+            await self._power.after(method)
+            if method in ("create_store", "open_existing_store") and answer is not None:
+                return Watched(answer, self._power, arguments[0].session_id)
+            return answer
+
+        return call
