@@ -63,7 +63,6 @@ def check(
     Its parameters are filled by name: ``store`` (of session "s1"), ``lane`` (a live lease on it),
     ``bench`` (everything else).
     """
-
     return _register(clauses, "store", frozenset(needs), frozenset(without), frozenset(damage), kind)
 
 

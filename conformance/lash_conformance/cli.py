@@ -6,12 +6,13 @@ Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 inc
 import json
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 from rich.console import Console
 
-from lash_conformance.catalogue import CatalogueFault, clauses
+from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
+from lash_conformance.check import Profile
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -36,8 +37,10 @@ def _usage(message: object) -> typer.Exit:
 
 @app.command()
 def run(
-    target: TargetOption = "sqlite",
-    profile: Annotated[str, typer.Option(help="What is judged: store")] = "store",
+    target: Annotated[
+        str, typer.Option("--target", "-t", help="memory, sqlite, reference, or python:package.module:callable")
+    ] = "",
+    profile: Annotated[str, typer.Option(help="What is judged: store or host")] = "store",
     select: SelectOption = "*",
     known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
@@ -53,16 +56,19 @@ def run(
 ) -> None:
     """Judge a store and say, clause by clause, whether it conforms."""
     from lash_conformance import run as running
+    from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
     from lash_conformance.target import TargetFault, load
     from lash_conformance.terminal import Live, summary
 
-    if profile != "store":
-        raise _usage(f"no profile {profile!r}: this edition judges 'store'")
+    if profile not in PROFILES:
+        raise _usage(f"no profile {profile!r}: this edition judges {' and '.join(PROFILES)}")
+    target = target or ("reference" if profile == "host" else "sqlite")
     try:
+        made_target = load_host(target) if profile == "host" else load(target)
         options = running.Options(
-            target_name=target, target=load(target), select=select, known=known, seed=seed, jobs=jobs,
-            thorough=thorough, isolate=isolate, deadline_s=deadline, profile=profile,
+            target_name=target, target=made_target, select=select, known=known, seed=seed, jobs=jobs,
+            thorough=thorough, isolate=isolate, deadline_s=deadline, profile=cast("Profile", profile),
         )  # fmt: skip
         planned = running.planned(options)
         console = Console()

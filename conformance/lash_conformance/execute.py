@@ -5,11 +5,14 @@ import shutil
 import time
 import traceback
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final, Literal
 
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.check import Check
-from lash_conformance.target import Damaging, StoreTarget
+from lash_conformance.host import HostTarget
+from lash_conformance.host_bench import HostBench
+from lash_conformance.target import Damaging, StoreTarget, load
 from lash_conformance.traced import settle
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.errors import LashError
@@ -41,7 +44,7 @@ class Result:
     target_s: float = 0.0
 
 
-def inapplicable(check: Check, target: StoreTarget) -> str:
+def inapplicable(check: Check, target: StoreTarget | HostTarget) -> str:
     """Why the check does not apply to the target; empty when it does."""
     lacking = sorted(check.needs - target.capabilities)
     if lacking:
@@ -56,12 +59,14 @@ def inapplicable(check: Check, target: StoreTarget) -> str:
     return ""
 
 
-async def execute(check: Check, target: StoreTarget, deadline_s: float = DEADLINE_S) -> Result:
+async def execute(
+    check: Check, target: StoreTarget | HostTarget, deadline_s: float = DEADLINE_S
+) -> Result:
     """Run ``check`` on a fresh place of ``target``; never raises what the target raised."""
     if reason := inapplicable(check, target):
         return Result(check, "not-applicable", reason=reason)
     directory = scratch()
-    bench = Bench(target, directory)
+    bench = bench_of(target, directory)
     started = time.perf_counter()
     result = Result(check, "pass")
     try:
@@ -89,6 +94,13 @@ async def execute(check: Check, target: StoreTarget, deadline_s: float = DEADLIN
         result.steps = bench.trace.data()
         result.lines = [step.line() for step in bench.trace.steps]
     return result
+
+
+def bench_of(target: StoreTarget | HostTarget, directory: Path) -> Bench | HostBench:
+    """The bench at which the target is judged."""
+    if isinstance(target, StoreTarget):
+        return Bench(target, directory)
+    return HostBench(target, directory, load(target.store))
 
 
 def judged(check: Check, err: BaseException) -> Result:

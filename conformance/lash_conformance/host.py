@@ -8,8 +8,10 @@ contract's; an adapter of another language raises `Refused`.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, get_args, runtime_checkable
+from importlib import import_module
+from typing import Any, ClassVar, Literal, Protocol, cast, get_args, runtime_checkable
 
+from lash_conformance.target import TargetFault, imported
 from lash_ref.contracts import AttachmentStore, Clock, SessionStoreFactory
 from lash_ref.errors import LashError
 
@@ -43,6 +45,28 @@ class Refused(LashError):
         facts = self.values[1]
         told: dict[str, object] = {"named": self.values[0], "facts": facts}
         return told | (facts if isinstance(facts, dict) else {})
+
+
+def load(name: str) -> "HostTarget":
+    """The target named ``reference``, ``reference:STORE`` or ``python:package.module:callable``.
+
+    Raises:
+        TargetFault: no such target, or what the callable returned lacks a member.
+    """
+    scheme, _, rest = name.partition(":")
+    if scheme == "reference":
+        return cast("HostTarget", import_module("lash_conformance.targets.reference").target(rest or "memory"))
+    made = imported(name, "reference, reference:STORE")
+    if not isinstance(made, HostTarget):
+        members = ("name", "version", "capabilities", "store", "core", "pure")
+        missing = [part for part in members if not hasattr(made, part)]
+        raise TargetFault(f"host target {name!r} lacks {', '.join(missing)}")
+    unknown = sorted(set(made.capabilities) - set(HOST_CAPABILITIES))
+    if unknown:
+        raise TargetFault(
+            f"target {name!r} declares {', '.join(unknown)}; known are {', '.join(HOST_CAPABILITIES)}"
+        )
+    return made
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,16 @@ import asyncio
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from lash_conformance import search
 from lash_conformance.catalogue import clauses
 from lash_conformance.check import Check, all_checks
 from lash_conformance.execute import Result, execute
+from lash_conformance.host import HostTarget
+from lash_conformance.host import load as load_host
 from lash_conformance.mutants import Mutant, all_mutants
-from lash_conformance.target import StoreTarget
+from lash_conformance.target import Capability, StoreTarget
 from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
@@ -73,13 +76,13 @@ async def run(
     """
     checks = all_checks()
     kills: list[Kill] = []
-    used: dict[tuple[str, bool], Check] = {}
+    used: dict[tuple[str, str], Check] = {}
     for mutant in (one for one in all_mutants() if searches or not one.searched):
         for clause in (c for c in mutant.clauses if selected(c)):
             kill = Kill(clause, mutant)
             target = mutant.make()
             for check in judged_by(mutant, clause, checks):
-                used[check.id, getattr(target, "on_sqlite", False)] = check
+                used[check.id, base_of(target)] = check
                 if kill.killed and check.kind != "example":
                     continue
                 result = await _attempt(check, target)
@@ -89,7 +92,7 @@ async def run(
             kills.append(kill)
             progress(kill)
     baseline = [
-        result for (_, on_sqlite), check in used.items() if (result := await _sound(check, on_sqlite))
+        result for (_, base), check in used.items() if (result := await _sound(check, base))
     ]
     named = {clause for kill in kills for clause in (kill.clause,)}
     unproven = [
@@ -106,17 +109,27 @@ async def run(
     return KillTable(kills, baseline, unproven, weak)
 
 
-async def _attempt(check: Check, target: StoreTarget) -> Result:
+def base_of(target: StoreTarget | HostTarget) -> str:
+    """What the broken target is built on."""
+    if isinstance(target, HostTarget):
+        return f"reference:{target.store}"
+    return "sqlite" if getattr(target, "on_sqlite", False) else "memory"
+
+
+async def _attempt(check: Check, target: StoreTarget | HostTarget) -> Result:
     if check.kind == "example":
         return await execute(check, target, KILL_DEADLINE_S)
     with search.proving():
         return await execute(check, target, SEARCH_DEADLINE_S)
 
 
-async def _sound(check: Check, on_sqlite: bool) -> Result | None:
-    sound = lacking(*check.without) if check.without else WrappedTarget()
-    sound.on_sqlite = on_sqlite
-    result = await execute(check, sound)
+async def _sound(check: Check, base: str) -> Result | None:
+    if check.profile == "host":
+        result = await execute(check, load_host(base))
+    else:
+        sound = lacking(*cast("frozenset[Capability]", check.without)) if check.without else WrappedTarget()
+        sound.on_sqlite = base == "sqlite"
+        result = await execute(check, sound)
     return None if result.verdict in ("pass", "not-applicable") else result
 
 

@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import pytest
 
+from lash_conformance.host import HostTarget
+from lash_conformance.host import load as load_host
 from lash_conformance.target import Backend, Capability, Place, StoreTarget, checked, load
 from lash_ref.scalars import Record
 
@@ -50,6 +52,15 @@ def store_target(request: pytest.FixtureRequest) -> StoreTarget:
     if name is None:
         raise pytest.UsageError("give --lash-target, or define a store_target fixture")
     return load(cast("str", name))
+
+
+@pytest.fixture(scope="session")
+def host_target(request: pytest.FixtureRequest) -> HostTarget:
+    """The host named by ``--lash-target``; override this fixture in your own suite."""
+    name = request.config.getoption("lash_target")
+    if name is None:
+        raise pytest.UsageError("give --lash-target, or define a host_target fixture")
+    return load_host(cast("str", name))
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

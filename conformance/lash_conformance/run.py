@@ -15,9 +15,10 @@ from typing import Any, TextIO
 import pytest
 
 from lash_conformance import known, suite
-from lash_conformance.catalogue import EDITION, clauses
-from lash_conformance.check import Check, all_checks
+from lash_conformance.catalogue import EDITION, PROFILES, clauses
+from lash_conformance.check import Check, Profile, all_checks
 from lash_conformance.execute import DEADLINE_S, Result
+from lash_conformance.host import HostTarget
 from lash_conformance.log import EventLog
 from lash_conformance.report import Report, build, verdict_of
 from lash_conformance.select import selects, selects_clause
@@ -33,7 +34,7 @@ class Options:
     """What to judge, and how hard."""
 
     target_name: str
-    target: StoreTarget
+    target: StoreTarget | HostTarget
     select: str = "*"
     known: Path | None = None
     seed: int = 0
@@ -41,7 +42,7 @@ class Options:
     thorough: bool = False
     isolate: bool = False
     deadline_s: float = DEADLINE_S
-    profile: str = "store"
+    profile: Profile = "store"
 
 
 class Watcher:
@@ -51,7 +52,7 @@ class Watcher:
         self.options = options
         self.log = log
         self.progress = progress
-        self.planned = [check for check in all_checks() if selects(options.select, check)]
+        self.planned = [check for check in all_checks(options.profile) if selects(options.select, check)]
         self.by_id = {check.id: check for check in self.planned}
         self.found: dict[str, dict[str, Any]] = {}
         self.written = 0
@@ -131,6 +132,7 @@ def header(options: Options) -> dict[str, Any]:
                 "untested": clause.untested, "selected": selects_clause(options.select, clause.id),
             }
             for clause in clauses().values()
+            if clause.area in PROFILES[options.profile]
         },
         "environment": {"python": platform.python_version(), "system": platform.system()},
     }  # fmt: skip
@@ -143,7 +145,7 @@ def arguments(options: Options) -> list[str]:
     scale = search.THOROUGH if options.thorough else search.DEFAULT
     here = Path(suite.__file__)
     found = [
-        str(here), "-c", str(here.with_name("judge.ini")), "--rootdir", str(here.parent),
+        str(here.with_name("host_suite.py") if options.profile == "host" else here), "-c", str(here.with_name("judge.ini")), "--rootdir", str(here.parent),
         "--noconftest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q", "-q", "--no-header",
         "--lash-target", options.target_name, "--lash-select", options.select,
         "--lash-deadline", str(options.deadline_s),
@@ -203,7 +205,7 @@ def interpreter_age_s() -> float:
 
 def planned(options: Options) -> int:
     """How many checks the options select."""
-    return sum(selects(options.select, check) for check in all_checks())
+    return sum(selects(options.select, check) for check in all_checks(options.profile))
 
 
 def write_all(report: Report, folder: Path, json_file: Path | None, junit_file: Path | None) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from lash_conformance.check import Check, all_checks
 from lash_conformance.execute import DEADLINE_S, Result, execute
+from lash_conformance.host import HostTarget
 from lash_conformance.target import StoreTarget
 
 pytest.register_assert_rewrite("lash_conformance.checks")
@@ -28,15 +29,20 @@ def flat(result: Result) -> dict[str, Any]:
     return {"id": result.check.id} | {k: v for k, v in asdict(result).items() if k != "check"}
 
 
-@pytest.mark.parametrize("check", [pytest.param(made, id=made.id) for made in all_checks()])
+@pytest.mark.parametrize("check", [pytest.param(made, id=made.id) for made in all_checks("store")])
 def test_store_conforms(
     check: Check, store_target: StoreTarget, request: pytest.FixtureRequest
 ) -> None:
     """The target passes the check, or the check does not apply to it."""
+    conforms(check, store_target, request)
+
+
+def conforms(check: Check, target: StoreTarget | HostTarget, request: pytest.FixtureRequest) -> None:
+    """Run one check inside pytest: skip when it does not apply, fail with what an implementer needs."""
     deadline = float(cast("str", request.config.getoption("lash_deadline", DEADLINE_S)))
     if check.kind != "example":
         deadline = SEARCH_DEADLINE_S
-    result = asyncio.run(execute(check, store_target, deadline))
+    result = asyncio.run(execute(check, target, deadline))
     request.node.user_properties.append((PROPERTY, json.dumps(flat(result))))
     if result.verdict == "not-applicable":
         pytest.skip(result.reason)

@@ -130,22 +130,32 @@ def load(name: str) -> StoreTarget:
         TargetFault: no such target, or what the callable returned lacks a member.
     """
     import importlib
-    import sys
 
     if name in ("memory", "sqlite"):
         builtin = importlib.import_module(f"lash_conformance.targets.{name}")
         return cast("StoreTarget", builtin.target())
+    return checked(name, imported(name, "memory, sqlite"))
+
+
+def imported(name: str, others: str) -> object:
+    """What the callable behind ``python:package.module:callable`` makes; ``others`` could have been named.
+
+    Raises:
+        TargetFault: the name is of another form, or the callable could not be imported or called.
+    """
+    import importlib
+    import sys
+
     scheme, _, rest = name.partition(":")
     module_name, _, attribute = rest.partition(":")
     if scheme != "python" or not module_name or not attribute:
-        raise TargetFault(f"no target {name!r}: use memory, sqlite or python:package.module:callable")
+        raise TargetFault(f"no target {name!r}: use {others} or python:package.module:callable")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
-        made = getattr(importlib.import_module(module_name), attribute)()
+        return getattr(importlib.import_module(module_name), attribute)()
     except Exception as err:
         raise TargetFault(f"target {name!r} could not be made: {type(err).__name__}: {err}") from err
-    return checked(name, made)
 
 
 def checked(name: str, made: object) -> StoreTarget:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from lash_conformance.host import HostTarget
 from lash_conformance.target import Capability, StoreTarget
 from lash_conformance.targets.wrapped import (
     AttachmentsWrapper,
@@ -30,7 +31,7 @@ class Mutant:
     clauses: tuple[str, ...]
     name: str
     character: str
-    make: Callable[[], StoreTarget]
+    make: Callable[[], StoreTarget | HostTarget]
     module: str
     line: int
     searched: bool

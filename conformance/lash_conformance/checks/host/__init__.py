@@ -1,0 +1,1 @@
+"""Checks of the host profile, a module a chapter of the law."""
