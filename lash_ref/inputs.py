@@ -24,26 +24,43 @@ class AttachmentRef(Record):
     label: Text | None = None
 
 
-class InlineSource(Record):
+class InlineSource(Record, extra="forbid"):
     source: Literal["inline"] = "inline"
     media_type: Text
     bytes: Blob
 
 
-class StoredSource(Record):
+class StoredSource(Record, extra="forbid"):
     source: Literal["stored"] = "stored"
     attachment_ref: AttachmentRef
 
 
-class ExternalUrlSource(Record):
+class ExternalUrlSource(Record, extra="forbid"):
     source: Literal["external_url"] = "external_url"
     media_type: Text
     url: Text
 
 
+class ProviderFileScope(Record, extra="forbid"):
+    """The account at a provider in which a file id means something."""
+
+    provider: Text
+    credential_scope: Text
+
+
+class ProviderFileSource(Record, extra="forbid"):
+    """A file the provider keeps; it is never fetched."""
+
+    source: Literal["provider_file"] = "provider_file"
+    provider_scope: ProviderFileScope
+    id: Text
+    media_type: Text | None = None
+
+
 AttachmentSource = Annotated[
-    InlineSource | StoredSource | ExternalUrlSource, Field(discriminator="source")
+    InlineSource | StoredSource | ExternalUrlSource | ProviderFileSource, Field(discriminator="source")
 ]
+"""Where attached bytes are; unknown keys are refused."""
 
 
 class TextItem(Record):

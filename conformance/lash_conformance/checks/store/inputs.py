@@ -15,8 +15,11 @@ from lash_ref.errors import (
 )
 from lash_ref.inputs import (
     AttachmentItem,
+    ExternalUrlSource,
     InlineSource,
     NextTurn,
+    ProviderFileScope,
+    ProviderFileSource,
     TextItem,
     TurnInput,
     TurnInputClaim,
@@ -234,6 +237,23 @@ async def content_reads_back_as_sent(store: RuntimePersistence, lane: Lane) -> N
     assert made.input == content
     assert claim is not None
     assert claim.inputs == (made,)
+
+
+@check("INP.10")
+async def borrowed_attachments_read_back_as_sent(store: RuntimePersistence) -> None:
+    """A web address, and a file that a provider keeps."""
+    at_provider = ProviderFileScope(provider="openai", credential_scope="org-1")
+    content = TurnInput(
+        items=(
+            AttachmentItem(source=ExternalUrlSource(media_type="image/png", url="https://example.org/a.png")),
+            AttachmentItem(source=ProviderFileSource(provider_scope=at_provider, id="file-1")),
+        )
+    )
+
+    await store.enqueue_pending_turn_input(said(input=content))
+
+    (listed,) = await store.list_pending_turn_inputs("s1")
+    assert listed.input == content
 
 
 # -- claim
