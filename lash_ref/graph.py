@@ -6,7 +6,7 @@ O(what changed).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 from lash_ref.errors import DuplicateNodeId
 from lash_ref.messages import Message, message_of, node_of
@@ -20,8 +20,19 @@ from lash_ref.records import (
     Unchanged,
 )
 from lash_ref.scalars import Json
+from lash_ref.work import CausalRef
 
 N = TypeVar("N", EventNode, PluginNode)
+
+
+class Savepoint(NamedTuple):
+    """How a graph stood, to go back to."""
+
+    nodes: int
+    fresh: int
+    leaf_node_id: str | None
+    agent_frame_id: str | None
+    replaced: bool
 
 
 @dataclass(frozen=True)
@@ -39,8 +50,11 @@ class SessionGraph:
 
     session_id: str = "root"
     leaf_node_id: str | None = None
+    agent_frame_id: str | None = None
+    """The frame that appended nodes belong to."""
     _nodes: dict[str, SessionNodeRecord] = field(default_factory=dict[str, SessionNodeRecord])
     _fresh: list[SessionNodeRecord] = field(default_factory=list[SessionNodeRecord])
+    _messages: dict[str, Message | None] = field(default_factory=dict[str, Message | None])
     _replaced: bool = True
 
     @classmethod
@@ -82,28 +96,48 @@ class SessionGraph:
 
     def append_message(self, message: Message, *, timestamp: str) -> EventNode:
         """Append a message under the leaf and make it the leaf."""
-        return self._appended(node_of(message, parent=self.leaf_node_id, timestamp=timestamp))
-
-    def append_event(self, node_id: str, event: Json, *, timestamp: str) -> EventNode:
-        """Append a protocol event under the leaf."""
-        body = Json({"Protocol": event.value})
+        self._messages[message.id] = message
         return self._appended(
-            EventNode(node_id=node_id, parent_node_id=self.leaf_node_id, timestamp=timestamp, event=body)
+            node_of(
+                message, parent=self.leaf_node_id, timestamp=timestamp, agent_frame_id=self.agent_frame_id
+            )
         )
 
-    def append_plugin(self, node_id: str, plugin_type: str, body: Json, *, timestamp: str) -> PluginNode:
+    def append_event(
+        self, node_id: str, event: Json, *, timestamp: str, caused_by: CausalRef | None = None
+    ) -> EventNode:
+        """Append a protocol event under the leaf."""
+        return self._appended(
+            EventNode(
+                node_id=node_id, parent_node_id=self.leaf_node_id, timestamp=timestamp,
+                event=Json({"Protocol": event.value}), agent_frame_id=self.agent_frame_id,
+                caused_by=caused_by,
+            )
+        )  # fmt: skip
+
+    def append_plugin(
+        self,
+        node_id: str,
+        plugin_type: str,
+        body: Json,
+        *,
+        timestamp: str,
+        caused_by: CausalRef | None = None,
+    ) -> PluginNode:
         """Append a plugin's node under the leaf."""
         return self._appended(
             PluginNode(
                 node_id=node_id, parent_node_id=self.leaf_node_id, timestamp=timestamp,
-                plugin_type=plugin_type, body=body,
+                plugin_type=plugin_type, body=body, agent_frame_id=self.agent_frame_id,
+                caused_by=caused_by,
             )
         )  # fmt: skip
 
     def append_active_conversation_messages(self, messages: Sequence[Message], *, timestamp: str) -> None:
-        """Append each message under the one before."""
+        """Append each message under the one before, but those shown to the model only."""
         for message in messages:
-            self.append_message(message, timestamp=timestamp)
+            if not message.is_transient:
+                self.append_message(message, timestamp=timestamp)
 
     def append_active_read_delta(self, messages: Sequence[Message], *, timestamp: str) -> None:
         """Append the messages whose ids are not known yet."""
@@ -119,9 +153,9 @@ class SessionGraph:
         self.append_active_conversation_messages(messages[kept:], timestamp=timestamp)
 
     def _common_prefix(self, messages: Sequence[Message]) -> tuple[str | None, int]:
-        held = [node for node in self.active_path_nodes() if message_of(node) is not None]
+        held = [node for node in self.active_path_nodes() if self.message_of(node) is not None]
         kept = 0
-        while kept < min(len(held), len(messages)) and message_of(held[kept]) == messages[kept]:
+        while kept < min(len(held), len(messages)) and self.message_of(held[kept]) == messages[kept]:
             kept += 1
         return (held[kept - 1].node_id if kept else None), kept
 
@@ -134,21 +168,32 @@ class SessionGraph:
         """
         if self.leaf_node_id is None or self.leaf_node_id in self._nodes:
             return False
-        newest = (node.node_id for node in reversed(self.nodes) if message_of(node) is not None)
+        newest = (node.node_id for node in reversed(self.nodes) if self.message_of(node) is not None)
         self.leaf_node_id = next(newest, None)
         self._replaced = True
         return True
 
     def fork_current_path(self) -> "SessionGraph":
         """A graph of its own with the active path and nothing else, all of it still to be committed."""
-        fork = SessionGraph(self.session_id, self.leaf_node_id)
+        fork = SessionGraph(self.session_id, self.leaf_node_id, self.agent_frame_id)
         for node in self.active_path_nodes():
             fork._add(node)
         return fork
 
-    def read_model(self) -> SessionReadModel:
-        """The messages of the active path and the tool calls in them."""
-        read = (message_of(node) for node in self.active_path_nodes())
+    def message_of(self, node: SessionNodeRecord) -> Message | None:
+        """The message a node holds, read once."""
+        if node.node_id not in self._messages:
+            self._messages[node.node_id] = message_of(node)
+        return self._messages[node.node_id]
+
+    def read_model(self, frame_id: str | None = None, *, initial: bool = True) -> SessionReadModel:
+        """The messages of the active path and the tool calls in them; with a frame, of that frame only.
+
+        Nodes without a frame belong to the initial one.
+        """
+        own = (None, frame_id) if initial else (frame_id,)
+        path = self.active_path_nodes()
+        read = (self.message_of(n) for n in path if frame_id is None or n.agent_frame_id in own)
         messages = tuple(message for message in read if message is not None)
         calls = [part.tool_call_id for message in messages for part in message.parts]
         return SessionReadModel(messages, tuple(dict.fromkeys(call for call in calls if call is not None)))
@@ -167,6 +212,23 @@ class SessionGraph:
         """The store has it all."""
         self._fresh = []
         self._replaced = False
+
+    # -- undo
+
+    def savepoint(self) -> Savepoint:
+        """How the graph stands."""
+        return Savepoint(
+            len(self._nodes), len(self._fresh), self.leaf_node_id, self.agent_frame_id, self._replaced
+        )
+
+    def rollback(self, point: Savepoint) -> None:
+        """Take back what was appended since; costs what was appended."""
+        while len(self._nodes) > point.nodes:
+            node_id, _ = self._nodes.popitem()
+            self._messages.pop(node_id, None)
+        del self._fresh[point.fresh :]
+        self.leaf_node_id, self.agent_frame_id = point.leaf_node_id, point.agent_frame_id
+        self._replaced = point.replaced
 
     def _appended(self, node: N) -> N:
         self._add(node)

@@ -9,14 +9,21 @@ MessageRole = Literal["User", "Assistant", "System", "Event"]
 
 
 class Part(Record):
-    """One part of a message; ``kind`` and ``prune_state`` are lash's, opaque here."""
+    """One part of a message; what is `Json` here is lash's or the provider's, opaque.
+
+    ``kind`` is one of Text, Attachment, Code, Output, Error, Prose, ToolCall, ToolResult, Reasoning.
+    """
 
     id: Identifier
     kind: Text
     content: Text
+    attachment: Json | None = None
     tool_call_id: Identifier | None = None
     tool_name: Text | None = None
+    tool_replay: Json | None = None
     prune_state: Json = Json("Intact")
+    reasoning_meta: Json | None = None
+    response_meta: Json | None = None
 
 
 class Message(Record):
@@ -27,12 +34,55 @@ class Message(Record):
     parts: tuple[Part, ...] = ()
     origin: Json | None = None
 
+    @property
+    def is_transient(self) -> bool:
+        """Whether a plugin showed it to the model only; it never enters history."""
+        said = self.origin.value if self.origin is not None else None
+        return isinstance(said, dict) and said.get("transient") is True
 
-def node_of(message: Message, *, parent: str | None, timestamp: str) -> EventNode:
+    @property
+    def text(self) -> str:
+        """The visible text of all parts."""
+        return "".join(part.content for part in self.parts if part.kind in {"Text", "Prose"})
+
+
+class PluginMessage(Record):
+    """A message as a plugin or a host writes it; the runtime gives it an id when it has none."""
+
+    id: Identifier | None = None
+    role: MessageRole
+    content: Text = ""
+    origin: Json | None = None
+    parts: tuple[Part, ...] = ()
+    attachments: tuple[Json, ...] = ()
+
+    def as_message(self, id: str) -> Message:
+        """The message it becomes under ``id``, unless it brings an id of its own."""
+        own = self.id or id
+        parts = list(self.parts)
+        if self.content or not (parts or self.attachments):
+            parts.insert(0, Part(id=f"{own}.p0", kind="Text", content=self.content))
+        parts += [
+            Part(id=f"{own}.a{n}", kind="Attachment", content="", attachment=Json({"source": source.value}))
+            for n, source in enumerate(self.attachments)
+        ]
+        return Message(id=own, role=self.role, parts=tuple(parts), origin=self.origin)
+
+
+def text_message(id: str, role: MessageRole, text: str, origin: Json | None = None) -> Message:
+    """A message of one text part."""
+    part = Part(id=f"{id}.p0", kind="Text", content=text)
+    return Message(id=id, role=role, parts=(part,), origin=origin)
+
+
+def node_of(
+    message: Message, *, parent: str | None, timestamp: str, agent_frame_id: str | None = None
+) -> EventNode:
     """The node a message becomes; its id is the message's ([GRA.8][])."""
     return EventNode(
         node_id=message.id,
         parent_node_id=parent,
+        agent_frame_id=agent_frame_id,
         timestamp=timestamp,
         event=Json({"Conversation": message.to_data()}),
     )

@@ -45,6 +45,28 @@ class ModelSpec(Record, extra="forbid"):
     limits: ModelLimits
     capability: Json | None = None
 
+    @classmethod
+    def from_token_limits(
+        cls,
+        id: str,
+        variant: str | None,
+        context_window_tokens: int,
+        output_token_capacity: int | None = None,
+    ) -> "ModelSpec":
+        """A route by its limits, in tokens; ``variant`` names a reasoning effort, none is the provider's default.
+
+        Raises:
+            InvalidRecord: a limit is not positive.
+        """
+        return cls.from_data({
+            "id": id,
+            "variant": "provider_default" if variant is None else {"effort": variant},
+            "limits": {
+                "context_window_tokens": context_window_tokens,
+                "output_token_capacity": output_token_capacity,
+            },
+        })
+
 
 class PersistedSessionConfig(Record):
     """The provider and model recorded with the session."""

@@ -1,0 +1,140 @@
+"""The usage ledger: entries by source and model, reports over them, and differences between two reports.
+
+All numbers are tokens.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from lash_ref.errors import LashError
+from lash_ref.records import TokenLedgerEntry, TokenUsage
+from lash_ref.scalars import U64, Record, Text
+
+OWN_SOURCE = "turn"
+"""The source of a session's own model calls."""
+CHILD_SOURCE = "child"
+"""The source of a child session's calls when its frame names none."""
+
+
+class UsageDecreased(LashError):
+    """A later report holds less than an earlier one."""
+
+    names = ("source", "model")
+    wording = "usage of source {source!r} on model {model!r} went down"
+
+
+class UsageTotals(Record):
+    """Counters with their billed total; reasoning tokens are inside output tokens."""
+
+    usage: TokenUsage = TokenUsage()
+    total_tokens: U64 = 0
+
+
+class SourceUsage(UsageTotals):
+    source: Text
+
+
+class ModelUsage(UsageTotals):
+    model: Text
+
+
+class SourceModelUsage(UsageTotals):
+    source: Text
+    model: Text
+
+
+class SessionUsageReport(Record):
+    """What a session spent, summed four ways."""
+
+    entry_count: U64 = 0
+    usage: TokenUsage = TokenUsage()
+    total_tokens: U64 = 0
+    by_source: tuple[SourceUsage, ...] = ()
+    by_model: tuple[ModelUsage, ...] = ()
+    by_source_model: tuple[SourceModelUsage, ...] = ()
+
+    @classmethod
+    def from_entries(cls, entries: Sequence[TokenLedgerEntry]) -> "SessionUsageReport":
+        """The report over a ledger, its parts sorted by key."""
+        pairs = merged_ledger(entries)
+        whole = _sum(entry.usage for entry in pairs)
+        sources = sorted({entry.source for entry in pairs})
+        models = sorted({entry.model for entry in pairs})
+        return cls(
+            entry_count=len(pairs),
+            usage=whole,
+            total_tokens=whole.total,
+            by_source=tuple(
+                SourceUsage(source=name, usage=spent, total_tokens=spent.total)
+                for name in sources
+                for spent in [_sum(e.usage for e in pairs if e.source == name)]
+            ),
+            by_model=tuple(
+                ModelUsage(model=name, usage=spent, total_tokens=spent.total)
+                for name in models
+                for spent in [_sum(e.usage for e in pairs if e.model == name)]
+            ),
+            by_source_model=tuple(
+                SourceModelUsage(
+                    source=e.source, model=e.model, usage=e.usage, total_tokens=e.usage.total
+                )
+                for e in pairs
+            ),
+        )
+
+
+def merged_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry, ...]:
+    """One entry a (source, model), sorted; what bills nothing vanishes."""
+    sums: dict[tuple[str, str], TokenUsage] = {}
+    for entry in entries:
+        key = (entry.source, entry.model)
+        sums[key] = sums.get(key, TokenUsage()) + entry.usage
+    return tuple(
+        TokenLedgerEntry(source=source, model=model, usage=usage)
+        for (source, model), usage in sorted(sums.items())
+        if usage.total
+    )
+
+
+def usage_entries_diff(
+    before: Sequence[TokenLedgerEntry], after: Sequence[TokenLedgerEntry]
+) -> tuple[TokenLedgerEntry, ...]:
+    """What was spent between two ledgers, sorted by key, zeros left out.
+
+    Raises:
+        UsageDecreased: a counter went down.
+    """
+    earlier = {(e.source, e.model): e.usage for e in merged_ledger(before)}
+    later = {(e.source, e.model): e.usage for e in merged_ledger(after)}
+    spent: list[TokenLedgerEntry] = []
+    for key in sorted(earlier.keys() | later.keys()):
+        source, model = key
+        usage = _minus(later.get(key, TokenUsage()), earlier.get(key, TokenUsage()))
+        if usage is None:
+            raise UsageDecreased(source, model)
+        if usage != TokenUsage():
+            spent.append(TokenLedgerEntry(source=source, model=model, usage=usage))
+    return tuple(spent)
+
+
+def usage_report_diff(before: SessionUsageReport, after: SessionUsageReport) -> SessionUsageReport:
+    """As `usage_entries_diff`, of two reports."""
+    return SessionUsageReport.from_entries(
+        usage_entries_diff(_entries(before), _entries(after))
+    )
+
+
+def _entries(report: SessionUsageReport) -> tuple[TokenLedgerEntry, ...]:
+    pairs = report.by_source_model
+    return tuple(TokenLedgerEntry(source=p.source, model=p.model, usage=p.usage) for p in pairs)
+
+
+def _sum(usages: Iterable[TokenUsage]) -> TokenUsage:
+    whole = TokenUsage()
+    for usage in usages:
+        whole += usage
+    return whole
+
+
+def _minus(after: TokenUsage, before: TokenUsage) -> TokenUsage | None:
+    gone = {name: getattr(after, name) - getattr(before, name) for name in TokenUsage.model_fields}
+    return None if min(gone.values()) < 0 else TokenUsage(**gone)

@@ -1,0 +1,341 @@
+"""Durable waits: promises a turn parks on and somebody else resolves, first word wins.
+
+A key names one wait of one session and carries a seal, so that nobody resolves a wait by guessing
+(or by changing a key). Two identities are reserved for turn control, a turn's cancel gate and its
+terminal, and a session's sweep does not touch them.
+
+What survives a crash is the `WaitStore`'s matter: `MemoryWaits` lives with the process, `SqliteWaits` survives it.
+"""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import sqlite3
+from pathlib import Path
+from typing import Annotated, Final, Literal, Protocol
+
+from pydantic import Field, TypeAdapter
+
+from lash_ref.scalars import Identifier, Json, Record, Text
+
+WaitKind = Literal["tool_completion", "signal", "external", "turn_cancel_gate", "turn_terminal"]
+RESERVED: Final = ("turn_cancel_gate", "turn_terminal")
+
+WaitState = Literal["missing", "pending", "resolved", "revoked"]
+WAIT_TRANSITIONS: Final[dict[tuple[WaitState, str], WaitState]] = {
+    ("missing", "resolve"): "resolved",
+    ("missing", "await"): "pending",
+    ("missing", "revoke"): "revoked",
+    ("missing", "sweep"): "missing",
+    ("pending", "await"): "pending",
+    ("pending", "resolve"): "resolved",
+    ("pending", "cancel"): "resolved",
+    ("pending", "deadline"): "resolved",
+    ("pending", "sweep"): "resolved",
+    ("pending", "revoke"): "revoked",
+    ("resolved", "resolve"): "resolved",
+    ("resolved", "await"): "resolved",
+    ("resolved", "sweep"): "resolved",
+    ("resolved", "revoke"): "revoked",
+    ("revoked", "resolve"): "revoked",
+    ("revoked", "await"): "revoked",
+    ("revoked", "sweep"): "revoked",
+    ("revoked", "revoke"): "revoked",
+}
+"""The life of a durable wait: (state, event) to the next state; a pair not listed cannot happen."""
+
+
+class AwaitEventKey(Record):
+    """The name of one wait, sealed by the host that gave it; send it anywhere."""
+
+    session_id: Identifier
+    kind: WaitKind
+    wait_id: Identifier
+    seal: Text
+
+    def text(self) -> str:
+        """The key as one line of text."""
+        return self.to_json()
+
+
+class Resolved(Record):
+    """Answered with a value."""
+
+    type: Literal["ok"] = "ok"
+    value: Json = Json(None)
+
+
+class Failed(Record):
+    """Answered with an error."""
+
+    type: Literal["err"] = "err"
+    message: Text
+
+
+class TimedOut(Record):
+    """The deadline passed."""
+
+    type: Literal["timeout"] = "timeout"
+
+
+class WaitCancelled(Record):
+    """Called off: by its turn, or by a sweep of the session's waits."""
+
+    type: Literal["cancelled"] = "cancelled"
+
+
+Resolution = Annotated[
+    Resolved | Failed | TimedOut | WaitCancelled, Field(discriminator="type")
+]
+_RESOLUTION: TypeAdapter[Resolution] = TypeAdapter(Resolution)
+
+
+class Accepted(Record):
+    """The resolution is now the wait's."""
+
+    outcome: Literal["accepted"] = "accepted"
+
+
+class AlreadyResolved(Record):
+    """An earlier resolution stands."""
+
+    outcome: Literal["already_resolved"] = "already_resolved"
+    resolution: Resolution
+
+
+class UnknownOrRevoked(Record):
+    """The key was not given here, was tampered with, or its session was revoked."""
+
+    outcome: Literal["unknown_or_revoked"] = "unknown_or_revoked"
+
+
+ResolveOutcome = Annotated[
+    Accepted | AlreadyResolved | UnknownOrRevoked, Field(discriminator="outcome")
+]
+
+
+class WaitStore(Protocol):
+    """Where first words are kept; every method is atomic."""
+
+    def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
+        """Keep the first resolution and answer the one that stands; none when the session is revoked."""
+        ...
+
+    def look(self, key: AwaitEventKey) -> Resolution | None:
+        """The resolution that stands, if any."""
+        ...
+
+    def open_wait(self, key: AwaitEventKey) -> bool:
+        """Note that somebody waits; false when the session is revoked."""
+        ...
+
+    def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
+        """Waits that somebody opened and nobody resolved."""
+        ...
+
+    def revoke(self, session_id: str) -> None:
+        """Refuse every wait of the session, for good."""
+        ...
+
+    def is_revoked(self, session_id: str) -> bool:
+        """Whether the session was revoked."""
+        ...
+
+
+class MemoryWaits:
+    """Waits that live in this object."""
+
+    def __init__(self) -> None:
+        self._settled: dict[AwaitEventKey, Resolution] = {}
+        self._open: dict[AwaitEventKey, None] = {}
+        self._revoked: set[str] = set()
+
+    def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
+        if key.session_id in self._revoked:
+            return None
+        self._open.pop(key, None)
+        return self._settled.setdefault(key, resolution)
+
+    def look(self, key: AwaitEventKey) -> Resolution | None:
+        return self._settled.get(key)
+
+    def open_wait(self, key: AwaitEventKey) -> bool:
+        if key.session_id in self._revoked:
+            return False
+        if key not in self._settled:
+            self._open[key] = None
+        return True
+
+    def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
+        return tuple(key for key in self._open if key.session_id == session_id)
+
+    def revoke(self, session_id: str) -> None:
+        self._revoked.add(session_id)
+        for table in (self._settled, self._open):
+            for key in [key for key in table if key.session_id == session_id]:
+                del table[key]
+
+    def is_revoked(self, session_id: str) -> bool:
+        return session_id in self._revoked
+
+
+class SqliteWaits:
+    """Waits in one SQLite file: a cold process answers them as the one that made them did."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = sqlite3.connect(path, isolation_level=None, timeout=30)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS waits (key TEXT PRIMARY KEY, session TEXT NOT NULL, resolution TEXT)"
+        )
+        self._db.execute("CREATE TABLE IF NOT EXISTS revoked (session TEXT PRIMARY KEY)")
+
+    def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            if self.is_revoked(key.session_id):
+                return None
+            self._db.execute(
+                "INSERT INTO waits VALUES (?, ?, ?) ON CONFLICT (key) "
+                "DO UPDATE SET resolution = coalesce(resolution, excluded.resolution)",
+                (key.text(), key.session_id, resolution.to_json()),
+            )
+            return self.look(key)
+        finally:
+            self._db.execute("COMMIT")
+
+    def look(self, key: AwaitEventKey) -> Resolution | None:
+        row = self._db.execute("SELECT resolution FROM waits WHERE key = ?", (key.text(),)).fetchone()
+        return None if row is None or row[0] is None else _RESOLUTION.validate_json(row[0])
+
+    def open_wait(self, key: AwaitEventKey) -> bool:
+        if self.is_revoked(key.session_id):
+            return False
+        self._db.execute(
+            "INSERT INTO waits VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (key.text(), key.session_id)
+        )
+        return True
+
+    def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
+        found = self._db.execute(
+            "SELECT key FROM waits WHERE session = ? AND resolution IS NULL", (session_id,)
+        ).fetchall()
+        return tuple(AwaitEventKey.from_json(row[0]) for row in found)
+
+    def revoke(self, session_id: str) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute("INSERT INTO revoked VALUES (?) ON CONFLICT DO NOTHING", (session_id,))
+        self._db.execute("DELETE FROM waits WHERE session = ?", (session_id,))
+        self._db.execute("COMMIT")
+
+    def is_revoked(self, session_id: str) -> bool:
+        found = self._db.execute("SELECT 1 FROM revoked WHERE session = ?", (session_id,)).fetchone()
+        return found is not None
+
+    async def close(self) -> None:
+        """Close the file; what was settled stays."""
+        self._db.close()
+
+
+class Waits:
+    """A host's waits: gives keys, parks waiters, takes resolutions."""
+
+    def __init__(self, secret: bytes, store: WaitStore | None = None, poll_s: float = 0.05) -> None:
+        self.store: WaitStore = store or MemoryWaits()
+        self._secret = secret
+        self._poll_s = poll_s
+        self._wakers: dict[AwaitEventKey, set[asyncio.Event]] = {}
+
+    def key(self, session_id: str, kind: WaitKind, wait_id: str) -> AwaitEventKey:
+        """The key of a wait, the same whenever it is asked for."""
+        return AwaitEventKey(
+            session_id=session_id, kind=kind, wait_id=wait_id, seal=self._seal(session_id, kind, wait_id)
+        )
+
+    def _seal(self, session_id: str, kind: str, wait_id: str) -> str:
+        named = json.dumps([session_id, kind, wait_id]).encode()
+        return hmac.new(self._secret, named, hashlib.sha256).hexdigest()
+
+    def _is_ours(self, key: AwaitEventKey) -> bool:
+        return hmac.compare_digest(
+            self._seal(key.session_id, key.kind, key.wait_id).encode(), key.seal.encode()
+        )
+
+    def resolve(self, key: AwaitEventKey, resolution: Resolution) -> ResolveOutcome:
+        """Answer a wait, before or after somebody waits on it."""
+        if not self._is_ours(key) or self.store.is_revoked(key.session_id):
+            return UnknownOrRevoked()
+        before = self.store.look(key)
+        stands = self.store.settle(key, resolution)
+        if stands is None:
+            return UnknownOrRevoked()
+        self._wake(key)
+        if before is not None or stands != resolution:
+            return AlreadyResolved(resolution=stands)
+        return Accepted()
+
+    async def wait(
+        self,
+        key: AwaitEventKey,
+        *,
+        cancelled: asyncio.Event | None = None,
+        deadline_s: float | None = None,
+    ) -> Resolution | UnknownOrRevoked:
+        """Wait until the key is resolved, ``cancelled`` is set or ``deadline_s`` seconds passed."""
+        if not self._is_ours(key):
+            return UnknownOrRevoked()
+        ends = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
+        waker = asyncio.Event()
+        self._wakers.setdefault(key, set()).add(waker)
+        try:
+            while True:
+                if not self.store.open_wait(key):
+                    return UnknownOrRevoked()
+                if (stands := self.store.look(key)) is not None:
+                    return stands
+                if cancelled is not None and cancelled.is_set():
+                    return self.store.settle(key, WaitCancelled()) or UnknownOrRevoked()
+                if ends is not None and asyncio.get_running_loop().time() >= ends:
+                    return self.store.settle(key, TimedOut()) or UnknownOrRevoked()
+                waker.clear()
+                await self._until(waker, cancelled, ends)
+        finally:
+            self._wakers[key].discard(waker)
+            if not self._wakers[key]:
+                del self._wakers[key]
+
+    async def _until(
+        self, waker: asyncio.Event, cancelled: asyncio.Event | None, ends: float | None
+    ) -> None:
+        """Until woken, cancelled, due, or time to look for what another process wrote."""
+        patience = self._poll_s if not isinstance(self.store, MemoryWaits) else None
+        if ends is not None:
+            left = max(0.0, ends - asyncio.get_running_loop().time())
+            patience = left if patience is None else min(patience, left)
+        waits = [asyncio.ensure_future(waker.wait())]
+        if cancelled is not None:
+            waits.append(asyncio.ensure_future(cancelled.wait()))
+        try:
+            await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    def sweep(self, session_id: str) -> int:
+        """Cancel every open wait of the session but turn control; later waits work."""
+        swept = [key for key in self.store.pending(session_id) if key.kind not in RESERVED]
+        for key in swept:
+            self.store.settle(key, WaitCancelled())
+            self._wake(key)
+        return len(swept)
+
+    def revoke(self, session_id: str) -> None:
+        """Refuse every wait of the session from now on, for good."""
+        self.store.revoke(session_id)
+        for key in [key for key in self._wakers if key.session_id == session_id]:
+            self._wake(key)
+
+    def _wake(self, key: AwaitEventKey) -> None:
+        for waker in self._wakers.get(key, ()):
+            waker.set()
