@@ -1,7 +1,7 @@
 """Durable waits: promises a turn parks on and somebody else resolves, first word wins.
 
 A key names one wait of one session and carries a seal, so that nobody resolves a wait by guessing
-(or by changing a key). Two identities are reserved for turn control, a turn's cancel gate and its
+or by changing a key. Two identities are reserved for turn control, a turn's cancel gate and its
 terminal, and a session's sweep does not touch them.
 
 What survives a crash is the `WaitStore`'s matter: `MemoryWaits` lives with the process, `SqliteWaits` survives it.

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from lash_ref.errors import InvalidRecord
 from lash_ref.ladder import Ladder, RetryPolicy
 from lash_ref.provider import (
     AttemptReset,
@@ -18,7 +19,6 @@ from lash_ref.provider import (
     TextBlock,
 )
 from lash_ref.records import ModelSpec
-from lash_ref.errors import InvalidRecord
 from lash_ref.scripted import Reply, ScriptedProvider
 from lash_ref.store import SystemClock
 
