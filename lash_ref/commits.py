@@ -72,9 +72,13 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
             return await self.write(rows, commit, head, manifest, batches, inputs, now)
 
     async def require_unmoved(self, commit: RuntimeCommit) -> None:
-        """Tell a commit that could not begin whether it lost the race for the head ([STO.12][])."""
+        """Tell a commit that could not begin whether it lost the race for the head ([STO.12][]).
+
+        A commit whose twin won has not lost: repeated, it gets the twin's answer ([STO.14][]).
+        """
         async with self.transactions.begin(write=False) as rows:
-            await self.require_head(rows, commit)
+            if await self.recorded(rows, commit) is None:
+                await self.require_head(rows, commit)
 
     def require_bound(self, commit: RuntimeCommit) -> None:
         """Refuse a commit, or an outbox draft, of another session."""
@@ -111,17 +115,16 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
 
     async def require_fresh_nodes(self, rows: Rows, delta: Unchanged | Append | ReplaceFull) -> None:
         """Refuse a node id that appears twice, or that Append would store again."""
-        nodes = () if isinstance(delta, Unchanged) else delta.nodes
-        seen: set[str] = set()
-        for node in nodes:
-            taken = isinstance(delta, Append) and await self.node_is_stored(rows, node.node_id)
-            if node.node_id in seen or taken:
-                raise DuplicateNodeId(self.session_id, node.node_id)
-            seen.add(node.node_id)
+        ids = [] if isinstance(delta, Unchanged) else [node.node_id for node in delta.nodes]
+        taken = await self.stored_nodes(rows, ids) if isinstance(delta, Append) else set[str]()
+        for node_id in ids:
+            if node_id in taken:
+                raise DuplicateNodeId(self.session_id, node_id)
+            taken.add(node_id)
 
-    async def node_is_stored(self, rows: Rows, node_id: str) -> bool:
-        """Whether a live node has that id."""
-        return await rows.node(self.session_id, node_id) is not None
+    async def stored_nodes(self, rows: Rows, node_ids: Sequence[str]) -> set[str]:
+        """Which of these ids name live nodes already."""
+        return await rows.live(self.session_id, node_ids)
 
     async def stored_checkpoint(
         self, rows: Rows, checkpoint: HydratedSessionCheckpoint
@@ -161,8 +164,7 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
         checkpoint, blobs = manifest
         data = checkpoint.to_json().encode()
         checkpoint_ref = blob_name(data)
-        for ref, part in (blobs | {checkpoint_ref: data}).items():
-            await rows.put_blob(ref, part)
+        await rows.put_blobs(blobs | {checkpoint_ref: data})
         count = await self.write_graph(rows, commit.graph, head)
         for delta in commit.usage_deltas:
             await self.add_usage(rows, delta)

@@ -3,7 +3,7 @@
 A transaction never suspends, so asyncio runs it in one piece; threads must not share a factory.
 """
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from operator import itemgetter
@@ -17,7 +17,7 @@ from lash_ref.records import (
     SessionNodeRecord,
     TokenLedgerEntry,
 )
-from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow
+from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow, upward
 from lash_ref.segment import Mint
 from lash_ref.store import StoreFactory, random_mint
 
@@ -120,6 +120,13 @@ class MemoryRows(Rows):
         placed = self.read(session_id).nodes.get(node_id)
         return None if placed is None else placed.node
 
+    async def live(self, session_id: str, node_ids: Sequence[str]) -> set[str]:
+        return self.read(session_id).nodes.keys() & set(node_ids)
+
+    async def path(self, session_id: str, leaf: str) -> list[SessionNodeRecord]:
+        nodes = self.read(session_id).nodes
+        return upward(leaf, lambda node_id: nodes[node_id].node if node_id in nodes else None)
+
     async def add_nodes(self, session_id: str, nodes: Sequence[SessionNodeRecord]) -> None:
         tables = self.tables(session_id)
         for place, node in enumerate(nodes, tables.next_place):
@@ -148,8 +155,9 @@ class MemoryRows(Rows):
     async def blob(self, ref: str) -> bytes | None:
         return self.blobs.get(ref)
 
-    async def put_blob(self, ref: str, data: bytes) -> None:
-        self._put(self.blobs, ref, data)
+    async def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        for ref, data in blobs.items():
+            self._put(self.blobs, ref, data)
 
     async def blob_refs(self) -> list[str]:
         return list(self.blobs)

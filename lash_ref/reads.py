@@ -59,17 +59,9 @@ class ReadSegment(Segment):
 
     async def ancestry(self, rows: Rows, leaf: str | None) -> list[SessionNodeRecord]:
         """From the root to the leaf; ends at a missing parent, and at a node already on the path."""
-        path: list[SessionNodeRecord] = []
-        seen: set[str] = set()
-        at = leaf
-        while at is not None and at not in seen:
-            node = await rows.node(self.session_id, at)
-            if node is None:
-                break
-            seen.add(at)
-            path.append(node)
-            at = node.parent_node_id
-        return path[::-1]
+        if leaf is None:
+            return []
+        return (await rows.path(self.session_id, leaf))[::-1]
 
     async def hydrated(self, rows: Rows, head: SessionHeadMeta) -> HydratedSessionCheckpoint | None:
         """The head's checkpoint with its parts inline."""

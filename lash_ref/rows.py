@@ -4,7 +4,7 @@ The contract's rules are written once, over this Protocol; a backend adds storag
 and cannot drift from its siblings. Rows are records plus the columns that never leave the store.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from lash_ref.inputs import PendingTurnInput, TurnInputIngress
@@ -92,6 +92,14 @@ class Rows(Protocol):
         """A live node."""
         ...
 
+    async def live(self, session_id: str, node_ids: Sequence[str]) -> set[str]:
+        """Which of these ids name live nodes."""
+        ...
+
+    async def path(self, session_id: str, leaf: str) -> list[SessionNodeRecord]:
+        """Live nodes from the leaf up; ends at a missing parent, and at a node already met (`upward`)."""
+        ...
+
     async def add_nodes(self, session_id: str, nodes: Sequence[SessionNodeRecord]) -> None:
         """Append; a tombstoned row of the same id gives way."""
         ...
@@ -106,7 +114,10 @@ class Rows(Protocol):
     # -- blobs
 
     async def blob(self, ref: str) -> bytes | None: ...
-    async def put_blob(self, ref: str, data: bytes) -> None: ...
+    async def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
+        """Keep bytes under their names; what is there already stays."""
+        ...
+
     async def blob_refs(self) -> list[str]: ...
     async def drop_blobs(self, refs: Sequence[str]) -> None: ...
 
@@ -192,3 +203,15 @@ class Rows(Protocol):
     async def drop_session(self, session_id: str) -> None:
         """Delete every row keyed by the session; blobs stay for the garbage collection."""
         ...
+
+
+def upward(leaf: str, found: Callable[[str], SessionNodeRecord | None]) -> list[SessionNodeRecord]:
+    """The way from a leaf to its root, as far as nodes are found and none comes twice."""
+    path: list[SessionNodeRecord] = []
+    seen: set[str] = set()
+    at: str | None = leaf
+    while at is not None and at not in seen and (node := found(at)) is not None:
+        seen.add(at)
+        path.append(node)
+        at = node.parent_node_id
+    return path

@@ -8,16 +8,16 @@ SCHEMA = """
 CREATE TABLE heads (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 -- the graph; position gives the stored order, hidden marks tombstones
 CREATE TABLE nodes (
-    position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, node_id TEXT NOT NULL,
+    position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, node_id TEXT NOT NULL, parent_id TEXT,
     hidden INTEGER NOT NULL DEFAULT 0, record TEXT NOT NULL, UNIQUE (session_id, node_id)
 );
 CREATE INDEX hidden_nodes ON nodes (session_id) WHERE hidden;
 -- checkpoint manifests and their parts, by SHA-256
 CREATE TABLE blobs (ref TEXT PRIMARY KEY, data BLOB NOT NULL);
--- token usage summed by source and model; position gives the first-seen order
+-- token usage summed by source and model: TokenLedgerEntry; position gives the first-seen order
 CREATE TABLE ledger (
     position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, source TEXT NOT NULL, model TEXT NOT NULL,
-    usage TEXT NOT NULL, UNIQUE (session_id, source, model)
+    record TEXT NOT NULL, UNIQUE (session_id, source, model)
 );
 -- committed turns: StampRow
 CREATE TABLE stamps (
@@ -59,8 +59,3 @@ CREATE INDEX uncommitted_intents ON intents (intent_at_ms, session_id, attachmen
     WHERE NOT committed;
 CREATE INDEX intents_by_turn ON intents (session_id, turn_id) WHERE NOT committed;
 """
-
-KEYED_BY_SESSION = (
-    "heads", "nodes", "ledger", "stamps", "metas", "leases", "batches", "inputs", "intents",
-)  # fmt: skip
-"""What deleting a session deletes from."""

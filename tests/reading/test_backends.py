@@ -276,7 +276,7 @@ def spoil(directory: Path, statement: str) -> None:
     [
         ("UPDATE nodes SET record = CAST(x'ff' AS TEXT)", "node"),
         ("UPDATE nodes SET record = 7", "node"),
-        ("UPDATE ledger SET usage = '{'", "ledger"),
+        ("UPDATE ledger SET record = '{'", "ledger"),
         ("UPDATE heads SET record = '[]'", "head"),
         ("UPDATE blobs SET data = x'00'", "manifest"),
         ("DELETE FROM blobs", "manifest"),

@@ -72,8 +72,8 @@ class KeepsTheOldLeaf(Store):
 
 @mutant("GRA.5", character="Overwriting: an append of a stored id replaces the node.")
 class OverwritesNodes(Store):
-    async def node_is_stored(self, rows, node_id):
-        return False
+    async def stored_nodes(self, rows, node_ids):
+        return set()
 
 
 @mutant("GRA.6", character="Indifferent: an id twice in one write is fine by it.")

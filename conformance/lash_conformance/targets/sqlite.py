@@ -87,7 +87,7 @@ def _manifests(change: str) -> tuple[str, ...]:
 
 _STATEMENTS: dict[Damage, tuple[str, ...]] = {
     "node": ("UPDATE nodes SET record = '{'",),
-    "ledger": ("UPDATE ledger SET usage = '{'",),
+    "ledger": ("UPDATE ledger SET record = '{'",),
     "head": ("UPDATE heads SET record = '{'",),
     "head_version_missing": ("UPDATE heads SET record = json_remove(record, '$.schema_version')",),
     "head_version_text": ("UPDATE heads SET record = json_set(record, '$.schema_version', 'one')",),
