@@ -1,9 +1,12 @@
 """The bench a check works at: an opened place, a clock, and the means to reopen, race and damage it."""
 
 import asyncio
+import hashlib
 import itertools
+import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +14,7 @@ from lash_conformance.target import (
     Backend,
     Damage,
     Damaging,
+    Keeping,
     Place,
     Processes,
     StoreTarget,
@@ -215,6 +219,26 @@ class Bench:
     async def close(self) -> None:
         """Close whatever is open."""
         await self._close_all()
+
+    async def remove(self) -> None:
+        """Close whatever is open, and remove the place."""
+        try:
+            await self._close_all()
+            if isinstance(self.target, Keeping):
+                await self.target.remove(self.place)
+        finally:
+            shutil.rmtree(self.place.directory, ignore_errors=True)
+
+    async def stored(self) -> Mapping[str, str]:
+        """What the place holds, as digests: of its files, unless the target keeps it elsewhere."""
+        if isinstance(self.target, Keeping):
+            return await self.target.stored(self.place)
+        found = sorted(path for path in self.place.directory.rglob("*") if path.is_file())
+        return {
+            str(path.relative_to(self.place.directory)): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in found
+            if not path.name.endswith(("-wal", "-shm"))
+        }
 
 
 def scratch() -> Path:

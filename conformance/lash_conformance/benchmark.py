@@ -128,15 +128,13 @@ async def _measure(console: Console, target: StoreTarget, sizes: list[int]) -> M
             console.print(f"history of {size} nodes …", style="dim")
             await _at(bench, size, measured)
         finally:
-            await bench.close()
-            shutil.rmtree(bench.place.directory, ignore_errors=True)
+            await bench.remove()
     bench = Bench(target, scratch())
     try:
         measured.commits_per_second, size = await _throughput(bench, 500)
         measured.bare_per_second = _bare(500, size)
     finally:
-        await bench.close()
-        shutil.rmtree(bench.place.directory, ignore_errors=True)
+        await bench.remove()
     return measured
 
 

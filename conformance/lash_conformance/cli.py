@@ -22,7 +22,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 TargetOption = Annotated[
-    str, typer.Option("--target", "-t", help="memory, sqlite, or python:package.module:callable")
+    str, typer.Option("--target", "-t", help="memory, sqlite, postgres, postgres:DSN, or python:package.module:callable")
 ]
 SelectOption = Annotated[
     str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
@@ -234,7 +234,7 @@ def replay(
 
 @app.command()
 def bench(
-    store: Annotated[str, typer.Option(help="memory, sqlite, or python:package.module:callable")] = "sqlite",
+    store: Annotated[str, typer.Option(help="memory, sqlite, postgres, postgres:DSN, or python:package.module:callable")] = "sqlite",
     nodes: Annotated[str, typer.Option(help="History lengths to measure at")] = "10,100,1000,10000,100000",
     report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
 ) -> None:

@@ -82,7 +82,7 @@ async def execute(
     finally:
         try:
             async with asyncio.timeout(deadline_s):
-                await bench.close()
+                await (bench.remove() if isinstance(bench, Bench) else bench.close())
         except (Exception, SystemExit) as err:
             if result.verdict == "pass":
                 result = Result(check, "error", reason=f"close: {type(err).__name__}: {err}")

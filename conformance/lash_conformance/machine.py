@@ -6,7 +6,6 @@ first, makes the call, compares, and then reads back what the call may have touc
 
 import asyncio
 import concurrent.futures
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -73,8 +72,7 @@ class Machine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.directory = scratch()
-        self.bench = Bench(self.context.target, self.directory)
+        self.bench = Bench(self.context.target, scratch())
         self.driver = Driver(self.bench)
         self.steps: list[Step] = []
         self.suffix = ""
@@ -88,8 +86,7 @@ class Machine(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Close the place."""
         self.context.target_seconds += self.bench.trace.target_seconds
-        self.context.loop.run_until_complete(self.bench.close())
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.context.loop.run_until_complete(self.bench.remove())
 
     # -- what rules are written in
 

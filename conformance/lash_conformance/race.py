@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import random
-import shutil
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -105,8 +104,7 @@ async def raced(bench: Bench, round_: Round, clients: int) -> None:
         Unexpected: a history is not linearizable.
     """
     for number in range(max(4, search.SEARCH.scale.examples * 3 // 10)):
-        directory = scratch()
-        own = Bench(bench.target, directory)
+        own = Bench(bench.target, scratch())
         race = Race(own, f"{search.SEARCH.seed}/{number}")
         try:
             referee = await race.client("referee")
@@ -124,5 +122,4 @@ async def raced(bench: Bench, round_: Round, clients: int) -> None:
             raise
         finally:
             bench.trace.target_seconds += own.trace.target_seconds
-            await own.close()
-            shutil.rmtree(directory, ignore_errors=True)
+            await own.remove()

@@ -4,7 +4,7 @@ A target is any object with these members; a ten-line class does. ``python:packa
 a callable that returns one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args, runtime_checkable
@@ -119,12 +119,25 @@ class Damaging(Protocol):
         ...
 
 
+@runtime_checkable
+class Keeping(Protocol):
+    """A target that keeps its places elsewhere than in their directories."""
+
+    async def stored(self, place: Place) -> Mapping[str, str]:
+        """What a closed place holds: a digest by name, the same as long as nothing was changed."""
+        ...
+
+    async def remove(self, place: Place) -> None:
+        """Remove a closed place and all it holds."""
+        ...
+
+
 class TargetFault(Exception):
     """The target could not be found, or is not a target; the run exits with 2."""
 
 
 def load(name: str) -> StoreTarget:
-    """The target named ``memory``, ``sqlite`` or ``python:package.module:callable``.
+    """The target named ``memory``, ``sqlite``, ``postgres``, ``postgres:DSN`` or ``python:package.module:callable``.
 
     Raises:
         TargetFault: no such target, or what the callable returned lacks a member.
@@ -134,7 +147,11 @@ def load(name: str) -> StoreTarget:
     if name in ("memory", "sqlite"):
         builtin = importlib.import_module(f"lash_conformance.targets.{name}")
         return cast("StoreTarget", builtin.target())
-    return checked(name, imported(name, "memory, sqlite"))
+    scheme, _, rest = name.partition(":")
+    if scheme == "postgres":
+        postgres = importlib.import_module("lash_conformance.targets.postgres")
+        return cast("StoreTarget", postgres.target(rest))
+    return checked(name, imported(name, "memory, sqlite, postgres, postgres:DSN"))
 
 
 def imported(name: str, others: str) -> object:

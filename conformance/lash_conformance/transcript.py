@@ -14,7 +14,6 @@ recorded answer of the store the transcript was taken from.
 
 import asyncio
 import json
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -203,15 +202,13 @@ class Driver:
 
 async def replay(steps: Sequence[Step], target: StoreTarget) -> list[Replayed]:
     """Every step made on a fresh place of ``target``, in order, whatever becomes of each."""
-    directory = scratch()
-    bench = Bench(target, directory)
+    bench = Bench(target, scratch())
     driver = Driver(bench)
     try:
         await driver.open()
         return [await driver.judged(step) for step in steps]
     finally:
-        await bench.close()
-        shutil.rmtree(directory, ignore_errors=True)
+        await bench.remove()
 
 
 def runnable(steps: Sequence[Step]) -> str:

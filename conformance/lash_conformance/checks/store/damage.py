@@ -1,8 +1,5 @@
 """What cannot be read is refused, named and kept (REC.20 to REC.33)."""
 
-import hashlib
-from pathlib import Path
-
 from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
 from lash_conformance.vocabulary import (
@@ -34,15 +31,6 @@ async def _committed(store: RuntimePersistence, lane: Lane) -> None:
     await store.commit_runtime_state(
         turn("t1", fence=lane, checkpoint=part, usage_deltas=(spent(input_tokens=1),))
     )
-
-
-def _files(directory: Path) -> dict[str, str]:
-    found = sorted(path for path in directory.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(directory)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in found
-        if not path.name.endswith(("-wal", "-shm"))
-    }
 
 
 @check("REC.20", damage=("node",))
@@ -266,13 +254,13 @@ async def a_place_of_another_version_is_refused_untouched(
     """Both versions are named, asked twice, and the file is as it was."""
     await _committed(store, lane)
     factory = await bench.damage("database_version")
-    before = _files(bench.place.directory)
+    before = await bench.stored()
 
     error = await refused(UnsupportedDatabaseSchema, factory.create_store(request()), actual=99)
     await refused(UnsupportedDatabaseSchema, factory.open_existing_store(request()), actual=99)
 
     assert isinstance(error.fields["expected"], int)
-    assert _files(bench.place.directory) == before
+    assert await bench.stored() == before
 
 
 @check("REC.31", damage=("database_truncated",))
@@ -282,19 +270,19 @@ async def a_truncated_place_is_refused_untouched(bench: Bench, store: RuntimePer
     for number in range(40):
         await store.enqueue_queued_work(batch(source_key=str(number)))
     factory = await bench.damage("database_truncated")
-    before = _files(bench.place.directory)
+    before = await bench.stored()
 
     await refused(UnreadableRecord, factory.create_store(request()), record_kind="database")
 
-    assert _files(bench.place.directory) == before
+    assert await bench.stored() == before
 
 
 @check("REC.31", damage=("database_garbage",))
 async def a_place_that_is_no_database_is_refused_untouched(bench: Bench, store: RuntimePersistence) -> None:
     """Whatever it is, it is somebody's."""
     factory = await bench.damage("database_garbage")
-    before = _files(bench.place.directory)
+    before = await bench.stored()
 
     await refused(UnreadableRecord, factory.create_store(request()), record_kind="database")
 
-    assert _files(bench.place.directory) == before
+    assert await bench.stored() == before
