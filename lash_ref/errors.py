@@ -2,6 +2,22 @@
 
 LashError
 ├── InvalidRecord                     what was given is not a record of the contract
+├── PluginError                       a plugin failed, or the host refused it
+│   ├── RegistrationError             what was registered cannot be
+│   ├── SnapshotError                 private state cannot be written or read
+│   ├── InvokeError                   a hook failed
+│   └── PluginSessionError            the session cannot serve the plugin
+├── PluginOperationError              an operation was not carried out
+│   ├── UnknownOperation              nobody registered that name
+│   ├── UnknownPluginSession          no such live session
+│   ├── MissingSession                the operation needs a session
+│   ├── UnexpectedSession             the operation takes no session
+│   └── OperationFailed               the operation itself failed
+├── MissingPluginTurnInput            a bound plugin was not given its input
+├── ReconfigureError                  the tool surface stays as it was
+│   ├── InvalidToolSurface            the surface would be ambiguous or unresolvable
+│   ├── UnknownToolSource             no such source
+│   └── GenerationMismatch            the surface moved on
 └── StoreError
     ├── SessionBindingMismatch        the store belongs to another session
     ├── UnsupportedReadScope          the backend lacks that read
@@ -65,6 +81,99 @@ class InvalidRecord(LashError):
 
     names = ("record_kind", "field", "expected", "found")
     wording = "{record_kind}: {field} must be {expected}; found {found}"
+
+
+class PluginError(LashError):
+    """A plugin failed, or the host refused what it asked."""
+
+    names = ("message",)
+    wording = "{message}"
+
+
+class RegistrationError(PluginError):
+    """What a plugin registered clashes or is incomplete; the session is not built."""
+
+
+class SnapshotError(PluginError):
+    """A plugin's private state could not be written or read."""
+
+
+class InvokeError(PluginError):
+    """A hook failed."""
+
+
+class PluginSessionError(PluginError):
+    """The session cannot do what a plugin asked."""
+
+
+class PluginOperationError(LashError):
+    """Root of what an operation's caller is told; nothing was committed."""
+
+    names = ("operation",)
+
+
+class UnknownOperation(PluginOperationError):
+    """No plugin of the session registered that name for that kind."""
+
+    wording = "no plugin operation {operation!r} of that kind"
+
+
+class UnknownPluginSession(PluginOperationError):
+    """The host holds no live session of that id."""
+
+    names = ("session_id",)
+    wording = "no live plugin session {session_id!r}"
+
+
+class MissingSession(PluginOperationError):
+    """The operation needs a session and was given none."""
+
+    wording = "plugin operation {operation!r} needs a session"
+
+
+class UnexpectedSession(PluginOperationError):
+    """The operation takes no session and was given one."""
+
+    wording = "plugin operation {operation!r} takes no session"
+
+
+class OperationFailed(PluginOperationError):
+    """The arguments are not the operation's, or its handler failed."""
+
+    names = ("operation", "reason")
+    wording = "plugin operation {operation!r} failed: {reason}"
+
+
+class MissingPluginTurnInput(LashError):
+    """A plugin bound to the session needs an input at every turn and this turn has none."""
+
+    names = ("plugin_id",)
+    wording = "the turn carries no input for plugin {plugin_id!r}"
+
+
+class ReconfigureError(LashError):
+    """Root of what the tool registry refuses; the surface is as it was."""
+
+
+class InvalidToolSurface(ReconfigureError):
+    """Two tools would share an id or a name, or a tool would resolve nowhere."""
+
+    names = ("reason",)
+    wording = "the tool surface cannot be: {reason}"
+
+
+class UnknownToolSource(ReconfigureError):
+    """No source goes by that handle."""
+
+    names = ("source_id",)
+    wording = "no tool source {source_id!r}"
+
+
+class GenerationMismatch(ReconfigureError):
+    """The change was made against another generation of the surface."""
+
+    names = ("expected", "actual")
+    wording = "the change expects generation {expected}; the registry is at {actual}"
 
 
 class StoreError(LashError):

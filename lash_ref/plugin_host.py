@@ -1,0 +1,387 @@
+"""The plugin host of a core, and the plugin session it builds for each session.
+
+Opening goes factory by factory in stack order, each built and at once registered; then the protocol is
+required, the session is registered under its id, and every plugin is told it is ready. Stored state is
+restored by whoever opens the session, once, after tool state.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+from weakref import WeakValueDictionary
+
+from lash_ref import hooks
+from lash_ref.directives import PluginDirective
+from lash_ref.errors import (
+    InvalidToolSurface,
+    PluginError,
+    PluginSessionError,
+    RegistrationError,
+    SnapshotError,
+    UnknownOperation,
+    UnknownPluginSession,
+)
+from lash_ref.operations import OperationKind, PluginOperationDef, RegisteredOperation
+from lash_ref.plugin_events import PluginOwned, PluginRuntimeEvent
+from lash_ref.plugins import (
+    PluginExtensions,
+    PluginFactory,
+    PluginSessionContext,
+    SessionPlugin,
+    SessionReadyContext,
+)
+from lash_ref.prompt import PromptContribution, distinct
+from lash_ref.records import SessionPolicy
+from lash_ref.registrar import Contributions, PluginRegistrar, TriggerEvent
+from lash_ref.scalars import Json
+from lash_ref.snapshots import (
+    PluginSessionSnapshot,
+    PluginSnapshotEntry,
+    PluginSnapshotMeta,
+    SnapshotReader,
+    SnapshotWriter,
+    snapshot_revision_fingerprint,
+)
+from lash_ref.tool_registry import ToolRegistry
+from lash_ref.tool_results import ModelToolReturn
+from lash_ref.tools import ToolManifest
+
+
+class PluginSession:
+    """The plugins of one session, in stack order, and all they registered."""
+
+    def __init__(
+        self,
+        host: "PluginHost",
+        context: PluginSessionContext,
+        plugins: Sequence[SessionPlugin],
+        contributions: Contributions,
+    ) -> None:
+        self.host = host
+        self.context = context
+        self.plugins = tuple(plugins)
+        self.contributions = contributions
+        self.catalog_overlay: frozenset[str] = frozenset()
+        """Names the host takes out of the catalog, beside those the plugins take out."""
+        providers = [owned.value for owned in contributions.tool_providers]
+        try:
+            self.tool_registry = ToolRegistry.from_providers(providers, context.tool_access.hidden_tools)
+        except InvalidToolSurface as err:
+            raise RegistrationError(str(err)) from err
+        self._transforms = [owned for _, owned in sorted(contributions.transforms, key=_highest_first)]
+        self._compactors = [owned for _, owned in sorted(contributions.compactors, key=_highest_first)]
+        self._absent: dict[str, PluginSnapshotEntry] = {}
+
+    @property
+    def session_id(self) -> str:
+        """The session's id."""
+        return self.context.session_id
+
+    @property
+    def protocol_session(self) -> Any:
+        """The session side of the protocol."""
+        held = self.contributions.protocol_session.held
+        return held.value if held else None
+
+    @property
+    def protocol_driver(self) -> Any:
+        """The driver of turns."""
+        held = self.contributions.protocol_driver.held
+        return held.value if held else None
+
+    @property
+    def code_executor(self) -> Any:
+        """What runs code, if a plugin registered it."""
+        held = self.contributions.code_executor.held
+        return held.value if held else None
+
+    @property
+    def triggers(self) -> tuple[TriggerEvent, ...]:
+        """Every trigger event declared."""
+        return tuple(owned.value for owned in self.contributions.triggers.values())
+
+    # -- snapshot and restore
+
+    def snapshot_revision_fingerprint(self) -> int:
+        """A number that changes with any plugin's id, version, revision or place."""
+        return snapshot_revision_fingerprint(self.plugins)
+
+    def snapshot(self) -> PluginSessionSnapshot:
+        """Capture every plugin, or none; what was restored for absent plugins is carried along.
+
+        Raises:
+            SnapshotError: one of them failed.
+        """
+        captured = dict(self._absent)
+        for plugin in self.plugins:
+            writer = SnapshotWriter()
+            try:
+                meta = PluginSnapshotMeta.from_data(plugin.snapshot(writer))
+                captured[plugin.id] = PluginSnapshotEntry(meta=meta, artifacts=writer.artifacts)
+            except Exception as err:
+                raise SnapshotError(f"plugin {plugin.id!r} could not write its state: {err}") from err
+        return PluginSessionSnapshot(plugins=captured)
+
+    def restore(self, snapshot: PluginSessionSnapshot) -> None:
+        """Hand every plugin its stored entry, or "no state"; entries of absent plugins are kept as they are.
+
+        Raises:
+            SnapshotError: the first plugin that fails; the session is not opened.
+        """
+        present = {plugin.id for plugin in self.plugins}
+        self._absent = {id: entry for id, entry in snapshot.plugins.items() if id not in present}
+        for plugin in self.plugins:
+            entry = snapshot.plugins.get(plugin.id)
+            blank = PluginSnapshotMeta(
+                plugin_id=plugin.id, plugin_version=plugin.version(), revision=plugin.snapshot_revision()
+            )
+            try:
+                plugin.restore(entry.meta if entry else blank, SnapshotReader(entry.artifacts if entry else ()))
+            except Exception as err:
+                raise SnapshotError(f"plugin {plugin.id!r} could not take up its state: {err}") from err
+
+    # -- prompt and catalog
+
+    async def prompt_contributions(self, context: hooks.PromptHookContext) -> tuple[PromptContribution, ...]:
+        """What the plugins put into the prompt, duplicates once.
+
+        Raises:
+            PluginError: the first contributor that fails.
+        """
+        pooled = await hooks.collect(self.contributions.prompt, context, "prompt.contribute")
+        return distinct(owned.value for owned in pooled)
+
+    def tool_catalog(self, registry: ToolRegistry | None = None) -> tuple[ToolManifest, ...]:
+        """The tools the model may call: members of ``registry`` less what anybody takes out.
+
+        Raises:
+            PluginError: the first contributor that fails.
+        """
+        surface = registry or self.tool_registry
+        members = tuple(surface.tool_manifests())
+        context = hooks.ToolCatalogContext(
+            session_id=self.session_id,
+            tools=members,
+            resolve_contract=surface.resolve_contract,
+            tool_access=self.context.tool_access,
+            subagent=self.context.subagent,
+            extensions=self.context.extensions,
+        )
+        removed = {*self.catalog_overlay, *self.context.tool_access.hidden_tools}
+        for owned in self.contributions.tool_catalog:
+            try:
+                removed.update(owned.value(context))
+            except Exception as err:
+                raise hooks.hook_error(owned.plugin_id, "tool_catalog.contribute", err) from err
+        return tuple(manifest for manifest in members if manifest.name not in removed)
+
+    # -- hooks
+
+    async def before_turn(self, context: hooks.TurnHookContext) -> list[PluginOwned[PluginDirective]]:
+        """What the hooks before a turn ask for."""
+        return await hooks.collect(self.contributions.before_turn, context, "turn.before")
+
+    async def at_checkpoint(self, context: hooks.CheckpointHookContext) -> list[PluginOwned[PluginDirective]]:
+        """What the hooks at a checkpoint ask for."""
+        return await hooks.collect(self.contributions.checkpoint, context, "turn.checkpoint")
+
+    async def after_turn(self, context: hooks.TurnResultHookContext) -> list[PluginOwned[PluginDirective]]:
+        """What the hooks after a turn ask for."""
+        return await hooks.collect(self.contributions.after_turn, context, "turn.after")
+
+    async def before_tool_call(self, context: hooks.ToolCallHookContext) -> list[PluginOwned[PluginDirective]]:
+        """What the hooks before a call ask for."""
+        return await hooks.collect(self.contributions.before_tool_call, context, "tool_calls.before")
+
+    async def after_tool_call(self, context: hooks.ToolResultHookContext) -> list[PluginOwned[PluginDirective]]:
+        """What the hooks after an attempt ask for."""
+        return await hooks.collect(self.contributions.after_tool_call, context, "tool_calls.after")
+
+    async def project_tool_result(self, context: hooks.ToolResultProjectionContext) -> ModelToolReturn:
+        """What the model sees of a finished call; a projector that fails shows its error."""
+        held = self.contributions.projector.held
+        if held is None:
+            return ModelToolReturn.from_output(context.call_id, context.tool_name, context.output)
+        try:
+            return await held.value(context)
+        except Exception as err:
+            return ModelToolReturn.text(context.call_id, context.tool_name, str(err))
+
+    async def stream(
+        self, chunk: str
+    ) -> tuple[hooks.AssistantStreamTransform, list[PluginOwned[PluginRuntimeEvent]]]:
+        """A chunk of visible text as the hooks leave it."""
+        return await hooks.pipe_stream(self.contributions.stream, self.session_id, chunk)
+
+    async def response(self, response: Any) -> tuple[Any, list[PluginOwned[PluginRuntimeEvent]]]:
+        """A whole response as the hooks leave it."""
+        return await hooks.pipe_response(self.contributions.response, self.session_id, response)
+
+    async def stream_finished(self, reason: hooks.StreamFinishReason) -> PluginOwned[PluginError] | None:
+        """Tell the hooks one after the other, until one fails; that failure changes nothing."""
+        for owned in self.contributions.stream_finished:
+            try:
+                await owned.value(self.session_id, reason)
+            except Exception as err:
+                return PluginOwned(owned.plugin_id, hooks.hook_error(owned.plugin_id, "stream_finished", err))
+        return None
+
+    async def emit_lifecycle_event(
+        self, event: hooks.PluginLifecycleEvent
+    ) -> list[PluginOwned[PluginError]]:
+        """Tell every plugin at once; the failures are for the log."""
+        return await hooks.notify(self.contributions.on_event, event)
+
+    async def mutate_session_config(
+        self, context: hooks.SessionConfigChangedContext, policy: SessionPolicy
+    ) -> tuple[SessionPolicy, list[PluginOwned[PluginError]]]:
+        """The policy as the mutators leave it, one after the other; one that fails is skipped."""
+        failures: list[PluginOwned[PluginError]] = []
+        for owned in self.contributions.config_mutators:
+            try:
+                policy = await owned.value(context, policy)
+            except Exception as err:
+                failure = hooks.hook_error(owned.plugin_id, "session.config_mutator", err)
+                failures.append(PluginOwned(owned.plugin_id, failure))
+        return policy, failures
+
+    async def prepare_context(
+        self, context: hooks.TurnTransformContext, prepared: hooks.PreparedContext
+    ) -> hooks.PreparedContext:
+        """The turn's context as the transforms leave it, the highest priority first."""
+        for owned in self._transforms:
+            try:
+                prepared = await owned.value(context, prepared)
+            except Exception as err:
+                raise hooks.hook_error(owned.plugin_id, "context.prepare_turn", err) from err
+        return prepared
+
+    async def compact_context(self, context: hooks.CompactionContext) -> tuple[Json, ...] | None:
+        """The nodes of the first compactor that answers any, the highest priority first."""
+        for owned in self._compactors:
+            try:
+                nodes = await owned.value(context)
+            except Exception as err:
+                raise hooks.hook_error(owned.plugin_id, "context.compact", err) from err
+            if nodes:
+                return tuple(nodes)
+        return None
+
+    # -- operations
+
+    def operations(self) -> tuple[PluginOperationDef, ...]:
+        """Every operation a host may call."""
+        return tuple(each.definition for each in self.contributions.operations.values())
+
+    def operation(self, kind: OperationKind, name: str) -> RegisteredOperation:
+        """An operation by kind and name.
+
+        Raises:
+            UnknownOperation: there is none.
+        """
+        found = self.contributions.operations.get(name)
+        if found is None or found.kind != kind:
+            raise UnknownOperation(name)
+        return found
+
+
+class PluginHost:
+    """A core's factories, and the live sessions built from them."""
+
+    def __init__(
+        self, factories: Iterable[PluginFactory] = (), builtins: Iterable[PluginFactory] = ()
+    ) -> None:
+        """Take ``builtins`` that no given factory replaces by id, then the factories in order.
+
+        Raises:
+            RegistrationError: two factories share an id, as their stored state would.
+        """
+        given = tuple(factories)
+        ids = [factory.id for factory in given]
+        for id in ids:
+            if ids.count(id) > 1:
+                raise RegistrationError(f"two plugins have the id {id!r}")
+        self.factories = (*(each for each in builtins if each.id not in ids), *given)
+        self.extensions = PluginExtensions(
+            tuple(each for factory in self.factories for each in factory.extension_contributions())
+        )
+        self._sessions: WeakValueDictionary[str, PluginSession] = WeakValueDictionary()
+
+    def process_engines(self) -> dict[str, Any]:
+        """Every contributed process engine by kind.
+
+        Raises:
+            RegistrationError: a kind is contributed twice.
+        """
+        engines: dict[str, Any] = {}
+        for factory in self.factories:
+            for kind, engine in factory.process_engine_contributions(self.extensions).items():
+                if kind in engines:
+                    raise RegistrationError(f"process engine {kind!r} is contributed twice")
+                engines[kind] = engine
+        return engines
+
+    def build_session(
+        self, context: PluginSessionContext, snapshot: PluginSessionSnapshot | None = None
+    ) -> PluginSession:
+        """Build, register and make ready every plugin; restore ``snapshot`` when one is given.
+
+        Raises:
+            PluginError: a plugin failed or clashes, or the session is live already; nothing stays registered.
+        """
+        plugins: list[SessionPlugin] = []
+        contributions = Contributions()
+        for factory in self.factories:
+            try:
+                plugin = factory.build(context)
+                plugins.append(plugin)
+                plugin.register(PluginRegistrar(plugin.id, contributions))
+            except PluginError:
+                raise
+            except Exception as err:
+                raise RegistrationError(f"plugin {factory.id!r} could not be set up: {err}") from err
+        contributions.require_protocol()
+        session = PluginSession(self, context, plugins, contributions)
+        if context.session_id in self._sessions:
+            raise PluginSessionError(f"session {context.session_id!r} is live on this plugin host")
+        self._sessions[context.session_id] = session
+        try:
+            self._make_ready(session)
+            if snapshot is not None:
+                session.restore(snapshot)
+        except PluginError:
+            self.unregister_session(context.session_id)
+            raise
+        return session
+
+    def _make_ready(self, session: PluginSession) -> None:
+        ready = SessionReadyContext(session.session_id, self)
+        for plugin in session.plugins:
+            try:
+                plugin.session_ready(ready)
+            except Exception as err:
+                raise hooks.hook_error(plugin.id, "session_ready", err) from err
+
+    def unregister_session(self, session_id: str) -> None:
+        """Forget a live session, so that its id can be opened again."""
+        self._sessions.pop(session_id, None)
+
+    def session(self, session_id: str) -> PluginSession:
+        """A live session.
+
+        Raises:
+            UnknownPluginSession: there is none.
+        """
+        found = self._sessions.get(session_id)
+        if found is None:
+            raise UnknownPluginSession(session_id)
+        return found
+
+    def isolated_registry(self) -> Self:
+        """A host of the same factories that knows no session."""
+        host = type(self)()
+        host.factories, host.extensions = self.factories, self.extensions
+        return host
+
+
+def _highest_first(entry: tuple[int, object]) -> int:
+    return -entry[0]
