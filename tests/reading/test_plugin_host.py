@@ -77,7 +77,7 @@ class Factory(PluginFactory):
         return self.make(self.id)
 
 
-PROTOCOL = Factory("protocol", lambda id: Protocol())
+PROTOCOL = Factory("protocol", lambda name: Protocol())
 
 
 def counters(journal, *ids):
@@ -197,7 +197,7 @@ def test_what_must_be_unique_is_refused_the_second_time(spec, again):
 
 def test_extensions_are_seen_in_stack_order_and_a_child_is_no_root():
     seen = [PluginExtensionContribution(extension_id="x", payload=Json(n)) for n in (1, 2)]
-    factories = [Factory(str(n), lambda id: Counter(id, []), [each]) for n, each in enumerate(seen)]
+    factories = [Factory(str(n), lambda name: Counter(name, []), [each]) for n, each in enumerate(seen)]
     host = PluginHost([*factories, PROTOCOL])
     assert host.extensions.payloads("x") == (Json(1), Json(2))
     host.build_session(PluginSessionContext("child", parent_session_id="s1", extensions=host.extensions))
