@@ -46,29 +46,6 @@ class Message(Record):
         return "".join(part.content for part in self.parts if part.kind in {"Text", "Prose"})
 
 
-class PluginMessage(Record):
-    """A message as a plugin or a host writes it; the runtime gives it an id when it has none."""
-
-    id: Identifier | None = None
-    role: MessageRole
-    content: Text = ""
-    origin: Json | None = None
-    parts: tuple[Part, ...] = ()
-    attachments: tuple[Json, ...] = ()
-
-    def as_message(self, id: str) -> Message:
-        """The message it becomes under ``id``, unless it brings an id of its own."""
-        own = self.id or id
-        parts = list(self.parts)
-        if self.content or not (parts or self.attachments):
-            parts.insert(0, Part(id=f"{own}.p0", kind="Text", content=self.content))
-        parts += [
-            Part(id=f"{own}.a{n}", kind="Attachment", content="", attachment=Json({"source": source.value}))
-            for n, source in enumerate(self.attachments)
-        ]
-        return Message(id=own, role=self.role, parts=tuple(parts), origin=self.origin)
-
-
 def text_message(id: str, role: MessageRole, text: str, origin: Json | None = None) -> Message:
     """A message of one text part."""
     part = Part(id=f"{id}.p0", kind="Text", content=text)

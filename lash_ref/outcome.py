@@ -1,0 +1,160 @@
+"""How a turn ended, and everything a host learns of it."""
+
+from typing import Annotated, Literal
+
+from lash_ref.cancel import TurnCancellationEvidence
+from lash_ref.ladder import LlmCallRecord
+from lash_ref.provider import LlmTerminalReason, ProviderFailureKind
+from lash_ref.records import TokenLedgerEntry, TokenUsage
+from lash_ref.scalars import U64, Identifier, Json, Record, Text, external
+from lash_ref.tool_results import ToolCallRecord
+
+# -- outcomes
+
+
+class AssistantMessage(Record):
+    """The model answered in prose."""
+
+    text: Text
+
+
+class FinalValue(Record):
+    """Model-written code submitted a value."""
+
+    value: Json
+
+
+class ToolValue(Record):
+    """A tool ended the turn with a value."""
+
+    tool_name: Text
+    value: Json
+
+
+TurnFinish = Annotated[
+    AssistantMessage | FinalValue | ToolValue, *external(AssistantMessage, FinalValue, ToolValue)
+]
+
+
+class Finished(Record):
+    """The turn reached its answer."""
+
+    finish: TurnFinish
+
+
+class AgentFrameSwitch(Record):
+    """The turn goes on in another frame."""
+
+    frame_id: Identifier
+    task: Text
+    initial_nodes: tuple[Json, ...] = ()
+
+
+StopKind = Literal[
+    "cancelled",
+    "incomplete",
+    "invalid_input",
+    "max_turns",
+    "tool_failure",
+    "provider_error",
+    "plugin_abort",
+    "runtime_error",
+    "submitted_error",
+    "tool_error",
+]
+
+
+class Stopped(Record):
+    """The turn ended without an answer; it is committed all the same."""
+
+    stop: StopKind
+    tool_name: Text | None = None
+    value: Json | None = None
+
+
+TurnOutcome = Annotated[
+    Finished | AgentFrameSwitch | Stopped, *external(Finished, AgentFrameSwitch, Stopped)
+]
+CANCELLED = Stopped(stop="cancelled")
+
+
+class TurnIssue(Record):
+    """Something that went wrong in a turn."""
+
+    kind: Text
+    code: Text | None = None
+    message: Text
+    terminal_reason: LlmTerminalReason | None = None
+    raw: Text | None = None
+    retryable: bool | None = None
+    provider_failure_kind: ProviderFailureKind | None = None
+
+
+# -- results
+
+
+class AssistantOutput(Record):
+    """What a host may show as the answer."""
+
+    safe_text: Text = ""
+    raw_text: Text = ""
+    state: Literal["usable", "empty_output", "traceback_only", "recovered_from_error"] = "usable"
+
+
+class ExecutionSummary(Record):
+    """What ran, and for how long, by the host's clock."""
+
+    had_tool_calls: bool = False
+    had_code_execution: bool = False
+    started_at_ms: U64 = 0
+    duration_ms: U64 = 0
+
+
+class TurnResult(Record):
+    """A committed turn."""
+
+    session_id: Identifier
+    turn_id: Identifier
+    turn_index: U64
+    outcome: TurnOutcome
+    cancellation: TurnCancellationEvidence | None = None
+    """Present exactly when the outcome is cancelled."""
+    assistant_output: AssistantOutput = AssistantOutput()
+    execution: ExecutionSummary = ExecutionSummary()
+    usage: TokenUsage = TokenUsage()
+    children_usage: tuple[TokenLedgerEntry, ...] = ()
+    llm_calls: tuple[LlmCallRecord, ...] = ()
+    tool_calls: tuple[ToolCallRecord, ...] = ()
+    errors: tuple[TurnIssue, ...] = ()
+    head_revision: U64 | None = None
+    """The head that the turn's commit made; none without a store."""
+
+    @property
+    def total_usage(self) -> TokenUsage:
+        """The turn's own tokens and its children's."""
+        whole = self.usage
+        for entry in self.children_usage:
+            whole += entry.usage
+        return whole
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the turn was stopped by a request."""
+        return isinstance(self.outcome, Stopped) and self.outcome.stop == "cancelled"
+
+
+def assistant_output(outcome: TurnOutcome, fallback: str, issues: int) -> AssistantOutput:
+    """The text to show for an outcome; ``fallback`` is the last answer that history holds."""
+    match outcome:
+        case Finished(finish=AssistantMessage(text=text)):
+            if text:
+                return AssistantOutput(safe_text=text, raw_text=text)
+            return AssistantOutput(state="empty_output")
+        case Finished(finish=FinalValue(value=value) | ToolValue(value=value)):
+            said = value.value
+            text = said if isinstance(said, str) else value.text
+            return AssistantOutput(safe_text=text, raw_text=text)
+        case _:
+            if fallback:
+                return AssistantOutput(safe_text=fallback, raw_text=fallback, state="recovered_from_error")
+            return AssistantOutput(state="traceback_only" if issues else "empty_output")
