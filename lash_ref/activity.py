@@ -1,6 +1,6 @@
 """What a running turn shows: activities with an identity each, in the order they happened."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import Field, model_serializer, model_validator
 
@@ -183,7 +183,8 @@ class TurnActivity(Record):
     @model_validator(mode="before")
     @classmethod
     def _nested(cls, value: Any) -> Any:
-        if isinstance(value, dict) and "event" not in value:
-            body = {k: v for k, v in value.items() if k not in {"id", "correlation_id"}}
-            return {"id": value.get("id"), "correlation_id": value.get("correlation_id"), "event": body}
-        return value
+        if not isinstance(value, dict) or "event" in value:
+            return cast("Any", value)
+        body = dict(cast("dict[str, Any]", value))
+        named = {name: body.pop(name, None) for name in ("id", "correlation_id")}
+        return {**named, "event": body}

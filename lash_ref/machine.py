@@ -18,9 +18,9 @@ from lash_ref.outcome import (
     AssistantMessage,
     Finished,
     Stopped,
+    ToolValue,
     TurnIssue,
     TurnOutcome,
-    ToolValue,
 )
 from lash_ref.provider import (
     LlmResponse,

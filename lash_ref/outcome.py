@@ -1,12 +1,14 @@
 """How a turn ended, and everything a host learns of it."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, PlainSerializer
 
 from lash_ref.cancel import TurnCancellationEvidence
 from lash_ref.ladder import LlmCallRecord
 from lash_ref.provider import LlmTerminalReason, ProviderFailureKind
 from lash_ref.records import TokenLedgerEntry, TokenUsage
-from lash_ref.scalars import U64, Identifier, Json, Record, Text, external
+from lash_ref.scalars import U64, Identifier, Json, Record, Text
 from lash_ref.tool_results import ToolCallRecord
 
 # -- outcomes
@@ -31,9 +33,12 @@ class ToolValue(Record):
     value: Json
 
 
-TurnFinish = Annotated[
-    AssistantMessage | FinalValue | ToolValue, *external(AssistantMessage, FinalValue, ToolValue)
-]
+TurnFinish = AssistantMessage | FinalValue | ToolValue
+_FINISH_NAMES: dict[type[TurnFinish], str] = {
+    AssistantMessage: "assistant_message",
+    FinalValue: "final_value",
+    ToolValue: "tool_value",
+}
 
 
 class Finished(Record):
@@ -72,8 +77,52 @@ class Stopped(Record):
     value: Json | None = None
 
 
+def outcome_data(outcome: "Finished | AgentFrameSwitch | Stopped") -> dict[str, Any]:
+    """An outcome in lash's JSON: ``{"finished": {"assistant_message": {"text": …}}}`` and so on."""
+    match outcome:
+        case Finished(finish=finish):
+            return {"finished": {_FINISH_NAMES[type(finish)]: finish.to_data()}}
+        case AgentFrameSwitch():
+            return {"agent_frame_switch": outcome.to_data()}
+        case Stopped(stop="submitted_error" | "tool_error" as stop):
+            body = {"tool_name": outcome.tool_name, "value": outcome.value}
+            told = {k: v.value if isinstance(v, Json) else v for k, v in body.items() if v is not None}
+            return {"stopped": {stop: told}}
+        case Stopped(stop=stop):
+            return {"stopped": stop}
+
+
+def read_outcome(given: Any) -> "Finished | AgentFrameSwitch | Stopped":
+    """An outcome from lash's JSON.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match given:
+        case Finished() | AgentFrameSwitch() | Stopped():
+            return given
+        case {"finished": {"assistant_message": body}}:
+            return Finished(finish=AssistantMessage.from_data(body))
+        case {"finished": {"final_value": body}}:
+            return Finished(finish=FinalValue.from_data(body))
+        case {"finished": {"tool_value": body}}:
+            return Finished(finish=ToolValue.from_data(body))
+        case {"agent_frame_switch": body}:
+            return AgentFrameSwitch.from_data(body)
+        case {"stopped": str(stop)}:
+            return Stopped.from_data({"stop": stop})
+        case {"stopped": {"submitted_error": {"value": value}}}:
+            return Stopped(stop="submitted_error", value=Json(value))
+        case {"stopped": {"tool_error": {"tool_name": name, "value": value}}}:
+            return Stopped.from_data({"stop": "tool_error", "tool_name": name, "value": value})
+        case _:
+            raise ValueError("a turn outcome")
+
+
 TurnOutcome = Annotated[
-    Finished | AgentFrameSwitch | Stopped, *external(Finished, AgentFrameSwitch, Stopped)
+    Finished | AgentFrameSwitch | Stopped,
+    BeforeValidator(read_outcome),
+    PlainSerializer(outcome_data, when_used="json"),
 ]
 CANCELLED = Stopped(stop="cancelled")
 
