@@ -12,7 +12,7 @@ from lash_ref.errors import PluginSessionError
 from lash_ref.plugin_events import PluginMessage, PluginOwned, PluginRuntimeEvent
 from lash_ref.scalars import Json
 from lash_ref.services import SessionServices
-from lash_ref.tool_results import Done, Pending, ToolCallOutput, ToolResult, runtime_failure
+from lash_ref.tool_results import Done, Pending, ToolCallOutput, ToolFailure, ToolResult, runtime_failure
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,8 @@ async def apply_before_tool(
                 args = replaced
             case ShortCircuitTool(output=output):
                 answer = Done(output)
-            case AbortTurn(message=message):
-                answer = Done.err(message)
+            case AbortTurn() as abort:
+                answer = _aborted(abort)
             case EnqueueMessages():
                 answer = Done.err("before_tool_call does not take messages")
             case CreateSession() | EmitTrace() | EmitRuntimeEvents() as directive:
@@ -185,8 +185,8 @@ async def apply_after_tool(
         match owned.value:
             case ShortCircuitTool(output=output):
                 result = Done(output)
-            case AbortTurn(message=message):
-                result = Done.err(message)
+            case AbortTurn() as abort:
+                result = _aborted(abort)
             case EnqueueMessages(messages=messages):
                 enqueue(admitted_messages(messages))
             case ReplaceToolArgs():
@@ -198,6 +198,13 @@ async def apply_after_tool(
                 if fault is not None:
                     return Done.err(fault)
     return result
+
+
+def _aborted(abort: AbortTurn) -> Done:
+    failure = ToolFailure(
+        failure_class="execution", code=abort.code, message=abort.message, source="plugin"
+    )
+    return Done.failure(failure)
 
 
 async def _carried_out(

@@ -29,7 +29,7 @@ from lash_ref.plugins import (
     SessionPlugin,
     SessionReadyContext,
 )
-from lash_ref.prompt import PromptContribution, distinct
+from lash_ref.prompt import PromptContribution
 from lash_ref.records import SessionPolicy
 from lash_ref.registrar import Contributions, PluginRegistrar, TriggerEvent
 from lash_ref.scalars import Json
@@ -142,13 +142,13 @@ class PluginSession:
     # -- prompt and catalog
 
     async def prompt_contributions(self, context: hooks.PromptHookContext) -> tuple[PromptContribution, ...]:
-        """What the plugins put into the prompt, duplicates once.
+        """What the plugins put into the prompt, in stack order.
 
         Raises:
             PluginError: the first contributor that fails.
         """
         pooled = await hooks.collect(self.contributions.prompt, context, "prompt.contribute")
-        return distinct(owned.value for owned in pooled)
+        return tuple(owned.value for owned in pooled)
 
     def tool_catalog(self, registry: ToolRegistry | None = None) -> tuple[ToolManifest, ...]:
         """The tools the model may call: members of ``registry`` less what anybody takes out.

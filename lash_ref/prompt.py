@@ -217,8 +217,11 @@ class ResolvedPrompt:
     contributions: tuple[PromptContribution, ...]
 
     def render(self, execution_prompt: str, tool_names: Sequence[str]) -> str:
-        """The prompt for a surface of these tools; contributions gated on other tools are left out."""
-        kept = [each for each in self.contributions if each.gate.opens(tool_names)]
+        """The prompt for a surface of these tools.
+
+        Contributions gated on other tools are left out, then duplicates ([PRM.1][], [PRM.5][]).
+        """
+        kept = distinct(each for each in self.contributions if each.gate.opens(tool_names))
         return self.template.render(PromptContext(execution_prompt, tool_names, kept))
 
 

@@ -26,7 +26,7 @@ PLUGINS = "plugins"
 """The source that holds every provider registered by a plugin."""
 
 CONTEXT = "context"
-"""The source laid over the others for one turn."""
+"""The source laid over the others for one turn; it wins every clash."""
 
 
 @dataclass(frozen=True)
@@ -156,41 +156,36 @@ class ToolRegistry(ToolProvider):
             composed = self.fork_with_state(self.export_state())
         else:
             composed = ToolRegistry(self.hidden)
-        composed._reconcile({**composed._sources, CONTEXT: tuple(providers)}, preferred=CONTEXT)
+        composed._reconcile({**composed._sources, CONTEXT: tuple(providers)})
         return composed
 
     # -- reconciliation
 
-    def _reconcile(self, sources: Mapping[str, Source], preferred: str | None = None) -> int:
+    def _reconcile(self, sources: Mapping[str, Source]) -> int:
         before = self.export_state().tools
-        self._entries = self._rebuilt(before, sources, live=True, preferred=preferred)
+        self._entries = self._rebuilt(before, sources, live=True)
         self._sources = dict(sources)
         self.generation += self.export_state().tools != before
         return self.generation
 
     def _rebuilt(
-        self,
-        stored: Mapping[str, ToolStateEntry],
-        sources: Mapping[str, Source],
-        *,
-        live: bool,
-        preferred: str | None = None,
+        self, stored: Mapping[str, ToolStateEntry], sources: Mapping[str, Source], *, live: bool
     ) -> dict[str, _Entry]:
         """The surface that ``sources`` and ``stored`` make; ``live`` lets the sources define it."""
         _require_distinct((entry.manifest for entry in stored.values()), "the stored state")
-        entries = self._advertised(sources, preferred) if live else {}
+        entries = self._advertised(sources) if live else {}
         for id, entry in stored.items():
             if id != entry.manifest.id:
                 raise InvalidToolSurface(f"the key {id!r} holds the tool {entry.manifest.id!r}")
             if id in entries:
                 entries[id] = self._entry(entries[id].manifest, entries[id].source, member=entry.member)
                 continue
-            resolved = _resolve(id, sources, preferred)
+            resolved = _resolve(id, sources)
             if resolved is None and not live and not entry.orphaned:
                 raise InvalidToolSurface(f"no source resolves tool id {id!r}")
             manifest, source = resolved or (entry.manifest, None)
             clash = next((each for each in entries.values() if each.manifest.name == manifest.name), None)
-            if clash is not None and live and source is None:
+            if clash is not None and live and (source is None or clash.source == CONTEXT):
                 continue
             if clash is not None:
                 raise InvalidToolSurface(
@@ -202,9 +197,9 @@ class ToolRegistry(ToolProvider):
     def _entry(self, manifest: ToolManifest, source: str | None, *, member: bool = True) -> _Entry:
         return _Entry(manifest, source, member and manifest.name not in self.hidden)
 
-    def _advertised(self, sources: Mapping[str, Source], preferred: str | None) -> dict[str, _Entry]:
+    def _advertised(self, sources: Mapping[str, Source]) -> dict[str, _Entry]:
         entries: dict[str, _Entry] = {}
-        for source_id, source in sorted(sources.items(), key=lambda item: (item[0] == preferred, item[0])):
+        for source_id, source in sorted(sources.items(), key=lambda item: (item[0] == CONTEXT, item[0])):
             offered = list(chain.from_iterable(provider.tool_manifests() for provider in source))
             _require_distinct(offered, f"source {source_id!r}")
             for manifest in offered:
@@ -212,7 +207,7 @@ class ToolRegistry(ToolProvider):
                     each for each in entries.values()
                     if each.manifest.id == manifest.id or each.manifest.name == manifest.name
                 ]:  # fmt: skip
-                    if source_id != preferred:
+                    if source_id != CONTEXT:
                         raise InvalidToolSurface(
                             f"tool {manifest.id!r} named {manifest.name!r} of source {source_id!r} clashes with "
                             f"tool {clash.manifest.id!r} of source {clash.source!r}"
@@ -257,7 +252,7 @@ class ToolRegistry(ToolProvider):
             for entry in self._entries.values()
         ):
             return None
-        resolved = _resolve(manifest.id, self._sources, None)
+        resolved = _resolve(manifest.id, self._sources)
         if resolved is None:
             return None
         self._entries[manifest.id] = self._entry(*resolved)
@@ -323,14 +318,12 @@ def _by_name(source: Source, name: str) -> ToolManifest | None:
     return next((found for provider in source if (found := provider.resolve_manifest(name))), None)
 
 
-def _resolve(
-    id: str, sources: Mapping[str, Source], preferred: str | None
-) -> tuple[ToolManifest, str] | None:
+def _resolve(id: str, sources: Mapping[str, Source]) -> tuple[ToolManifest, str] | None:
     found = {source_id: hit[1] for source_id, source in sources.items() if (hit := _resolving(source, id))}
-    if len(found) > 1 and preferred not in found:
+    if CONTEXT in found:
+        return found[CONTEXT], CONTEXT
+    if len(found) > 1:
         raise InvalidToolSurface(f"tool id {id!r} is resolved by sources {', '.join(sorted(found))}")
-    if preferred in found:
-        return found[preferred], preferred
     return next(((manifest, source_id) for source_id, manifest in found.items()), None)
 
 
