@@ -91,6 +91,9 @@ class CoreSpec:
 
     plugins: tuple[str, ...] = ()
     """Kit plugins in stack order."""
+    edits: tuple[Data, ...] = ()
+    """Edits of the stack once ``plugins`` were added, in order: ``{"push": id}`` ``{"remove": id}``
+    ``{"replace": id}`` ``{"retain": [id, …]}`` ``{"plugins": [id, …]}``, the last replacing it whole."""
     tools: tuple[str, ...] = ()
     """Kit tools, given to the core as one provider without a plugin."""
     without: tuple[str, ...] = ()
@@ -103,11 +106,18 @@ class CoreSpec:
     """The core's prompt layer, in lash's JSON."""
     providers: tuple[str, ...] = ("prov",)
     """Ids of the scripted providers that can be resolved; the first is the core's own."""
+    durable: tuple[str, ...] = ()
+    """Facets that are to outlive the process: ``session_store attachment_store process_env_store effect_host``."""
+    registry: Literal["none", "inline", "durable"] = "none"
+    """The process registry; ``inline`` for a core that runs processes."""
+    journal: bool = False
+    """Whether effects are recorded at the place, so that a turn driven again by another core replays them."""
     residency: Literal["keep_all", "active_path_only"] = "keep_all"
     owner: str = "a"
     """Lease owner id; every core is an incarnation of its own."""
-    lease_ttl_ms: int = 30_000
-    lease_renew_ms: int = 10_000
+    lease_ttl_ms: int | None = 30_000
+    """None leaves both times to the core's default."""
+    lease_renew_ms: int | None = 10_000
     process_concurrency: int | None = None
     replay_events: int = 2048
     """How many events the live replay keeps a session."""
@@ -222,11 +232,13 @@ class HostSession(Protocol):
         ``abandon_turn_input_claim{claim}``. Waits: ``revoke_durable_waits``. Graph: ``get_historic_node{node_id}``
         ``orphaned_node_ids`` ``append_nodes{nodes}`` ``refresh_background_graph`` ``export_state``
         ``compact_context{instructions?}`` ``open_agent_frame{frame_id,task}`` ``branch_to_node{node_id}``.
-        Plugins: ``operation{kind,name,arguments}`` ``tools.state`` ``tools.apply_state{state}``
+        Plugins: ``operation{kind,name,arguments,session?}`` (``session`` is ``current``, the default, or ``none``;
+        answers the output of a query, ``{output,events}`` of a command or task) ``operations`` (the definitions)
+        ``triggers.catalog`` ``tools.state`` ``tools.apply_state{state}``
         ``tools.set_membership{tool_id,member}`` ``tools.refresh``. Commands: ``command{kind,key,…}``.
         Processes and triggers: ``processes.start{name,arguments}`` ``processes.list`` ``processes.await{id}``
         ``processes.cancel{id}`` ``processes.signal{id,signal}`` ``triggers.register{key,task}``
-        ``triggers.list`` ``triggers.emit{key,payload}``. Children: ``children.create{session_id?,store?}``
+        ``triggers.list`` ``triggers.emit{key,payload}``. Children: ``children.create{session_id?,store?,fork?}``
         ``children.turn{session_id,text}``.
         """
         ...
@@ -277,7 +289,9 @@ class HostCore(Protocol):
         ``enqueue_turn_input{session_id,text,ingress?,source_key?}``
         ``resolve{key,resolution}`` (answers ``resolved already_resolved unknown_or_revoked``)
         ``await{key,deadline_ms?}`` ``request_cancel{session_id,turn_id,request_id,origin?,reason?}``
-        ``await_terminal{session_id,turn_id,timeout_ms}``.
+        ``await_terminal{session_id,turn_id,timeout_ms}`` ``pending_key{name}`` ``shelf{offers}``
+        ``wait_key{session_id,wait_id}``; keys are JSON objects, and a resolution is ``{"ok": value}``,
+        ``{"err": value}``, ``"timeout"`` or ``"cancelled"``.
         """
         ...
 

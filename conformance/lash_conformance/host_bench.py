@@ -1,19 +1,32 @@
 """The bench of a host check: a place whose stores are the judge's, cores on it, and the means to crash them."""
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget, OpenSpec
 from lash_conformance.power import Power, WatchedFactory
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.traced import Step, Trace
+from lash_conformance.vocabulary import Unexpected
 from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
+from lash_ref.errors import Backend as BackendError
 from lash_ref.lease import Acquired, SessionExecutionLease
-from lash_ref.records import FullGraph, PersistedSessionRead
+from lash_ref.records import (
+    AttachmentManifestEntry,
+    FullGraph,
+    HydratedSessionCheckpoint,
+    PersistedSessionRead,
+    RuntimeCommit,
+    Unchanged,
+)
 
+T = TypeVar("T")
 LEASE_MS = 30_000
+PROMPT_S = 20.0
 KIT_TOOLS = ("echo", "fail", "slow", "pending", "meet", "finish", "give_up", "switch_frame", "put")
 """The kit's tools, as ``docs/kit.md`` has them."""
 
@@ -62,6 +75,7 @@ class HostBench:
         self.memory: dict[str, object] = {}
         self._backends: list[Backend] = []
         self._cores: list[tuple[HostCore, Power]] = []
+        self._started: list[asyncio.Task[Any]] = []
 
     def _place(self, name: str) -> Place:
         (self.directory / name).mkdir(exist_ok=True)
@@ -80,6 +94,7 @@ class HostBench:
             self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
         main, other = self._backends
         power = Power()
+        power.tier = "durable" if "session_store" in spec.durable else None
         place = HostPlace(
             stores=cast("SessionStoreFactory", WatchedFactory(main.sessions, power)),
             others=cast("SessionStoreFactory", WatchedFactory(other.sessions, power)),
@@ -112,6 +127,65 @@ class HostBench:
     async def after_expiry(self) -> None:
         """Let every lease that a dead core left run out."""
         await self.pass_time(LEASE_MS + 1)
+
+    def start(self, attempt: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
+        """Run something beside the check; what still runs when the bench closes is cancelled."""
+        task = asyncio.get_running_loop().create_task(attempt)
+        self._started.append(task)
+        return task
+
+    async def ended(self, task: "asyncio.Task[Any]", core: HostCore) -> None:
+        """Return once the task ended or the core's process died, whichever comes first."""
+        died = self.start(self.power(core).died.wait())
+        await asyncio.wait((task, died), return_when=asyncio.FIRST_COMPLETED)
+
+    def unreachable(self) -> BackendError:
+        """What a store raises whose backend cannot be reached."""
+        return BackendError("the judge cut the store off")
+
+    async def breathe(self) -> None:
+        """Let whatever was started get as far as it can without time passing."""
+        for _ in range(200):
+            await asyncio.sleep(0)
+
+    @contextlib.asynccontextmanager
+    async def promptly(self) -> AsyncIterator[None]:
+        """What is inside must end without waiting for anybody; the bound is generous."""
+        try:
+            async with asyncio.timeout(PROMPT_S):
+                yield
+        except TimeoutError as err:
+            raise Unexpected("an answer at once", f"none within {PROMPT_S:g} s") from err
+
+    async def pending_key(self, core: HostCore, name: str) -> Any:
+        """The completion key of the kit's ``pending`` tool, once it is pending."""
+        async with self.promptly():
+            while (key := await core.call("pending_key", {"name": name})) is None:
+                await asyncio.sleep(0.001)
+        return key
+
+    def commits(self, core: HostCore) -> list[RuntimeCommit]:
+        """What the core sent to its stores, commit by commit."""
+        return [args[0] for name, _, args in self.power(core).calls if name == "commit_runtime_state"]
+
+    async def manifest(self, session_id: str = "s1") -> tuple[AttachmentManifestEntry, ...]:
+        """The session's attachment rows."""
+        store = await self.store(session_id)
+        return tuple(row for row in await store.list_all_refs() if row.session_id == session_id)
+
+    async def dangle(self, session_id: str = "s1") -> None:
+        """Point the stored leaf at a node that does not exist."""
+        store = await self.store(session_id)
+        read = await self.stored(session_id)
+        assert read is not None, "the session was committed, yet the store holds nothing"
+        lease = await self.take_lane(session_id)
+        commit = RuntimeCommit(
+            session_id=session_id, session_execution_lease=lease.fence(), config=read.config,
+            release_session_execution_lease=lease.completion(), agent_frames=read.agent_frames,
+            current_agent_frame_id=read.current_agent_frame_id, graph=Unchanged(leaf_node_id="nowhere"),
+            checkpoint=read.checkpoint or HydratedSessionCheckpoint(),
+        )  # fmt: skip
+        await store.commit_runtime_state(commit)
 
     # -- evidence, read past the host
 
@@ -152,6 +226,8 @@ class HostBench:
 
     async def close(self) -> None:
         """Close whatever is open."""
+        for task in self._started:
+            task.cancel()
         while self._cores:
             core, power = self._cores.pop()
             await (core.kill() if power.dead else core.close())

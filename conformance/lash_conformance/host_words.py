@@ -3,15 +3,18 @@
 Lines leave out what differs from run to run: ids that a host mints, times and durations.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from lash_conformance.host import Data, HostCore, HostSession, OpenSpec, TurnSpec
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.errors import LashError
 from lash_ref.messages import message_of
 from lash_ref.records import PersistedSessionRead
+
+T = TypeVar("T")
 
 # -- doing
 
@@ -61,6 +64,29 @@ async def refusal(code: str, attempt: Awaitable[object], **fields: object) -> La
     raise Unexpected(wanted, f"an answer: {answer!r:.200}")
 
 
+async def refused(attempt: Awaitable[object], *words: str) -> LashError:
+    """The refusal of ``attempt``, whatever its code; its text holds each of the words."""
+    try:
+        answer = await attempt
+    except LashError as err:
+        if missing := [word for word in words if word not in str(err)]:
+            raise Unexpected(f"a refusal that says {', '.join(missing)}", f"{err.code}: {err}") from err
+        return err
+    raise Unexpected("a refusal", f"an answer: {answer!r:.200}")
+
+
+PATIENCE_S = 20.0
+
+
+async def within(awaited: Awaitable[T]) -> T:
+    """What is awaited, unless it takes so long that it will never come."""
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            return await awaited
+    except TimeoutError as err:
+        raise Unexpected(f"an end within {PATIENCE_S:g} s", "nothing happened") from err
+
+
 # -- reading
 
 
@@ -81,7 +107,9 @@ def stored_lines(read: PersistedSessionRead | None) -> list[str]:
         leaf = by_id[leaf].parent_node_id
     messages = [message_of(node) for node in reversed(path)]
     return [
-        f"{one.role.lower()}: {' '.join(part.content for part in one.parts)}" for one in messages if one is not None
+        f"{one.role.lower()}: {' '.join(part.content for part in one.parts)}"
+        for one in messages
+        if one is not None
     ]
 
 
@@ -140,3 +168,14 @@ def asked(request: Data) -> list[str]:
 def named(rows: Sequence[Data], key: str) -> list[Any]:
     """One field of every row."""
     return [row[key] for row in rows]
+
+
+def failures(report: Data) -> list[str]:
+    """Codes of a turn's failed calls, in the order of the calls."""
+    outcomes = [call["output"]["outcome"] for call in report["tool_calls"]]
+    return [one["payload"]["code"] for one in outcomes if one["status"] == "failure"]
+
+
+async def wrote(core: HostCore, *starts: str) -> list[str]:
+    """The lines of the journal that begin with one of these texts."""
+    return [told for told in await core.journal() if told.startswith(starts)]

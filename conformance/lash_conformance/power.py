@@ -5,6 +5,7 @@ any more.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from lash_ref.contracts import SessionStoreFactory
@@ -25,10 +26,9 @@ class Watched:
             power = self._power
             power.calls.append((method, self._session_id, arguments))
             await power.before(method)
-            try:
-                answer = await bound(*arguments, **named)
-            finally:
-                power.done.append(method)
+            if method == "durability_tier" and power.tier:
+                return power.tier
+            answer = await bound(*arguments, **named)
             await power.after(method)
             return answer
 
@@ -40,7 +40,6 @@ class Power:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, tuple[Any, ...]]] = []
-        self.done: list[str] = []
         self.dead = False
         self.cut_at: tuple[str, int] | None = None
         """``before`` or ``after``, and the number of the commit at which the process dies."""
@@ -48,6 +47,12 @@ class Power:
         self.failing: dict[str, Exception] = {}
         """Errors to raise instead of answering, by method."""
         self.commits = 0
+        self.tier: str | None = None
+        """What the factory says of its durability, when the judge says it in its stead."""
+        self.watching: dict[str, Callable[[], Awaitable[Any]]] = {}
+        """Questions to ask just before a method is passed on."""
+        self.watched: dict[str, Any] = {}
+        """Their answers at the last call."""
 
     async def _die(self) -> None:
         self.dead = True
@@ -62,6 +67,8 @@ class Power:
             self.commits += 1
             if self.cut_at == ("before", self.commits):
                 await self._die()
+        if method in self.watching:
+            self.watched[method] = await self.watching[method]()
         if method in self.failing:
             raise self.failing[method]
 
@@ -84,6 +91,8 @@ class WatchedFactory:
         async def call(*arguments: Any, **named: Any) -> Any:
             self._power.calls.append((method, "", arguments))
             await self._power.before(method)
+            if method == "durability_tier" and self._power.tier:
+                return self._power.tier
             answer = await bound(*arguments, **named)
             await self._power.after(method)
             if method in ("create_store", "open_existing_store") and answer is not None:
