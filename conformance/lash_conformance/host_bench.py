@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -149,7 +149,7 @@ class HostBench:
             await asyncio.sleep(0)
 
     @contextlib.asynccontextmanager
-    async def promptly(self) -> AsyncIterator[None]:
+    async def promptly(self) -> AsyncGenerator[None]:
         """What is inside must end without waiting for anybody; the bound is generous."""
         try:
             async with asyncio.timeout(PROMPT_S):
@@ -160,18 +160,19 @@ class HostBench:
     async def pending_key(self, core: HostCore, name: str) -> Any:
         """The completion key of the kit's ``pending`` tool, once it is pending."""
         async with self.promptly():
-            while (key := await core.call("pending_key", {"name": name})) is None:
-                await asyncio.sleep(0.001)
+            key = await core.call("pending_key", {"name": name})
+            while key is None:
+                await self.breathe()
+                key = await core.call("pending_key", {"name": name})
         return key
 
     def commits(self, core: HostCore) -> list[RuntimeCommit]:
         """What the core sent to its stores, commit by commit."""
         return [args[0] for name, _, args in self.power(core).calls if name == "commit_runtime_state"]
 
-    async def manifest(self, session_id: str = "s1") -> tuple[AttachmentManifestEntry, ...]:
-        """The session's attachment rows."""
-        store = await self.store(session_id)
-        return tuple(row for row in await store.list_all_refs() if row.session_id == session_id)
+    async def intents(self, session_id: str = "s1") -> tuple[AttachmentManifestEntry, ...]:
+        """The session's attachment rows that no commit adopted."""
+        return await (await self.store(session_id)).list_uncommitted(2**62)
 
     async def dangle(self, session_id: str = "s1") -> None:
         """Point the stored leaf at a node that does not exist."""
