@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncPipeline
 
 from lash_ref.scalars import Record
 from lash_ref.sql_rows import NOBODY, PLACE, About, Scope, SqlRows
@@ -46,8 +46,11 @@ class PostgresRows(SqlRows):
     other. Readers read one snapshot and take no lock.
     """
 
-    def __init__(self, connection: AsyncConnection, schema: str, write: bool) -> None:
+    def __init__(
+        self, connection: AsyncConnection, pipeline: AsyncPipeline, schema: str, write: bool
+    ) -> None:
         self.connection = connection
+        self.pipeline = pipeline
         self.schema = schema
         self.locks = write
         self.entered: set[Scope] = set()
@@ -71,6 +74,8 @@ class PostgresRows(SqlRows):
     async def _all(self, about: Scope, sql: str, *values: Any) -> list[Any]:
         await self._enter(about)
         cursor = await self.connection.execute(_dialect(sql), _bound(about, values))
+        # Without a sync the server would take a client that stops here for a busy one, and never time it out.
+        await self.pipeline.sync()
         return await cursor.fetchall()
 
     async def _count(self, about: Scope, sql: str, *values: Any) -> int:

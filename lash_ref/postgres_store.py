@@ -31,11 +31,19 @@ SCHEMA_NAME = "lash"
 _NAME_BYTES = 63
 """PostgreSQL cuts a longer name off without a word, so that two would be one."""
 
+_TRANSACTION_TIMEOUT = 170_000
 _ATTEMPTS = 8
 _FIRST_PAUSE_S = 0.005
 
 _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+
+
+_LOOKUPS = {"plan_cache_mode": "force_custom_plan", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Every statement looks rows up by index, and so must its plan, whatever the planner knows of the tables.
+
+A plan kept from when they were small, or one that hashes a session's nodes to walk a path, reads the history.
+"""
 
 
 class Patience(NamedTuple):
@@ -49,6 +57,8 @@ class Patience(NamedTuple):
     """For one statement: ``statement_timeout``."""
     idle_s: float = 60.0
     """For the next statement of a transaction whose client has stopped: it is undone, its locks are free."""
+    unit_s: float = 120.0
+    """For a whole transaction: ``transaction_timeout``, which PostgreSQL has since version 17."""
 
 
 class Undone(Contended):
@@ -101,7 +111,10 @@ class PostgresTransactions:
             "lock_timeout": f"{self.patience.lock_s * 1000:.0f}",
             "statement_timeout": f"{self.patience.statement_s * 1000:.0f}",
             "idle_in_transaction_session_timeout": f"{self.patience.idle_s * 1000:.0f}",
+            **_LOOKUPS,
         }
+        if connection.info.server_version >= _TRANSACTION_TIMEOUT:
+            settings["transaction_timeout"] = f"{self.patience.unit_s * 1000:.0f}"
         await connection.execute(
             "SELECT " + ", ".join("set_config(%s, %s, false)" for _ in settings),
             [part for setting in settings.items() for part in setting],
@@ -124,11 +137,13 @@ class PostgresTransactions:
             pool = await self.pool()
             connection = await pool.getconn()
             try:
-                async with connection.pipeline():
+                async with connection.pipeline() as pipeline:
                     await connection.execute(_WRITE if write else _READ)
-                    yield PostgresRows(connection, self.schema, write)
+                    yield PostgresRows(connection, pipeline, self.schema, write)
                     sent = True
-                    await connection.execute("COMMIT")
+                    ended = await connection.execute("COMMIT")
+                if ended.statusmessage != "COMMIT":
+                    raise Backend(f"{self.schema}: the unit had failed and was undone: {ended.statusmessage}")
             finally:
                 # A connection that comes back inside a transaction is rolled back by the pool.
                 await pool.putconn(connection)
@@ -182,6 +197,9 @@ async def prepare(connection: AsyncConnection, schema: str) -> None:
 
     Creators take turns, and a schema appears whole or not at all.
     """
+    encoding = connection.info.parameter_status("server_encoding")
+    if encoding != "UTF8":
+        raise Backend(f"{schema}: the database must keep text as UTF8; it keeps {encoding}")
     if await _is_complete(connection, schema):
         return
     async with connection.transaction():
@@ -196,15 +214,12 @@ async def prepare(connection: AsyncConnection, schema: str) -> None:
 
 async def _is_complete(connection: AsyncConnection, schema: str) -> bool:
     cursor = await connection.execute(
-        "SELECT relname, current_setting('server_encoding') FROM pg_catalog.pg_namespace n"
-        " LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
+        "SELECT relname FROM pg_catalog.pg_namespace n"
+        " JOIN pg_catalog.pg_class c ON c.relnamespace = n.oid AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
         " WHERE n.nspname = %s",
         (schema,),
     )
-    found = await cursor.fetchall()
-    tables = {table for table, _ in found if table is not None}
-    if any(encoding != "UTF8" for _, encoding in found):
-        raise Backend(f"{schema}: the database must keep text as UTF8; it keeps {found[0][1]}")
+    tables = {row[0] for row in await cursor.fetchall()}
     if not tables:
         return False
     if "schema_version" not in tables:

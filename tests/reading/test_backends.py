@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 import threading
+import uuid
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from lash_ref.errors import (
 )
 from lash_ref.lease import Acquired, LeaseOwnerIdentity
 from lash_ref.memory_store import MemoryStoreFactory
+from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
 from lash_ref.records import (
     ActivePath,
     Append,
@@ -48,7 +50,7 @@ CONFIG = PersistedSessionConfig(provider_id="p", model=MODEL)
 REQUEST = SessionStoreCreateRequest(session_id="s", policy=SessionPolicy(model=MODEL))
 OWNER = LeaseOwnerIdentity(owner_id="o", incarnation_id="i")
 
-Factory = MemoryStoreFactory | SqliteStoreFactory
+Factory = MemoryStoreFactory | SqliteStoreFactory | PostgresStoreFactory
 
 
 def node(node_id: str, parent: str | None = None) -> EventNode:
@@ -76,7 +78,7 @@ def commit(lease: Acquired, graph: Append | ReplaceFull, expects: int | None = N
     )
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
     def runner(body: Callable[[Factory], Awaitable[None]], store: type[Store] = Store) -> None:
         async def main() -> None:
@@ -85,11 +87,16 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., None]:
                 memory.store = store
                 await body(memory)
                 return
-            sqlite = SqliteStoreFactory(tmp_path, store=store)
+            if request.param == "sqlite":
+                durable = SqliteStoreFactory(tmp_path, store=store)
+            else:
+                dsn = request.getfixturevalue("server").dsn
+                transactions = PostgresTransactions(dsn, f"t{uuid.uuid4().hex}")
+                durable = PostgresStoreFactory(transactions, store=store)
             try:
-                await body(sqlite)
+                await body(durable)
             finally:
-                await sqlite.close()
+                await durable.close()
 
         asyncio.run(main())
 

@@ -22,7 +22,7 @@ try:
     from lash_ref.postgres_schema import TABLES
     from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
 except ImportError as err:
-    raise TargetFault(str(err)) from err
+    raise TargetFault(f"the PostgreSQL target needs its extra: pip install 'lash-ref[postgres]' ({err})") from err
 
 SHARED_SERVER = "LASH_CONFORMANCE_POSTGRES"
 """Set by a run that started a server, so that its child processes judge on that one."""

@@ -1,0 +1,14 @@
+"""A real PostgreSQL server for the tests, started once and gone at the end."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from lash_conformance.targets.postgres_server import Server
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.stop()
