@@ -39,13 +39,6 @@ _READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 _WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
 
 
-_LOOKUPS = {"plan_cache_mode": "force_custom_plan", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""Every statement looks rows up by index, and so must its plan, whatever the planner knows of the tables.
-
-A plan kept from when they were small, or one that hashes a session's nodes to walk a path, reads the history.
-"""
-
-
 class Patience(NamedTuple):
     """How long an operation waits, in seconds, before it gives up; each wait ends in a typed error."""
 
@@ -111,7 +104,8 @@ class PostgresTransactions:
             "lock_timeout": f"{self.patience.lock_s * 1000:.0f}",
             "statement_timeout": f"{self.patience.statement_s * 1000:.0f}",
             "idle_in_transaction_session_timeout": f"{self.patience.idle_s * 1000:.0f}",
-            **_LOOKUPS,
+            # A plan kept from when the tables were small would read the whole history once they have grown.
+            "plan_cache_mode": "force_custom_plan",
         }
         if connection.info.server_version >= _TRANSACTION_TIMEOUT:
             settings["transaction_timeout"] = f"{self.patience.unit_s * 1000:.0f}"

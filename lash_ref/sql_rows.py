@@ -145,18 +145,20 @@ class SqlRows(Rows):
         return text
 
     async def path(self, session_id: str, leaf: str) -> list[SessionNodeRecord]:
-        # UNION drops a row it met before, which ends the walk where the parents form a circle.
+        # UNION drops a row it met before, which ends the walk where the parents form a circle. Sub-queries
+        # and no join, because a planner may join by reading every node of the session.
         sql = (
-            "WITH RECURSIVE up (node_id, parent_id, record) AS ("
-            " SELECT node_id, parent_id, record FROM nodes"
-            " WHERE session_id = ? AND node_id = ? AND NOT hidden"
-            " UNION"
-            " SELECT n.node_id, n.parent_id, n.record FROM up JOIN nodes n"
-            " ON n.session_id = ? AND n.node_id = up.parent_id WHERE NOT n.hidden"
-            ") SELECT node_id, record FROM up"
+            "WITH RECURSIVE up (node_id, parent_id) AS ("
+            " SELECT node_id, parent_id FROM nodes WHERE session_id = ? AND node_id = ? AND NOT hidden"
+            " UNION SELECT parent_id, (SELECT n.parent_id FROM nodes n"
+            " WHERE n.session_id = ? AND n.node_id = up.parent_id AND NOT n.hidden)"
+            " FROM up WHERE parent_id IS NOT NULL"
+            ") SELECT node_id, (SELECT n.record FROM nodes n"
+            " WHERE n.session_id = ? AND n.node_id = up.node_id AND NOT n.hidden) FROM up"
         )
-        found = [_node(text, node_id) for node_id, text in await self._all(session_id, sql, leaf, session_id)]
-        return upward(leaf, {node.node_id: node for node in found}.get)
+        found = await self._all(session_id, sql, leaf, session_id, session_id)
+        nodes = [_node(text, node_id) for node_id, text in found if text is not None]
+        return upward(leaf, {node.node_id: node for node in nodes}.get)
 
     async def add_nodes(self, session_id: str, nodes: Sequence[SessionNodeRecord]) -> None:
         await self._many(
