@@ -1,0 +1,30 @@
+//! `serve memory|sqlite|postgres`: real lash as a target of lash-conformance.
+//! `suite DIRECTORY COMMAND...`: lash's own suite against the target that the command starts.
+//! `vectors`: the wire's records through lash's types.
+
+mod bridge;
+mod client;
+mod methods;
+mod refusals;
+mod serve;
+mod suite;
+mod targets;
+mod vectors;
+mod wire;
+
+fn main() {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["serve", name] if targets::Kind::named(name).is_some() => serve::serve(targets::Kind::named(name).unwrap()),
+        ["suite", root, command @ ..] if !command.is_empty() => {
+            let command: Vec<String> = command.iter().map(ToString::to_string).collect();
+            suite::run(&command, root.into());
+        }
+        ["vectors"] => vectors::run(),
+        _ => {
+            eprintln!("lash-upstream serve memory|sqlite|postgres · suite DIRECTORY COMMAND... · vectors");
+            std::process::exit(2);
+        }
+    }
+}
