@@ -95,6 +95,10 @@ class Lane:
         """The session whose lane this is."""
         return self.lease.session_id
 
+    def revision(self, session_id: str) -> int:
+        """The session's head as far as this bench has seen: what a host builds its next commit on."""
+        return self.bench.trace.revisions.get(session_id, 0)
+
     async def release(self) -> None:
         """Give the lane back."""
         await self.store.release_session_execution_lease(self.completion)

@@ -46,12 +46,20 @@ class Trace:
     steps: list[Step] = field(default_factory=list[Step])
     target_seconds: float = 0.0
     minted: dict[str, str] = field(default_factory=dict[str, str])
+    revisions: dict[str, int] = field(default_factory=dict[str, int])
+    """The head of each session, as its commits answered."""
     settled: bool = False
     """Whether the steps are JSON data already."""
 
     def note(self, on: str, method: str, **facts: Any) -> None:
         """Write down something the judge did itself, such as moving the clock."""
         self.steps.append(Step(on, method, [facts] if facts else []))
+
+    def committed(self, commit: Any, answer: object) -> None:
+        """Remember the head; the answer to a repeat may be an older one."""
+        session_id, revision = commit.session_id, getattr(answer, "head_revision", 0)
+        if isinstance(revision, int):
+            self.revisions[session_id] = max(revision, self.revisions.get(session_id, 0))
 
     def data(self) -> list[dict[str, Any]]:
         """The trace as JSON data."""
@@ -98,6 +106,10 @@ class Traced:
                 step.outcome = {"ok": "store"}
                 return Traced(answer, f"store[{session}]", trace)
             step.outcome = {"ok": answer}
+            if method == "commit_runtime_state":
+                trace.committed(arguments[0], answer)
+            if method == "delete_session":
+                trace.revisions.pop(arguments[0], None)
             return answer
 
         return call

@@ -4,7 +4,7 @@ Every payload is one that upstream's own types accept.
 """
 
 from collections.abc import Awaitable
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from lash_conformance.bench import Lane
 from lash_ref.contracts import RuntimePersistence
@@ -147,9 +147,14 @@ def commit(
     graph: Unchanged | Append | ReplaceFull | None = None,
     **parts: Any,
 ) -> RuntimeCommit:
-    """A commit of session "s1" under ``fence``; by default it changes no node and clears the leaf."""
+    """A commit of session "s1" under ``fence``; by default it changes no node and clears the leaf.
+
+    Made with a lane it expects the head that the bench last saw, as a host's commits do.
+    """
     held = fence.fence if isinstance(fence, Lane) else fence
     session_id = parts.pop("session_id", "s1")
+    if isinstance(fence, Lane):
+        parts.setdefault("expected_head_revision", fence.revision(session_id))
     return RuntimeCommit(
         session_id=session_id,
         session_execution_lease=held,
@@ -169,16 +174,17 @@ def turn(
     *,
     fence: Lane | SessionExecutionLeaseFence | None,
     says: str | None = None,
-    expects: int | None = None,
+    expects: int | Literal["head"] | None = "head",
     under: str | None = None,
     **parts: Any,
 ) -> RuntimeCommit:
     """A stamped commit of one turn that appends one message, id and text ``says`` (default the turn id)."""
     said = turn_id if says is None else says
+    if expects != "head":
+        parts["expected_head_revision"] = expects
     return commit(
         fence,
         Append(nodes=(message(said, parent=under),), leaf_node_id=said),
-        expected_head_revision=expects,
         turn_commit=stamp(turn_id),
         **parts,
     )

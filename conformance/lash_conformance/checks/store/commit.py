@@ -73,8 +73,8 @@ async def a_commit_that_expects_nothing_applies_over_any_head(
     store: RuntimePersistence, lane: Lane
 ) -> None:
     """Absent means "do not check", on a new head and over an existing one."""
-    await store.commit_runtime_state(turn("t1", fence=lane))
-    result = await store.commit_runtime_state(turn("t2", fence=lane))
+    await store.commit_runtime_state(turn("t1", fence=lane, expects=None))
+    result = await store.commit_runtime_state(turn("t2", fence=lane, expects=None))
 
     assert result.head_revision == 2
 
