@@ -1,0 +1,382 @@
+"""The Anthropic Messages dialect."""
+
+import re
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from lash_ref.capability import (
+    BudgetEncoding,
+    DisableByBudget,
+    DisableByEffort,
+    DisableByOmission,
+    Disabled,
+    Effort,
+    ModelCapability,
+    ProviderDefault,
+    capability,
+    chosen,
+    selection,
+)
+from lash_ref.dialect import Endpoint, HttpCall, Reading, arguments, output_cap, runs, unrepresentable
+from lash_ref.inputs import AttachmentSource
+from lash_ref.provider import (
+    AttachmentBlock,
+    Delta,
+    LlmBlock,
+    LlmPart,
+    LlmRequest,
+    LlmStreamEvent,
+    LlmTerminalReason,
+    ReasoningBlock,
+    ReasoningDelta,
+    ReasoningPart,
+    TextBlock,
+    TextPart,
+    ToolCallBlock,
+    ToolCallPart,
+    ToolResultBlock,
+)
+from lash_ref.provider_errors import HARD_QUOTA, OVERFLOW, Meaning, Refusal, failure
+from lash_ref.records import TokenUsage
+from lash_ref.scalars import Json
+from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+
+_STATUS: Final = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "api_error": 500,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""What each error type stands for, for errors inside a stream, which carry no status."""
+
+_REASONS: Final[dict[str, LlmTerminalReason]] = {
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "tool_use": "tool_use",
+    "max_tokens": "output_limit",
+    "refusal": "content_filter",
+    "model_context_window_exceeded": "context_overflow",
+}
+
+
+class AnthropicMessages:
+    """``POST {base}/v1/messages``."""
+
+    kind: ClassVar[str] = "anthropic-messages"
+    request_id_header: ClassVar[str] = "request-id"
+    codes: ClassVar[dict[str, Meaning]] = {
+        "billing_error": HARD_QUOTA,
+        "request_too_large": OVERFLOW,
+        "not_found_error": Meaning("unsupported"),
+    }
+
+    def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
+        """The request's body; only the first system message is the system prompt ([PRV.10][])."""
+        able = capability(request.model_capability)
+        system, messages = _conversation(request)
+        body: dict[str, Any] = {
+            "model": request.model,
+            "max_tokens": output_cap(request, endpoint),
+            "messages": messages,
+        }
+        if system:
+            body["system"] = system
+        if request.tools:
+            body["tools"] = [
+                {"name": tool.name, "description": tool.description, "input_schema": tool.input_schema.value}
+                for tool in request.tools
+            ]
+            body["tool_choice"] = {"type": {"auto": "auto", "none": "none", "required": "any"}[request.tool_choice]}
+        body |= _thinking(request, able)
+        if request.output_spec is not None:
+            schema = request.output_spec.value
+            if not isinstance(schema, dict) or "schema" not in schema:
+                raise unrepresentable("output_spec", self.kind)
+            written: dict[str, Any] = body.setdefault("output_config", {})
+            written["format"] = {"type": "json_schema", "schema": schema["schema"]}
+        if endpoint.cache_retention != "none":
+            _hint(body, request, endpoint)
+        if endpoint.streaming:
+            body["stream"] = True
+        return HttpCall("/v1/messages", body)
+
+    def reading(self, request: LlmRequest, endpoint: Endpoint) -> "MessagesReading":
+        """A reader of one message."""
+        return MessagesReading(request, endpoint)
+
+    def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
+        """``{"type": "error", "error": {"type", "message"}}``."""
+        return _refusal(body, status)
+
+
+def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
+    error = part(body, "error")
+    code = text(error, "type")
+    return Refusal(
+        words(error, "message") or "the provider gave no message",
+        code,
+        status if status is not None else _STATUS.get(code or "", None),
+        raw=str(error),
+    )
+
+
+# -- writing
+
+
+def _conversation(request: LlmRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    system: list[dict[str, Any]] = []
+    rest = list(request.messages)
+    first = next((index for index, message in enumerate(rest) if message.role == "system"), None)
+    if first is not None:
+        blocks = rest.pop(first).blocks
+        system = [{"type": "text", "text": b.text} for b in blocks if isinstance(b, TextBlock) and b.text]
+    later = tuple(message.but(role="user") if message.role == "system" else message for message in rest)
+    messages = [
+        {"role": role, "content": [_block(block) for block in blocks]}
+        for role, blocks in runs(request.but(messages=later))
+    ]
+    return system, messages
+
+
+def _block(block: LlmBlock) -> dict[str, Any]:
+    match block:
+        case TextBlock():
+            return {"type": "text", "text": block.text}
+        case AttachmentBlock():
+            return _attachment(block.source)
+        case ToolCallBlock():
+            return {
+                "type": "tool_use",
+                "id": _tool_id(block.call_id),
+                "name": block.tool_name,
+                "input": arguments(block.input_json) or {},
+            }
+        case ToolResultBlock():
+            return {"type": "tool_result", "tool_use_id": _tool_id(block.call_id), "content": block.content}
+        case ReasoningBlock():
+            replay: Any = block.replay.value if block.replay is not None else {}
+            if replay.get("redacted"):
+                return {"type": "redacted_thinking", "data": replay["encrypted_content"]}
+            if "signature" in replay:
+                return {"type": "thinking", "thinking": block.text, "signature": replay["signature"]}
+            return {"type": "text", "text": block.text}
+
+
+def _attachment(source: AttachmentSource) -> dict[str, Any]:
+    if source.source == "stored":
+        raise unrepresentable("stored_attachment", AnthropicMessages.kind)
+    media = source.media_type
+    shape = "image" if media.startswith("image/") else "document" if media == "application/pdf" else ""
+    if not shape:
+        raise unrepresentable(f"attachment_{media}", AnthropicMessages.kind)
+    if source.source == "inline":
+        data = source.model_dump(mode="json")["bytes"]
+        return {"type": shape, "source": {"type": "base64", "media_type": media, "data": data}}
+    return {"type": shape, "source": {"type": "url", "url": source.url}}
+
+
+def _tool_id(call_id: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:64] or "call"
+
+
+def _thinking(request: LlmRequest, able: ModelCapability) -> dict[str, Any]:
+    asked = chosen(request.model, able, selection(request.model_variant))
+    reasoning = able.reasoning
+    match asked:
+        case ProviderDefault():
+            return {}
+        case Effort(effort=effort):
+            if reasoning is not None and isinstance(reasoning.encoding, BudgetEncoding):
+                budget = reasoning.encoding.budgets[effort]
+                return {"thinking": {"type": "enabled", "budget_tokens": budget}}
+            return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
+        case Disabled():
+            match reasoning.disable if reasoning is not None else None:
+                case DisableByOmission() | None:
+                    return {}
+                case DisableByEffort(effort=effort):
+                    return {"output_config": {"effort": effort}}
+                case DisableByBudget():
+                    raise unrepresentable("reasoning_encoding", AnthropicMessages.kind)
+                case _:
+                    return {"thinking": {"type": "disabled"}}
+
+
+def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None:
+    """Mark the system's tail, the last tool, and the marked block or else the last of the user's ([PRV.16][])."""
+    mark: dict[str, Any] = {"type": "ephemeral"}
+    if endpoint.cache_retention == "long":
+        mark["ttl"] = "1h"
+    for owner in (body.get("system"), body.get("tools")):
+        if owner:
+            owner[-1]["cache_control"] = dict(mark)
+    marked = {
+        block.text for message in request.messages for block in message.blocks
+        if isinstance(block, TextBlock) and block.cache_breakpoint
+    }  # fmt: skip
+    blocks: list[dict[str, Any]] = [
+        block for message in body["messages"] if message["role"] == "user" for block in message["content"]
+    ]
+    explicit = [block for block in blocks if block.get("text") in marked]
+    for block in (explicit or blocks)[-1:]:
+        block["cache_control"] = dict(mark)
+
+
+# -- reading
+
+
+class _Block:
+    """One content block as it grows."""
+
+    def __init__(self, start: dict[str, Any]) -> None:
+        self.type = words(start, "type")
+        self.start = start
+        self.pieces: list[str] = [words(start, "text") or words(start, "thinking")]
+        self.json: list[str] = []
+        self.signature = words(start, "signature")
+
+    def part(self) -> LlmPart | None:
+        said = "".join(self.pieces)
+        match self.type:
+            case "text":
+                return TextPart(text=said) if said else None
+            case "thinking":
+                return ReasoningPart(text=said, replay=Json({"signature": self.signature}) if self.signature else None)
+            case "redacted_thinking":
+                replay = Json({"redacted": True, "encrypted_content": words(self.start, "data")})
+                return ReasoningPart(text="", replay=replay)
+            case "tool_use":
+                written = "".join(self.json) or Json(part(self.start, "input")).text
+                return ToolCallPart(
+                    call_id=words(self.start, "id"), tool_name=words(self.start, "name"), input_json=written
+                )
+            case _:
+                return None
+
+
+class MessagesReading(Reading):
+    """A message, streamed or whole."""
+
+    no_evidence: ClassVar[str] = "stream_ended_before_message_stop"
+
+    def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
+        super().__init__(request, endpoint)
+        self._blocks: dict[int, _Block] = {}
+        self._started = False
+
+    def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        """One event; a kind nobody knows is passed over ([PRV.5][])."""
+        match data.get("type"):
+            case "message_start":
+                self._start(part(data, "message"))
+            case "content_block_start":
+                yield from self._open(count(data, "index") or 0, part(data, "content_block"))
+            case "content_block_delta":
+                yield from self._grow(count(data, "index") or 0, part(data, "delta"))
+            case "message_delta":
+                self._stop(part(data, "delta"))
+                self._count(part(data, "usage"))
+            case "message_stop":
+                self.terminal = self._started
+            case "error":
+                raise failure(_refusal(data, None), AnthropicMessages.codes, in_stream=True)
+            case _:
+                pass
+
+    def whole(self, body: dict[str, Any]) -> None:
+        """A message that was not streamed."""
+        if body.get("type") == "error":
+            raise failure(_refusal(body, None), AnthropicMessages.codes, in_stream=True)
+        if body.get("type") != "message":
+            raise MalformedReply(f"type: 'message' expected, found {body.get('type')!r}")
+        self._start(body)
+        for index, block in enumerate(parts(body, "content")):
+            self._blocks[index] = _Block(block)
+        self._stop(body)
+        self.output_started = bool(self._blocks)
+        self.terminal = self.finish is not None
+
+    def _start(self, message: dict[str, Any]) -> None:
+        self._started = True
+        self.served_model = text(message, "model")
+        self.response_id = text(message, "id")
+        self._count(part(message, "usage"))
+
+    def _open(self, index: int, start: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        if index in self._blocks:
+            raise MalformedReply(f"content_block_start: block {index} was opened before")
+        block = self._blocks[index] = _Block(start)
+        yield from self._told(block.type, block.pieces[0])
+
+    def _grow(self, index: int, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        block = self._blocks.get(index)
+        if block is None:
+            raise MalformedReply(f"content_block_delta: no block {index} is open")
+        match delta.get("type"):
+            case "text_delta":
+                block.pieces.append(words(delta, "text"))
+                yield from self._told("text", block.pieces[-1])
+            case "thinking_delta":
+                block.pieces.append(words(delta, "thinking"))
+                yield from self._told("thinking", block.pieces[-1])
+            case "input_json_delta":
+                block.json.append(words(delta, "partial_json"))
+                self.output_started = True
+            case "signature_delta":
+                block.signature += words(delta, "signature")
+            case _:
+                pass
+
+    def _told(self, kind: str, said: str) -> Iterator[LlmStreamEvent]:
+        if not said:
+            return
+        self.output_started = True
+        if kind == "text":
+            yield Delta(text=said)
+        elif kind == "thinking" and self.endpoint.expose_thinking:
+            yield ReasoningDelta(text=said)
+
+    def _stop(self, said: dict[str, Any]) -> None:
+        self.finish = text(said, "stop_reason") or self.finish
+        details = part(said, "stop_details")
+        if details:
+            self.diagnostic = words(details, "explanation") or text(details, "category")
+
+    def _count(self, usage: dict[str, Any]) -> None:
+        self.raw_usage |= {key: value for key, value in usage.items() if value is not None}
+
+    def parts(self) -> tuple[LlmPart, ...]:
+        """Blocks in their order; reasoning comes before what it led to."""
+        found = (self._blocks[index].part() for index in sorted(self._blocks))
+        return tuple(made for made in found if made is not None)
+
+    def usage(self) -> TokenUsage | None:
+        """Start and cumulative deltas merged key by key."""
+        raw = self.raw_usage
+        if not raw:
+            return None
+        minted = part(raw, "cache_creation")
+        written = count(raw, "cache_creation_input_tokens")
+        if written is None:
+            written = sum(count(minted, key) or 0 for key in minted)
+        return TokenUsage(
+            input_tokens=count(raw, "input_tokens") or 0,
+            output_tokens=count(raw, "output_tokens") or 0,
+            cache_read_input_tokens=count(raw, "cache_read_input_tokens") or 0,
+            cache_write_input_tokens=written,
+            reasoning_output_tokens=count(part(raw, "output_tokens_details"), "thinking_tokens") or 0,
+        )
+
+    def reports_reasoning(self) -> bool:
+        """Whether thinking tokens were counted for us."""
+        return count(part(self.raw_usage, "output_tokens_details"), "thinking_tokens") is not None
+
+    def reason(self) -> LlmTerminalReason:
+        """By the stop reason; one nobody knows is unknown."""
+        return _REASONS.get(self.finish or "", "unknown")

@@ -1,0 +1,327 @@
+"""The Gemini generateContent dialect."""
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from lash_ref.capability import (
+    BudgetEncoding,
+    DisableByBudget,
+    DisableByEffort,
+    DisableByOmission,
+    Disabled,
+    DisableNatively,
+    Effort,
+    ProviderDefault,
+    Termination,
+    capability,
+    chosen,
+    selection,
+)
+from lash_ref.dialect import Endpoint, HttpCall, Reading, arguments, output_cap, runs, unrepresentable
+from lash_ref.inputs import AttachmentSource
+from lash_ref.provider import (
+    AttachmentBlock,
+    Delta,
+    LlmBlock,
+    LlmPart,
+    LlmRequest,
+    LlmStreamEvent,
+    LlmTerminalReason,
+    ReasoningBlock,
+    ReasoningDelta,
+    ReasoningPart,
+    TextBlock,
+    TextPart,
+    ToolCallBlock,
+    ToolCallPart,
+    ToolResultBlock,
+)
+from lash_ref.provider_errors import AUTH, UNSUPPORTED, Meaning, Refusal, failure, retry_delay_s
+from lash_ref.records import TokenUsage
+from lash_ref.scalars import Json
+from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+
+_FILTERED: Final = frozenset({
+    "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",
+})  # fmt: skip
+
+SKIP_SIGNATURE = "skip_thought_signature_validator"
+"""What Gemini 3 takes in place of the signature of a call that another model made."""
+
+
+class Gemini:
+    """``POST {base}/models/{model}:streamGenerateContent?alt=sse``; the base ends in the API version."""
+
+    kind: ClassVar[str] = "gemini"
+    request_id_header: ClassVar[str] = "x-request-id"
+    codes: ClassVar[dict[str, Meaning]] = {
+        "API_KEY_INVALID": AUTH,
+        "UNAUTHENTICATED": AUTH,
+        "PERMISSION_DENIED": AUTH,
+        "NOT_FOUND": UNSUPPORTED,
+    }
+
+    def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
+        """The request's body; system messages become the system instruction ([PRV.10][])."""
+        system = [
+            {"text": block.text}
+            for message in request.messages
+            if message.role == "system"
+            for block in message.blocks
+            if isinstance(block, TextBlock) and block.text
+        ]
+        spoken = request.but(messages=tuple(m for m in request.messages if m.role != "system"))
+        config: dict[str, Any] = {"temperature": 0, "maxOutputTokens": output_cap(request, endpoint)}
+        thinking = _thinking(request, endpoint)
+        if thinking:
+            config["thinkingConfig"] = thinking
+        if request.output_spec is not None:
+            config["responseMimeType"] = "application/json"
+            wanted = request.output_spec.value
+            if isinstance(wanted, dict) and "schema" in wanted:
+                config["responseJsonSchema"] = wanted["schema"]
+        body: dict[str, Any] = {
+            "contents": [
+                {"role": "model" if role == "assistant" else "user", "parts": [_part(b, request) for b in blocks]}
+                for role, blocks in runs(spoken)
+            ],
+            "generationConfig": config,
+        }
+        if system:
+            body["systemInstruction"] = {"parts": system}
+        if request.tools:
+            declared = [
+                {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.input_schema.value}
+                for tool in request.tools
+            ]
+            body["tools"] = [{"functionDeclarations": declared}]
+            mode = {"auto": "AUTO", "none": "NONE", "required": "ANY"}[request.tool_choice]
+            body["toolConfig"] = {"functionCallingConfig": {"mode": mode}}
+        verb, params = ("streamGenerateContent", {"alt": "sse"}) if endpoint.streaming else ("generateContent", {})
+        return HttpCall(f"/models/{request.model}:{verb}", body, params)
+
+    def reading(self, request: LlmRequest, endpoint: Endpoint) -> "GeminiReading":
+        """A reader of one reply."""
+        return GeminiReading(request, endpoint)
+
+    def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
+        """``{"error": {"code", "message", "status", "details"}}``."""
+        return _refusal(body, status)
+
+
+def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
+    error = part(body, "error")
+    reasons = [words(detail, "reason") for detail in parts(error, "details")]
+    code = next((reason for reason in reasons if reason in Gemini.codes), None) or text(error, "status")
+    return Refusal(
+        words(error, "message") or "the provider gave no message",
+        code,
+        status if status is not None else count(error, "code"),
+        raw=str(error),
+        retry_delay_s=retry_delay_s(error),
+    )
+
+
+# -- writing
+
+
+def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
+    match block:
+        case TextBlock():
+            meta: Any = block.response_meta.value if block.response_meta is not None else {}
+            ours = meta.get("origin_provider") == Gemini.kind and meta.get("origin_model") == request.model
+            signature = meta.get("provider_payload") if ours else None
+            return {"text": block.text} | ({"thoughtSignature": signature} if signature else {})
+        case AttachmentBlock():
+            return _attachment(block.source)
+        case ToolCallBlock():
+            replay: Any = block.replay.value if block.replay is not None else {}
+            args = arguments(block.input_json)
+            call: dict[str, Any] = {
+                "name": block.tool_name,
+                "args": args if args is not None else {"_raw": block.input_json},
+            }
+            if "item_id" in replay:
+                call["id"] = replay["item_id"]
+            signature = replay.get("opaque") or (SKIP_SIGNATURE if request.model.startswith("gemini-3") else None)
+            return {"functionCall": call} | ({"thoughtSignature": signature} if signature else {})
+        case ToolResultBlock():
+            return {"functionResponse": {"name": block.tool_name, "response": {"output": block.content}}}
+        case ReasoningBlock():
+            replay = block.replay.value if block.replay is not None else {}
+            signature = replay.get("signature")
+            return {"text": block.text, "thought": True} | ({"thoughtSignature": signature} if signature else {})
+
+
+def _attachment(source: AttachmentSource) -> dict[str, Any]:
+    match source.source:
+        case "inline":
+            data = source.model_dump(mode="json")["bytes"]
+            return {"inlineData": {"mimeType": source.media_type, "data": data}}
+        case "external_url":
+            return {"fileData": {"mimeType": source.media_type, "fileUri": source.url}}
+        case "stored":
+            raise unrepresentable("stored_attachment", Gemini.kind)
+
+
+def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
+    able = capability(request.model_capability)
+    asked = chosen(request.model, able, selection(request.model_variant))
+    shown = {"includeThoughts": True} if endpoint.expose_thinking else {}
+    match asked:
+        case ProviderDefault():
+            return shown
+        case Effort(effort=effort):
+            if able.reasoning and isinstance(able.reasoning.encoding, BudgetEncoding):
+                return shown | {"thinkingBudget": able.reasoning.encoding.budgets[effort]}
+            return shown | {"thinkingLevel": effort}
+        case Disabled():
+            match able.reasoning.disable if able.reasoning else None:
+                case DisableByOmission():
+                    return {}
+                case DisableByEffort(effort=effort):
+                    return {"thinkingLevel": effort}
+                case DisableByBudget(tokens=tokens):
+                    return {"thinkingBudget": tokens}
+                case DisableNatively():
+                    return {"thinkingBudget": 0}
+                case _:
+                    raise unrepresentable("reasoning_encoding", Gemini.kind)
+
+
+# -- reading
+
+
+class GeminiReading(Reading):
+    """A reply whose frames all have the shape of the whole; text is appended, usage replaced ([PRV.6][])."""
+
+    default_termination: ClassVar[Termination] = "eof_tolerated"
+    no_evidence: ClassVar[str] = "stream_ended_before_finish_reason"
+
+    def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
+        super().__init__(request, endpoint)
+        self._parts: list[LlmPart] = []
+        self._calls = 0
+        self._blocked = False
+        self._framed = False
+
+    def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        """One frame."""
+        if data.get("error") is not None:
+            raise failure(_refusal(data, None), Gemini.codes, in_stream=True)
+        self._framed = self._framed or "candidates" in data or "promptFeedback" in data
+        self.served_model = text(data, "modelVersion") or self.served_model
+        self.response_id = text(data, "responseId") or self.response_id
+        usage = part(data, "usageMetadata")
+        if usage:
+            self.raw_usage = usage
+        blocked = text(part(data, "promptFeedback"), "blockReason")
+        if blocked:
+            self._blocked = self.terminal = True
+            self.finish = self.diagnostic = blocked
+        for candidate in parts(data, "candidates"):
+            if (count(candidate, "index") or 0) == 0:
+                for piece in parts(part(candidate, "content"), "parts"):
+                    yield from self._grow(piece)
+                finish = text(candidate, "finishReason")
+                if finish:
+                    self.finish, self.terminal = finish, True
+                    self.diagnostic = text(candidate, "finishMessage") or self.diagnostic
+
+    def whole(self, body: dict[str, Any]) -> None:
+        """A reply that was not streamed."""
+        for _ in self.event(body):
+            pass
+        if not self._framed:
+            raise MalformedReply("candidates: an array of objects expected, found none")
+
+    def end(self) -> Any:
+        """As the shared rule; a stream in which no frame was of this dialect is no reply at all."""
+        if not self._framed:
+            raise MalformedReply("candidates: a frame of this dialect expected, found none")
+        if not self.terminal and self.termination == "eof_tolerated":
+            return self.response(finished=True)
+        return super().end()
+
+    def _grow(self, piece: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        self.output_started = True
+        signature = text(piece, "thoughtSignature")
+        if "functionCall" in piece:
+            self._call(part(piece, "functionCall"), signature)
+            return
+        said = words(piece, "text")
+        if piece.get("thought") is True:
+            self._say(ReasoningPart(text=said, replay=Json({"signature": signature}) if signature else None))
+            if said and self.endpoint.expose_thinking:
+                yield ReasoningDelta(text=said)
+            return
+        meta = {"provider_payload": signature, "origin_provider": Gemini.kind, "origin_model": self.request.model}
+        self._say(TextPart(text=said, response_meta=Json(meta) if signature else None))
+        if said:
+            yield Delta(text=said)
+
+    def _say(self, made: TextPart | ReasoningPart) -> None:
+        """Append to the last part of the same kind, keeping the newest opaque payload."""
+        last = self._parts[-1] if self._parts else None
+        match last, made:
+            case (TextPart(), TextPart()):
+                meta = made.response_meta or last.response_meta
+                self._parts[-1] = TextPart(text=last.text + made.text, response_meta=meta)
+            case (ReasoningPart(), ReasoningPart()):
+                self._parts[-1] = ReasoningPart(text=last.text + made.text, replay=made.replay or last.replay)
+            case _:
+                self._parts.append(made)
+
+    def _call(self, call: dict[str, Any], signature: str | None) -> None:
+        named = text(call, "id")
+        replay = {"item_id": named, "opaque": signature}
+        kept = {key: value for key, value in replay.items() if value}
+        self._parts.append(
+            ToolCallPart(
+                call_id=named or f"call_{self.response_id or 0}_{self._calls}",
+                tool_name=words(call, "name"),
+                input_json=Json(part(call, "args")).text,
+                replay=Json(kept) if kept else None,
+            )
+        )
+        self._calls += 1
+
+    def parts(self) -> tuple[LlmPart, ...]:
+        """What was said, in its order."""
+        return tuple(p for p in self._parts if isinstance(p, ToolCallPart) or p.text or getattr(p, "replay", None))
+
+    def usage(self) -> TokenUsage | None:
+        """The last running total; thoughts are output, a tool's prompt is input ([PRV.50][])."""
+        raw = self.raw_usage
+        if not raw:
+            return None
+        read = count(raw, "cachedContentTokenCount") or 0
+        thoughts = count(raw, "thoughtsTokenCount") or 0
+        prompt = max(0, (count(raw, "promptTokenCount") or 0) - read)
+        return TokenUsage(
+            input_tokens=prompt + (count(raw, "toolUsePromptTokenCount") or 0),
+            output_tokens=(count(raw, "candidatesTokenCount") or 0) + thoughts,
+            cache_read_input_tokens=read,
+            cache_write_input_tokens=0,
+            reasoning_output_tokens=thoughts,
+        )
+
+    def reports_reasoning(self) -> bool:
+        """Whether thoughts were counted for us."""
+        return count(self.raw_usage, "thoughtsTokenCount") is not None
+
+    def reason(self) -> LlmTerminalReason:
+        """By the finish reason, or by what blocked the prompt."""
+        if self._blocked:
+            return "content_filter"
+        match self.finish:
+            case None | "STOP":
+                return "stop"
+            case "MAX_TOKENS":
+                return "output_limit"
+            case reason if reason in _FILTERED or reason.startswith("IMAGE_"):
+                return "content_filter"
+            case "FINISH_REASON_UNSPECIFIED":
+                return "unknown"
+            case _:
+                return "provider_error"

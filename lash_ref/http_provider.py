@@ -1,0 +1,191 @@
+"""A provider over HTTP: one attempt at one call in any dialect, and every way the transport can fail.
+
+Before the reply's headers a failure is of kind ``transport`` or ``timeout``; from then on it is ``stream``
+([PRV.22][]), with what had arrived.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+
+from lash_ref.contracts import Clock
+from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading
+from lash_ref.provider import LlmEventSink, LlmRequest, LlmResponse, ProviderFailure
+from lash_ref.provider_errors import Refusal, failure, redacted, retry_after_s, retry_delay_s
+from lash_ref.scalars import Json
+from lash_ref.sse import Framer
+from lash_ref.untrusted import MalformedReply, parsed
+
+REFUSAL_LIMIT_BYTES = 1024 * 1024
+"""What is read of an error body; a server that sends more has said enough."""
+
+
+class HttpProvider:
+    """A `Provider` that speaks ``dialect`` at ``endpoint``.
+
+    Give ``client`` to share connections or to replay recordings; it is closed only when made here.
+    """
+
+    def __init__(
+        self, dialect: Dialect, endpoint: Endpoint, clock: Clock, client: httpx.AsyncClient | None = None
+    ) -> None:
+        self.dialect = dialect
+        self.endpoint = endpoint
+        self.clock = clock
+        self._owned = client is None
+        self.client = client or httpx.AsyncClient(follow_redirects=False)
+
+    @property
+    def kind(self) -> str:
+        """The dialect's name, as sessions record it."""
+        return self.dialect.kind
+
+    async def close(self) -> None:
+        """Let go of connections made here."""
+        if self._owned:
+            await self.client.aclose()
+
+    async def complete(self, request: LlmRequest, events: LlmEventSink) -> LlmResponse:
+        """One attempt.
+
+        Raises:
+            ProviderFailure: with what had arrived, how far the reply got, and the provider's request id.
+        """
+        call = self.dialect.write(request, self.endpoint)
+        reading = self.dialect.reading(request, self.endpoint)
+        async with self._reply(call) as reply:
+            request_id = reply.headers.get(self.dialect.request_id_header)
+            try:
+                if reply.status_code >= 300:
+                    raise await self._refused(reply)
+                await self._read(reply, reading, events)
+                response = reading.end()
+            except MalformedReply as err:
+                raise self._stopped(reading, request_id, _interrupted(str(err), "malformed_reply")) from err
+            except httpx.TransportError as err:
+                wire = _interrupted(f"{type(err).__name__} after the reply had begun", "stream_interrupted")
+                raise self._stopped(reading, request_id, wire) from err
+            except ProviderFailure as err:
+                raise self._stopped(reading, request_id, err) from None
+        return self._completed(response, reply, call, request_id)
+
+    @asynccontextmanager
+    async def _reply(self, call: HttpCall) -> AsyncIterator[httpx.Response]:
+        wait_s = min(self.endpoint.response_start_s, self.endpoint.chunk_s)
+        outgoing = self.client.build_request(
+            "POST",
+            self.endpoint.base_url.rstrip("/") + call.path,
+            params=dict(call.params) or None,
+            json=call.body,
+            headers=list(self.endpoint.headers),
+            timeout=httpx.Timeout(wait_s, read=wait_s),
+        )
+        try:
+            reply = await self.client.send(outgoing, stream=True)
+        except httpx.TimeoutException as err:
+            raise ProviderFailure(
+                f"no reply within {wait_s:g} s", "timeout", retryable=True, provider_code="response_start_timeout"
+            ) from err
+        except httpx.TransportError as err:
+            words = redacted(f"{type(err).__name__}: {err}")
+            raise ProviderFailure(words, "transport", retryable=True, provider_code="no_connection") from err
+        try:
+            yield reply
+        finally:
+            await reply.aclose()
+
+    async def _refused(self, reply: httpx.Response) -> ProviderFailure:
+        raw = b""
+        try:
+            async for chunk in reply.aiter_bytes():
+                raw += chunk
+                if len(raw) > REFUSAL_LIMIT_BYTES:
+                    break
+        except httpx.TransportError:
+            pass
+        try:
+            body = parsed(raw)
+            refusal = self.dialect.refusal(body, reply.status_code)
+            delay = retry_delay_s(body)
+        except MalformedReply:
+            words = raw.decode("utf-8", "replace").strip()
+            refusal, delay = Refusal(words or f"HTTP {reply.status_code}", status=reply.status_code), None
+        wait = retry_after_s(reply.headers, self.clock.now_ms())
+        return failure(refusal, self.dialect.codes, retry_after_s=wait if wait is not None else delay)
+
+    async def _read(self, reply: httpx.Response, reading: Reading, events: LlmEventSink) -> None:
+        framer = Framer()
+        head = b""
+        buffer: list[bytes] | None = None
+        async for chunk in reply.aiter_bytes():
+            fresh = chunk
+            if not head.lstrip():
+                head += chunk
+                if not head.lstrip():
+                    continue
+                fresh = head
+                if self._is_whole(head, reply):
+                    buffer = []
+            if buffer is None:
+                await self._feed(framer.feed(fresh), reading, events)
+            else:
+                buffer.append(fresh)
+        if buffer is not None:
+            reading.whole(parsed(b"".join(buffer)))
+            return
+        await self._feed(framer.flush(), reading, events)
+        if not reading.terminal and framer.stray:
+            await self._stray(b"\n".join(framer.stray), reading, events)
+
+    def _is_whole(self, head: bytes, reply: httpx.Response) -> bool:
+        """Whether the reply is one JSON document; servers answer a stream request so, and the reverse."""
+        if not head.lstrip().startswith((b"{", b"[")):
+            return False
+        return not self.endpoint.streaming or "json" in reply.headers.get("content-type", "")
+
+    async def _feed(self, framed: list[Any], reading: Reading, events: LlmEventSink) -> None:
+        for event in framed:
+            if event.data.strip() == b"[DONE]":
+                continue
+            for told in reading.take(parsed(event.data)):
+                await events(told)
+
+    async def _stray(self, text: bytes, reading: Reading, events: LlmEventSink) -> None:
+        try:
+            data = parsed(text)
+        except MalformedReply:
+            return
+        for told in reading.take(data):
+            await events(told)
+
+    def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
+        err.partial = reading.partial()
+        err.position = reading.position
+        err.request_id = request_id
+        return err
+
+    def _completed(
+        self, response: LlmResponse, reply: httpx.Response, call: HttpCall, request_id: str | None
+    ) -> LlmResponse:
+        found: dict[str, Any] = {}
+        if response.response_metadata is not None:
+            found |= response.response_metadata.value  # pyright: ignore[reportOperatorIssue, reportAssignmentType]
+        for probe in self.endpoint.metadata:
+            name = probe.removeprefix("header:").lower()
+            if probe.startswith("header:") and name in reply.headers:
+                found[f"header:{name}"] = reply.headers[name]
+        evidence: dict[str, Any] = dict(response.execution_evidence.value) if response.execution_evidence else {}  # pyright: ignore[reportArgumentType, reportCallIssue]
+        if request_id is not None:
+            evidence["provider_request_id"] = request_id
+        return response.but(
+            request_body=Json(call.body),
+            http_summary=f"POST {call.path} {reply.status_code}",
+            execution_evidence=Json(evidence),
+            response_metadata=Json(found) if found else None,
+        )
+
+
+def _interrupted(words: str, code: str) -> ProviderFailure:
+    return ProviderFailure(words, "stream", retryable=True, provider_code=code)

@@ -1,0 +1,412 @@
+"""The OpenAI Chat Completions dialect, as OpenAI and its many look-alikes speak it."""
+
+import base64
+from collections.abc import Iterator
+from typing import Any, ClassVar, Final
+
+from lash_ref.capability import (
+    BudgetEncoding,
+    DisableByEffort,
+    DisableByOmission,
+    Disabled,
+    DisableNatively,
+    Effort,
+    ProviderDefault,
+    capability,
+    chosen,
+    selection,
+)
+from lash_ref.dialect import Endpoint, HttpCall, Reading, joined_text, output_cap, unrepresentable
+from lash_ref.inputs import AttachmentSource
+from lash_ref.provider import (
+    AttachmentBlock,
+    Delta,
+    LlmMessage,
+    LlmPart,
+    LlmRequest,
+    LlmStreamEvent,
+    LlmTerminalReason,
+    PartDone,
+    ProviderFailure,
+    ReasoningBlock,
+    ReasoningDelta,
+    ReasoningPart,
+    TextBlock,
+    ToolCallBlock,
+    ToolCallPart,
+    ToolResultBlock,
+)
+from lash_ref.provider_errors import AUTH, FILTERED, HARD_QUOTA, OVERFLOW, UNSUPPORTED, Meaning, Refusal, failure
+from lash_ref.records import TokenUsage
+from lash_ref.scalars import Json
+from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+
+OPENAI_CODES: Final[dict[str, Meaning]] = {
+    "context_length_exceeded": OVERFLOW,
+    "insufficient_quota": HARD_QUOTA,
+    "usage_limit_reached": HARD_QUOTA,
+    "usage_not_included": HARD_QUOTA,
+    "billing_hard_limit_reached": HARD_QUOTA,
+    "content_filter": FILTERED,
+    "content_policy_violation": FILTERED,
+    "model_not_found": UNSUPPORTED,
+    "invalid_api_key": AUTH,
+    "rate_limit_exceeded": Meaning("quota", retryable=True),
+}
+"""Codes of OpenAI's errors, which both of its dialects share."""
+
+_STATUS: Final = {
+    "server_error": 500,
+    "rate_limit_error": 429,
+    "requests": 429,
+    "tokens": 429,
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "permission_error": 403,
+    "timeout": 504,
+}
+
+_REASONS: Final[dict[str, LlmTerminalReason]] = {
+    "stop": "stop",
+    "length": "output_limit",
+    "tool_calls": "tool_use",
+    "function_call": "tool_use",
+    "content_filter": "content_filter",
+}
+
+_REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
+
+
+def openai_refusal(error: dict[str, Any], status: int | None) -> Refusal:
+    """``{"message", "type", "code"}``; a null code is no code, so the type speaks ([PRV.35][])."""
+    code = text(error, "code") if not isinstance(error.get("code"), int) else None
+    kind = text(error, "type")
+    if status is None and isinstance(error.get("code"), int):
+        status = count(error, "code")
+    if status is None:
+        status = _STATUS.get(code or "") or _STATUS.get(kind or "")
+    return Refusal(words(error, "message") or "the provider gave no message", code or kind, status, raw=str(error))
+
+
+def attachment_url(source: AttachmentSource, kind: str) -> str:
+    """An image as a URL, its bytes inline where it has no other."""
+    if source.source == "stored":
+        raise unrepresentable("stored_attachment", kind)
+    if not source.media_type.startswith("image/"):
+        raise unrepresentable(f"attachment_{source.media_type}", kind)
+    if source.source == "external_url":
+        return source.url
+    return f"data:{source.media_type};base64,{base64.b64encode(source.bytes).decode('ascii')}"
+
+
+class OpenAiChat:
+    """``POST {base}/chat/completions``; the base ends in ``/v1``."""
+
+    kind: ClassVar[str] = "openai-chat"
+    request_id_header: ClassVar[str] = "x-request-id"
+    codes: ClassVar[dict[str, Meaning]] = OPENAI_CODES
+
+    def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
+        """The request's body; system messages stay where they are ([PRV.10][])."""
+        body: dict[str, Any] = {
+            "model": request.model,
+            "messages": [written for message in request.messages for written in _message(message)],
+        }
+        if endpoint.output_cap_field != "omit":
+            body[endpoint.output_cap_field] = output_cap(request, endpoint)
+        if request.tools:
+            body["tools"] = [
+                {
+                    "type": "function",
+                    "function": {
+                        "name": tool.name,
+                        "description": tool.description,
+                        "parameters": tool.input_schema.value,
+                    },
+                }
+                for tool in request.tools
+            ]
+            body["tool_choice"] = request.tool_choice
+        body |= _reasoning(request, endpoint)
+        if request.output_spec is not None:
+            body["response_format"] = _format(request.output_spec)
+        if endpoint.cache_retention != "none":
+            _hint(body, request, endpoint)
+        if endpoint.streaming:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        return HttpCall("/chat/completions", body)
+
+    def reading(self, request: LlmRequest, endpoint: Endpoint) -> "ChatReading":
+        """A reader of one completion."""
+        return ChatReading(request, endpoint)
+
+    def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
+        """``{"error": {"message", "type", "code"}}``."""
+        return openai_refusal(part(body, "error"), status)
+
+
+# -- writing
+
+
+def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
+    content: list[dict[str, Any]] = []
+    calls: list[dict[str, Any]] = []
+    details: list[Any] = []
+    for block in message.blocks:
+        match block:
+            case TextBlock():
+                if block.text:
+                    content.append({"type": "text", "text": block.text})
+            case AttachmentBlock():
+                url = attachment_url(block.source, OpenAiChat.kind)
+                content.append({"type": "image_url", "image_url": {"url": url}})
+            case ToolCallBlock():
+                calls.append(
+                    {
+                        "id": block.call_id,
+                        "type": "function",
+                        "function": {"name": block.tool_name, "arguments": block.input_json},
+                    }
+                )
+                if block.replay is not None:
+                    replay: Any = block.replay.value
+                    details += replay.get("reasoning_details", [])
+            case ToolResultBlock():
+                yield {"role": "tool", "tool_call_id": block.call_id, "content": block.content}
+            case ReasoningBlock():
+                pass
+    if not content and not calls:
+        return
+    written: dict[str, Any] = {"role": message.role, "content": content or None}
+    if calls:
+        written["tool_calls"] = calls
+    if details:
+        written["reasoning_details"] = details
+    yield written
+
+
+def _reasoning(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
+    able = capability(request.model_capability)
+    asked = chosen(request.model, able, selection(request.model_variant))
+    if isinstance(asked, ProviderDefault):
+        return {}
+    if isinstance(asked, Disabled) and able.reasoning and isinstance(able.reasoning.disable, DisableByOmission):
+        return {}
+    refused = unrepresentable("reasoning_encoding", OpenAiChat.kind)
+    budget: int | None = None
+    effort: str | None = None
+    match asked:
+        case Effort(effort=named):
+            if able.reasoning and isinstance(able.reasoning.encoding, BudgetEncoding):
+                budget = able.reasoning.encoding.budgets[named]
+            else:
+                effort = named
+        case Disabled():
+            match able.reasoning.disable if able.reasoning else None:
+                case DisableByEffort(effort=named):
+                    effort = named
+                case DisableNatively():
+                    effort = "none"
+                case _:
+                    if endpoint.reasoning_encoder == "openrouter":
+                        return {"reasoning": {"enabled": False}}
+                    raise refused
+    match endpoint.reasoning_encoder:
+        case "openai" if effort is not None:
+            return {"reasoning_effort": effort}
+        case "openrouter" if effort is not None:
+            return {"reasoning": {"effort": effort}}
+        case "openrouter":
+            return {"reasoning": {"max_tokens": budget}}
+        case _:
+            raise refused
+
+
+def _format(spec: Json) -> dict[str, Any]:
+    wanted = spec.value
+    if isinstance(wanted, dict) and "schema" in wanted:
+        return {"type": "json_schema", "json_schema": wanted}
+    return {"type": "json_object"}
+
+
+def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None:
+    """Mark what a cache may keep, only where the host says which markers the route takes ([PRV.17][])."""
+    dialect = capability(request.model_capability).cache_control
+    if endpoint.prompt_cache_key:
+        body["prompt_cache_key"] = f"{request.scope.session_id}::{request.scope.agent_frame_id or ''}"
+    if dialect is None:
+        return
+    mark: dict[str, Any] = {"type": "ephemeral"}
+    if endpoint.cache_retention == "long" and dialect == "anthropic":
+        mark["ttl"] = "1h"
+    marked = {
+        block.text for message in request.messages for block in message.blocks
+        if isinstance(block, TextBlock) and block.cache_breakpoint
+    }  # fmt: skip
+    texts: list[tuple[str, dict[str, Any]]] = [
+        (message["role"], item)
+        for message in body["messages"]
+        if isinstance(message["content"], list)
+        for item in message["content"]
+        if item["type"] == "text"
+    ]
+    explicit = [item for _, item in texts if item["text"] in marked]
+    last_user = explicit or [item for role, item in texts if role == "user"]
+    chosen_items = last_user[-1:]
+    if dialect == "anthropic":
+        chosen_items += [item for role, item in texts if role == "system"][-1:]
+        if body.get("tools"):
+            body["tools"][-1]["cache_control"] = dict(mark)
+    for item in chosen_items:
+        item["cache_control"] = dict(mark)
+
+
+# -- reading
+
+
+class _Call:
+    """A tool call as its fragments arrive."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+
+    def grow(self, fragment: dict[str, Any]) -> None:
+        function = part(fragment, "function")
+        self.id = words(fragment, "id") or self.id
+        self.name = words(function, "name") or self.name
+        self.pieces.append(words(function, "arguments"))
+
+
+class ChatReading(Reading):
+    """A completion, streamed or whole; ``[DONE]`` says nothing, a finish reason does."""
+
+    no_evidence: ClassVar[str] = "stream_ended_before_finish_reason"
+
+    def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
+        super().__init__(request, endpoint)
+        self._text: list[str] = []
+        self._reasoning: list[str] = []
+        self._refusal: list[str] = []
+        self._calls: dict[int, _Call] = {}
+        self._details: list[dict[str, Any]] = []
+
+    def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        """One chunk."""
+        if data.get("error") is not None:
+            raise failure(openai_refusal(part(data, "error"), None), OPENAI_CODES, in_stream=True)
+        self._head(data)
+        for choice in parts(data, "choices"):
+            if (count(choice, "index") or 0) == 0:
+                yield from self._grow(part(choice, "delta"))
+                finish = text(choice, "finish_reason")
+                if finish and not self.terminal:
+                    self.finish, self.terminal = finish, True
+                    for call in self._tool_calls():
+                        yield PartDone(part=call)
+
+    def whole(self, body: dict[str, Any]) -> None:
+        """A completion that was not streamed."""
+        if body.get("error") is not None:
+            raise failure(openai_refusal(part(body, "error"), None), OPENAI_CODES, in_stream=True)
+        choices = parts(body, "choices")
+        if not choices:
+            raise MalformedReply("choices: at least one expected, found none")
+        self._head(body)
+        message = part(choices[0], "message")
+        for index, call in enumerate(parts(message, "tool_calls")):
+            call.setdefault("index", index)
+        for _ in self._grow(message):
+            pass
+        self.finish = text(choices[0], "finish_reason")
+        self.terminal = bool(self.finish)
+
+    def _head(self, data: dict[str, Any]) -> None:
+        self.served_model = text(data, "model") or self.served_model
+        self.response_id = text(data, "id") or self.response_id
+        usage = part(data, "usage")
+        if usage:
+            self.raw_usage = usage
+
+    def _grow(self, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        for field in _REASONING_FIELDS:
+            thought = text(delta, field)
+            if thought:
+                self._reasoning.append(thought)
+                self.output_started = True
+                if self.endpoint.expose_thinking:
+                    yield ReasoningDelta(text=thought)
+                break
+        self._details += parts(delta, "reasoning_details")
+        said = words(delta, "content")
+        if said:
+            self._text.append(said)
+            self.output_started = True
+            yield Delta(text=said)
+        self._refusal.append(words(delta, "refusal"))
+        for fragment in parts(delta, "tool_calls"):
+            self._calls.setdefault(count(fragment, "index") or 0, _Call()).grow(fragment)
+            self.output_started = True
+
+    def _tool_calls(self) -> Iterator[ToolCallPart]:
+        for index, call in sorted(self._calls.items()):
+            call_id = call.id or f"call_{self.response_id or 0}_{index}"
+            sealed = [d for d in self._details if d.get("type") == "reasoning.encrypted" and d.get("id") == call_id]
+            yield ToolCallPart(
+                call_id=call_id,
+                tool_name=call.name,
+                input_json="".join(call.pieces) or "{}",
+                replay=Json({"reasoning_details": sealed}) if sealed else None,
+            )
+
+    def end(self) -> Any:
+        """As the shared rule; a reply that stops having said nothing is a failure to repeat ([PRV.24][])."""
+        response = super().end()
+        silent = not response.parts and not "".join(self._refusal)
+        if silent and self.terminal and response.terminal_reason == "stop":
+            raise ProviderFailure(
+                "the reply is empty", "stream", retryable=True, provider_code="empty_response"
+            )
+        return response
+
+    def parts(self) -> tuple[LlmPart, ...]:
+        """Reasoning, text, calls."""
+        thought = "".join(self._reasoning)
+        refused = "".join(self._refusal)
+        if refused:
+            self.diagnostic = refused
+        return (
+            *((ReasoningPart(text=thought),) if thought else ()),
+            *joined_text(self._text),
+            *self._tool_calls(),
+        )
+
+    def usage(self) -> TokenUsage | None:
+        """Prompt tokens less what a cache served or took; the last report wins."""
+        raw = self.raw_usage
+        if not raw:
+            return None
+        details = part(raw, "prompt_tokens_details")
+        read = count(details, "cached_tokens")
+        for alias in ("cached_tokens", "prompt_cache_hit_tokens"):
+            read = count(raw, alias) if read is None else read
+        written = count(details, "cache_write_tokens") or 0
+        return TokenUsage(
+            input_tokens=max(0, (count(raw, "prompt_tokens") or 0) - (read or 0) - written),
+            output_tokens=count(raw, "completion_tokens") or 0,
+            cache_read_input_tokens=read or 0,
+            cache_write_input_tokens=written,
+            reasoning_output_tokens=count(part(raw, "completion_tokens_details"), "reasoning_tokens") or 0,
+        )
+
+    def reports_reasoning(self) -> bool:
+        """Whether reasoning tokens were counted for us."""
+        return count(part(self.raw_usage, "completion_tokens_details"), "reasoning_tokens") is not None
+
+    def reason(self) -> LlmTerminalReason:
+        """By the finish reason; a refusal is one whatever the finish says ([PRV.25][])."""
+        if "".join(self._refusal):
+            return "content_filter"
+        return _REASONS.get(self.finish or "", "unknown")

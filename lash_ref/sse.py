@@ -1,0 +1,61 @@
+"""Server-sent events, framed from bytes.
+
+A line ends with LF, with an optional CR before it; nothing else ends a line, so a U+2028 inside a JSON string
+stays where it is, and a code point may be split over chunks ([PRV.1][], [PRV.2][], [PRV.3][]).
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSentEvent:
+    """One event: its data lines joined by LF, and its name where the stream gave one."""
+
+    data: bytes
+    name: str = ""
+
+
+class Framer:
+    """Turns chunks, however the network cut them, into events."""
+
+    __slots__ = ("_data", "_name", "_rest", "stray")
+
+    def __init__(self) -> None:
+        self.stray: list[bytes] = []
+        """Lines of no known field; some servers break off a stream with a bare JSON error ([PRV.44][])."""
+        self._rest: list[bytes] = []
+        self._data: list[bytes] = []
+        self._name = ""
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """The events that ``chunk`` completes."""
+        if b"\n" not in chunk:
+            if chunk:
+                self._rest.append(chunk)
+            return []
+        if self._rest:
+            chunk = b"".join([*self._rest, chunk])
+        lines = chunk.split(b"\n")
+        last = lines.pop()
+        self._rest = [last] if last else []
+        return [event for line in lines if (event := self._line(line)) is not None]
+
+    def flush(self) -> list[ServerSentEvent]:
+        """The event that the end of the stream completes; servers forget the last blank line."""
+        rest, self._rest = b"".join(self._rest), []
+        return [event for line in (rest, b"") if (event := self._line(line)) is not None]
+
+    def _line(self, line: bytes) -> ServerSentEvent | None:
+        line = line.removesuffix(b"\r")
+        if line.startswith(b"data:"):
+            self._data.append(line[6:] if line[5:6] == b" " else line[5:])
+        elif line.startswith(b"event:"):
+            self._name = line[6:].strip().decode("utf-8", "replace")
+        elif not line:
+            data, name = self._data, self._name
+            self._data, self._name = [], ""
+            if data:
+                return ServerSentEvent(b"\n".join(data), name)
+        elif not line.startswith((b":", b"id:", b"retry:")):
+            self.stray.append(line)
+        return None

@@ -1,0 +1,73 @@
+"""Reading a provider's JSON without trusting its shape: a wrong type is a malformed reply, never a crash."""
+
+from typing import Any, cast
+
+from pydantic_core import from_json
+
+
+class MalformedReply(Exception):
+    """What a provider sent is not of its dialect; the message names the path, what was expected and found."""
+
+
+def parsed(data: bytes) -> dict[str, Any]:
+    """The JSON object in ``data``.
+
+    Raises:
+        MalformedReply: it is no JSON, or no object.
+    """
+    try:
+        value = from_json(data, allow_inf_nan=False)
+    except ValueError as err:
+        raise MalformedReply(f"a JSON object expected, found {data[:80]!r}: {err}") from err
+    if not isinstance(value, dict):
+        raise MalformedReply(f"a JSON object expected, found {data[:80]!r}")
+    return cast("dict[str, Any]", value)
+
+
+def _wrong(path: str, expected: str, found: object) -> MalformedReply:
+    return MalformedReply(f"{path}: {expected} expected, found {found!r:.80}")
+
+
+def text(owner: dict[str, Any], key: str) -> str | None:
+    """The text under ``key``; null and absent are the same."""
+    value = owner.get(key)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(key, "text", value)
+
+
+def words(owner: dict[str, Any], key: str) -> str:
+    """As `text`, absent being empty."""
+    return text(owner, key) or ""
+
+
+def count(owner: dict[str, Any], key: str) -> int | None:
+    """The whole number under ``key``, floored at 0; null and absent are the same."""
+    value = owner.get(key)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+        raise _wrong(key, "a whole number", value)
+    return max(0, int(value))
+
+
+def part(owner: dict[str, Any], key: str) -> dict[str, Any]:
+    """The object under ``key``; null and absent are empty."""
+    value = owner.get(key)
+    if value is None:
+        return {}
+    if isinstance(value, dict):
+        return cast("dict[str, Any]", value)
+    raise _wrong(key, "an object", value)
+
+
+def parts(owner: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The objects in the array under ``key``; null and absent are empty."""
+    value = owner.get(key)
+    if value is None:
+        return []
+    if isinstance(value, list):
+        members = cast("list[Any]", value)
+        if all(isinstance(member, dict) for member in members):
+            return cast("list[dict[str, Any]]", members)
+    raise _wrong(key, "an array of objects", value)
