@@ -1,5 +1,6 @@
 """The Anthropic Messages dialect."""
 
+import base64
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
@@ -17,8 +18,17 @@ from lash_ref.capability import (
     chosen,
     selection,
 )
-from lash_ref.dialect import Endpoint, HttpCall, Reading, arguments, output_cap, runs, unrepresentable
-from lash_ref.inputs import AttachmentSource
+from lash_ref.dialect import (
+    Endpoint,
+    HttpCall,
+    Reading,
+    arguments,
+    carried,
+    output_cap,
+    runs,
+    unrepresentable,
+)
+from lash_ref.inputs import AttachmentSource, InlineSource
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -169,16 +179,15 @@ def _block(block: LlmBlock) -> dict[str, Any]:
 
 
 def _attachment(source: AttachmentSource) -> dict[str, Any]:
-    if source.source == "stored":
-        raise unrepresentable("stored_attachment", AnthropicMessages.kind)
-    media = source.media_type
+    sent = carried(source, AnthropicMessages.kind)
+    media = sent.media_type or ""
     shape = "image" if media.startswith("image/") else "document" if media == "application/pdf" else ""
     if not shape:
         raise unrepresentable(f"attachment_{media}", AnthropicMessages.kind)
-    if source.source == "inline":
-        data = source.model_dump(mode="json")["bytes"]
+    if isinstance(sent, InlineSource):
+        data = base64.b64encode(sent.bytes).decode("ascii")
         return {"type": shape, "source": {"type": "base64", "media_type": media, "data": data}}
-    return {"type": shape, "source": {"type": "url", "url": source.url}}
+    return {"type": shape, "source": {"type": "url", "url": sent.url}}
 
 
 def _tool_id(call_id: str) -> str:

@@ -3,7 +3,7 @@
 Nothing here is guessed from a URL or a model's name ([PRV.60][]).
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from pydantic import BeforeValidator, Field
 
@@ -31,17 +31,17 @@ class BudgetEncoding(Record):
 
 
 def _tagged(value: object) -> object:
-    match value:
-        case "effort" | "native" | "omit" | "toggle_false":
-            return {"type": value}
-        case {"budget": dict() as budgets}:
-            return {"type": "budget", "budgets": budgets}
-        case {"budget": int() as tokens}:
-            return {"type": "budget", "tokens": tokens}
-        case {"effort": str() as effort}:
-            return {"type": "effort", "effort": effort}
-        case _:
-            return value
+    """The outer tag of ``{"budget": ...}`` or ``"native"`` as a field, as the unions below want it."""
+    if isinstance(value, str):
+        return {"type": value}
+    tagged = cast("dict[str, object]", value) if isinstance(value, dict) else {}
+    if len(tagged) == 1:
+        ((tag, body),) = tagged.items()
+        if tag == "effort":
+            return {"type": tag, "effort": body}
+        if tag == "budget":
+            return {"type": tag, "tokens" if isinstance(body, int) else "budgets": body}
+    return cast("object", value)
 
 
 class DisableNatively(Record):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from lash_ref.capability import Termination, capability
+from lash_ref.inputs import AttachmentSource, ExternalUrlSource, InlineSource
 from lash_ref.provider import (
     LlmBlock,
     LlmPart,
@@ -208,13 +209,13 @@ class Reading(ABC):
 
     def evidence(self, usage: TokenUsage | None) -> dict[str, Any]:
         """What the provider itself reported of the run; a reported 0 differs from silence ([PRV.51][])."""
-        found = {
+        found: dict[str, Any] = {
             "served_model": self.served_model,
             "provider_response_id": self.response_id,
             "provider_finish_reason": self.finish,
         }
         if usage is not None and self.reports_reasoning():
-            found["reasoning_output_tokens"] = usage.reasoning_output_tokens  # pyright: ignore[reportArgumentType]
+            found["reasoning_output_tokens"] = usage.reasoning_output_tokens
         return {name: value for name, value in found.items() if value is not None}
 
     def reports_reasoning(self) -> bool:
@@ -270,6 +271,19 @@ def unrepresentable(what: str, kind: str) -> ProviderFailure:
     return ProviderFailure(f"{kind} cannot express {what}", "unsupported", provider_code=f"{what}_unrepresentable")
 
 
+def carried(source: AttachmentSource, kind: str) -> InlineSource | ExternalUrlSource:
+    """An attachment that a request can carry: bytes, or a URL the provider fetches.
+
+    Raises:
+        ProviderFailure: stored bytes were not resolved by the session, or the file is another provider's.
+    """
+    match source:
+        case InlineSource() | ExternalUrlSource():
+            return source
+        case _:
+            raise unrepresentable(f"{source.source}_attachment", kind)
+
+
 def pointed(document: object, pointer: str) -> Any:
     """What a JSON pointer names, or none."""
     for token in pointer.split("/")[1:]:
@@ -282,6 +296,12 @@ def pointed(document: object, pointer: str) -> Any:
         else:
             return None
     return document
+
+
+def thawed(frozen: Json | None) -> dict[str, Any]:
+    """Opaque data of ours as a fresh object; none is empty."""
+    value = frozen.value if frozen is not None else None
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
 def joined_text(parts: list[str]) -> tuple[TextPart, ...]:

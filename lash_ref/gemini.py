@@ -1,5 +1,6 @@
 """The Gemini generateContent dialect."""
 
+import base64
 from collections.abc import Iterator
 from typing import Any, ClassVar, Final
 
@@ -17,8 +18,17 @@ from lash_ref.capability import (
     chosen,
     selection,
 )
-from lash_ref.dialect import Endpoint, HttpCall, Reading, arguments, output_cap, runs, unrepresentable
-from lash_ref.inputs import AttachmentSource
+from lash_ref.dialect import (
+    Endpoint,
+    HttpCall,
+    Reading,
+    arguments,
+    carried,
+    output_cap,
+    runs,
+    unrepresentable,
+)
+from lash_ref.inputs import AttachmentSource, InlineSource
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -154,14 +164,11 @@ def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
 
 
 def _attachment(source: AttachmentSource) -> dict[str, Any]:
-    match source.source:
-        case "inline":
-            data = source.model_dump(mode="json")["bytes"]
-            return {"inlineData": {"mimeType": source.media_type, "data": data}}
-        case "external_url":
-            return {"fileData": {"mimeType": source.media_type, "fileUri": source.url}}
-        case "stored":
-            raise unrepresentable("stored_attachment", Gemini.kind)
+    sent = carried(source, Gemini.kind)
+    if isinstance(sent, InlineSource):
+        data = base64.b64encode(sent.bytes).decode("ascii")
+        return {"inlineData": {"mimeType": sent.media_type, "data": data}}
+    return {"fileData": {"mimeType": sent.media_type, "fileUri": sent.url}}
 
 
 def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:

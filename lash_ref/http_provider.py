@@ -4,14 +4,15 @@ Before the reply's headers a failure is of kind ``transport`` or ``timeout``; fr
 ([PRV.22][]), with what had arrived.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 
+from lash_ref.capability import UnusableReasoning
 from lash_ref.contracts import Clock
-from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading
+from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading, thawed
 from lash_ref.provider import LlmEventSink, LlmRequest, LlmResponse, ProviderFailure
 from lash_ref.provider_errors import Refusal, failure, redacted, retry_after_s, retry_delay_s
 from lash_ref.scalars import Json
@@ -53,7 +54,10 @@ class HttpProvider:
         Raises:
             ProviderFailure: with what had arrived, how far the reply got, and the provider's request id.
         """
-        call = self.dialect.write(request, self.endpoint)
+        try:
+            call = self.dialect.write(request, self.endpoint)
+        except UnusableReasoning as err:
+            raise ProviderFailure(str(err), "validation", provider_code=err.fault) from err
         reading = self.dialect.reading(request, self.endpoint)
         async with self._reply(call) as reply:
             request_id = reply.headers.get(self.dialect.request_id_header)
@@ -72,7 +76,7 @@ class HttpProvider:
         return self._completed(response, reply, call, request_id)
 
     @asynccontextmanager
-    async def _reply(self, call: HttpCall) -> AsyncIterator[httpx.Response]:
+    async def _reply(self, call: HttpCall) -> AsyncGenerator[httpx.Response]:
         wait_s = min(self.endpoint.response_start_s, self.endpoint.chunk_s)
         outgoing = self.client.build_request(
             "POST",
@@ -169,14 +173,12 @@ class HttpProvider:
     def _completed(
         self, response: LlmResponse, reply: httpx.Response, call: HttpCall, request_id: str | None
     ) -> LlmResponse:
-        found: dict[str, Any] = {}
-        if response.response_metadata is not None:
-            found |= response.response_metadata.value  # pyright: ignore[reportOperatorIssue, reportAssignmentType]
+        found = thawed(response.response_metadata)
         for probe in self.endpoint.metadata:
             name = probe.removeprefix("header:").lower()
             if probe.startswith("header:") and name in reply.headers:
                 found[f"header:{name}"] = reply.headers[name]
-        evidence: dict[str, Any] = dict(response.execution_evidence.value) if response.execution_evidence else {}  # pyright: ignore[reportArgumentType, reportCallIssue]
+        evidence = thawed(response.execution_evidence)
         if request_id is not None:
             evidence["provider_request_id"] = request_id
         return response.but(

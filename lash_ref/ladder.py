@@ -10,11 +10,13 @@ from lash_ref.provider import (
     LlmEventSink,
     LlmRequest,
     LlmResponse,
+    ProtocolPosition,
     Provider,
     ProviderFailure,
     ProviderFailureKind,
     RetryStatus,
 )
+from lash_ref.provider_errors import DIAGNOSTIC_LIMIT, redacted
 from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Json, Record, Text
 
@@ -45,6 +47,7 @@ class AttemptError(Record):
     kind: ProviderFailureKind
     provider_code: Text | None = None
     http_status: U64 | None = None
+    provider_request_id: Text | None = None
     retry_after_s: float | None = None
     diagnostic: Text
 
@@ -56,6 +59,7 @@ class LlmAttempt(Record):
     started_at_ms: U64
     duration_ms: U64
     outcome: AttemptOutcome
+    protocol_position: ProtocolPosition = "terminal_observed"
     retry_budget_consumed: bool = True
     retry_scheduled: bool = False
     retry_delay_s: float | None = None
@@ -158,11 +162,13 @@ class Ladder:
             started_at_ms=started,
             duration_ms=max(0, self.clock.now_ms() - started),
             outcome="interrupted" if interrupted else "failed",
+            protocol_position=failure.position,
             retry_budget_consumed=not throttle,
             retry_scheduled=again,
             retry_delay_s=wait if again else None,
             retry_reason=reason,
             error=attempt_error(failure),
+            evidence=failure.partial.execution_evidence if failure.partial is not None else None,
             usage=failure.partial.usage if failure.partial is not None else None,
         )
 
@@ -183,8 +189,9 @@ def attempt_error(failure: ProviderFailure) -> AttemptError:
         kind=failure.kind,
         provider_code=failure.provider_code,
         http_status=failure.status,
+        provider_request_id=failure.request_id,
         retry_after_s=failure.retry_after_s,
-        diagnostic=failure.message[:1024],
+        diagnostic=redacted(failure.message)[:DIAGNOSTIC_LIMIT],
     )
 
 

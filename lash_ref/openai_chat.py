@@ -16,8 +16,8 @@ from lash_ref.capability import (
     chosen,
     selection,
 )
-from lash_ref.dialect import Endpoint, HttpCall, Reading, joined_text, output_cap, unrepresentable
-from lash_ref.inputs import AttachmentSource
+from lash_ref.dialect import Endpoint, HttpCall, Reading, carried, joined_text, output_cap, unrepresentable
+from lash_ref.inputs import AttachmentSource, ExternalUrlSource
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -36,7 +36,16 @@ from lash_ref.provider import (
     ToolCallPart,
     ToolResultBlock,
 )
-from lash_ref.provider_errors import AUTH, FILTERED, HARD_QUOTA, OVERFLOW, UNSUPPORTED, Meaning, Refusal, failure
+from lash_ref.provider_errors import (
+    AUTH,
+    FILTERED,
+    HARD_QUOTA,
+    OVERFLOW,
+    UNSUPPORTED,
+    Meaning,
+    Refusal,
+    failure,
+)
 from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
@@ -90,13 +99,13 @@ def openai_refusal(error: dict[str, Any], status: int | None) -> Refusal:
 
 def attachment_url(source: AttachmentSource, kind: str) -> str:
     """An image as a URL, its bytes inline where it has no other."""
-    if source.source == "stored":
-        raise unrepresentable("stored_attachment", kind)
-    if not source.media_type.startswith("image/"):
-        raise unrepresentable(f"attachment_{source.media_type}", kind)
-    if source.source == "external_url":
-        return source.url
-    return f"data:{source.media_type};base64,{base64.b64encode(source.bytes).decode('ascii')}"
+    sent = carried(source, kind)
+    media = sent.media_type or ""
+    if not media.startswith("image/"):
+        raise unrepresentable(f"attachment_{media}", kind)
+    if isinstance(sent, ExternalUrlSource):
+        return sent.url
+    return f"data:{media};base64,{base64.b64encode(sent.bytes).decode('ascii')}"
 
 
 class OpenAiChat:

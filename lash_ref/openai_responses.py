@@ -134,11 +134,8 @@ def _items(message: LlmMessage) -> Iterator[dict[str, Any]]:
 def _answer(block: TextBlock) -> dict[str, Any]:
     meta: Any = block.response_meta.value if block.response_meta is not None else {}
     kept = {key: meta[key] for key in ("id", "status", "phase") if meta.get(key)}
-    return {
-        "type": "message",
-        "role": "assistant",
-        "content": [{"type": "output_text", "text": block.text, "annotations": []}],
-    } | kept
+    said: dict[str, Any] = {"type": "output_text", "text": block.text, "annotations": []}
+    return {"type": "message", "role": "assistant", "content": [said]} | kept
 
 
 def _thought(block: ReasoningBlock) -> Iterator[dict[str, Any]]:

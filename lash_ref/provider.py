@@ -26,6 +26,8 @@ LlmTerminalReason = Literal[
 ProviderFailureKind = Literal[
     "transport", "timeout", "http", "stream", "auth", "validation", "quota", "unsupported", "unknown"
 ]
+ProtocolPosition = Literal["no_response", "response_observed", "output_started", "terminal_observed"]
+"""How far an attempt got before it ended."""
 ToolChoice = Literal["auto", "none", "required"]
 
 
@@ -239,6 +241,9 @@ class ProviderFailure(LashError):
         self.retry_after_s = retry_after_s
         self.terminal_reason: LlmTerminalReason = terminal_reason
         self.partial = partial
+        self.position: ProtocolPosition = "no_response"
+        self.request_id: str | None = None
+        """The provider's id of the request, where it gave one."""
 
     @property
     def is_throttle(self) -> bool:

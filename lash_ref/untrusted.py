@@ -70,4 +70,4 @@ def parts(owner: dict[str, Any], key: str) -> list[dict[str, Any]]:
         members = cast("list[Any]", value)
         if all(isinstance(member, dict) for member in members):
             return cast("list[dict[str, Any]]", members)
-    raise _wrong(key, "an array of objects", value)
+    raise _wrong(key, "an array of objects", cast("object", value))
