@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
@@ -80,7 +80,7 @@ class AnthropicMessages:
 
     kind: ClassVar[str] = "anthropic-messages"
     request_id_header: ClassVar[str] = "request-id"
-    codes: ClassVar[dict[str, Meaning]] = {
+    codes: ClassVar[Mapping[str, Meaning]] = {
         "billing_error": HARD_QUOTA,
         "request_too_large": OVERFLOW,
         "not_found_error": Meaning("unsupported"),

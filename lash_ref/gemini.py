@@ -1,7 +1,7 @@
 """The Gemini generateContent dialect."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
@@ -64,7 +64,7 @@ class Gemini:
 
     kind: ClassVar[str] = "gemini"
     request_id_header: ClassVar[str] = "x-request-id"
-    codes: ClassVar[dict[str, Meaning]] = {
+    codes: ClassVar[Mapping[str, Meaning]] = {
         "API_KEY_INVALID": AUTH,
         "UNAUTHENTICATED": AUTH,
         "PERMISSION_DENIED": AUTH,

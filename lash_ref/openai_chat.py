@@ -1,7 +1,7 @@
 """The OpenAI Chat Completions dialect, as OpenAI and its many look-alikes speak it."""
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
@@ -113,7 +113,7 @@ class OpenAiChat:
 
     kind: ClassVar[str] = "openai-chat"
     request_id_header: ClassVar[str] = "x-request-id"
-    codes: ClassVar[dict[str, Meaning]] = OPENAI_CODES
+    codes: ClassVar[Mapping[str, Meaning]] = OPENAI_CODES
 
     def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
         """The request's body; system messages stay where they are ([PRV.10][])."""

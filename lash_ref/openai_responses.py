@@ -1,6 +1,6 @@
 """The OpenAI Responses dialect, stateless: what the model needs back is sent back, nothing is stored there."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lash_ref.capability import (
@@ -47,7 +47,7 @@ class OpenAiResponses:
 
     kind: ClassVar[str] = "openai-responses"
     request_id_header: ClassVar[str] = "x-request-id"
-    codes: ClassVar[dict[str, Meaning]] = OPENAI_CODES
+    codes: ClassVar[Mapping[str, Meaning]] = OPENAI_CODES
 
     def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
         """The request's body; system messages become the instructions ([PRV.10][])."""
