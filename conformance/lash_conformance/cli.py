@@ -13,6 +13,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
+from lash_conformance.cli_fixtures import fixtures_app, replay_server
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -257,6 +258,10 @@ def schema() -> None:
     from lash_conformance import report as reporting
 
     typer.echo(json.dumps(reporting.schema(), indent=1))
+
+
+app.add_typer(fixtures_app, name="fixtures")
+app.command("replay-server")(replay_server)
 
 
 def main() -> None:

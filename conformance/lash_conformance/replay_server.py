@@ -131,7 +131,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self._json(404, {"error": f"nothing at {self.path}"})
         except KeyError as err:
             self._json(404, {"error": f"no fixture, run or gate {err}"})
-        except (ValueError, AttributeError, FixtureFault) as err:
+        except (ValueError, TypeError, FixtureFault) as err:
             self._json(400, {"error": str(err)})
 
     def _json(self, status: int, value: Any, headers: dict[str, str] | None = None) -> None:
