@@ -6,6 +6,7 @@ restored by whoever opens the session, once, after tool state.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Self
 from weakref import WeakValueDictionary
 
@@ -325,9 +326,12 @@ class PluginHost:
     ) -> PluginSession:
         """Build, register and make ready every plugin; restore ``snapshot`` when one is given.
 
+        Each is told the extensions of all ([PLG.9][]).
+
         Raises:
             PluginError: a plugin failed or clashes, or the session is live already; nothing stays registered.
         """
+        context = replace(context, extensions=self.extensions)
         plugins: list[SessionPlugin] = []
         contributions = Contributions()
         for factory in self.factories:
