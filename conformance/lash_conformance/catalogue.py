@@ -75,6 +75,27 @@ class Clause:
             rows += [f"{prefix}{n}" for n in range(first, int(last or first) + 1)]
         return tuple(dict.fromkeys(rows))
 
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """Seed APIs named by the source, such as ``s2.11``."""
+        return tuple(dict.fromkeys(re.findall(r"\bs[0-4]\.\d+\b", self.source)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeedApi:
+    """One API that a seed names, and what it became."""
+
+    id: str
+    api: str
+    now: str
+
+
+def seed_apis() -> tuple[SeedApi, ...]:
+    """The APIs of the seeds, in their order."""
+    lines = (spec_directory() / "seeds.txt").read_text(encoding="utf-8").splitlines()[1:]
+    rows = [[*line.split("\t"), "", ""] for line in lines]
+    return tuple(SeedApi(id=row[0], api=row[1], now=row[2]) for row in rows)
+
 
 def spec_directory() -> Path:
     """Where the law lies: beside the checkout's package, or packed into the wheel."""

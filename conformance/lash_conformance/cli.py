@@ -88,11 +88,21 @@ def run(
 def list_clauses(
     select: SelectOption = "*",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
+    seeds: Annotated[
+        bool, typer.Option("--seeds", help="List the seeds' APIs with their clauses and passing checks")
+    ] = False,
+    report: Annotated[
+        Path, typer.Option(help="With --seeds: folder below which reports (report.json) say what passes")
+    ] = Path("report"),
     confirm: Annotated[
         bool, typer.Option("--confirm", help="Say that the checks of changed rules were read again")
     ] = False,
 ) -> None:
     """List the clauses of the law."""
+    if seeds:
+        from lash_conformance import seeds as seeding
+
+        raise typer.Exit(0 if seeding.show(Console(), report) else 1)
     from lash_conformance.catalogue import spec_directory
     from lash_conformance.explain import facts
 
