@@ -17,10 +17,12 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
     JsonValue,
     PlainSerializer,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
 )
 from pydantic_core import PydanticSerializationError, core_schema
 
@@ -65,11 +67,16 @@ I64 = Annotated[int, Field(strict=True, ge=-MAX_INT - 1, le=MAX_INT)]
 Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
 """Free text, round-tripped exactly, NUL included ([REC.4][])."""
 
-Identifier = Annotated[str, Field(strict=True), AfterValidator(_without_nul)]
+Identifier = Annotated[
+    str, Field(strict=True, json_schema_extra={"pattern": r"^[^\u0000]*$"}), AfterValidator(_without_nul)
+]
 """A name that keys a row: any length, any text but NUL and lone surrogates ([REC.2][])."""
 
 Blob = Annotated[
-    bytes, BeforeValidator(_decoded), PlainSerializer(_encoded, return_type=str, when_used="json")
+    bytes,
+    BeforeValidator(_decoded),
+    PlainSerializer(_encoded, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
 ]
 """Opaque bytes; a standard base64 string in JSON."""
 
@@ -284,4 +291,24 @@ def external(*variants: type[Record], unit: tuple[type[Record], ...] = ()) -> An
         name = type(value).__name__
         return name if name in empty else {name: value.to_data()}
 
-    return (BeforeValidator(read), PlainSerializer(write, when_used="json"))
+    return (BeforeValidator(read), PlainSerializer(write, when_used="json"), _Tagged(tuple(by_name), empty))
+
+
+class _Tagged:
+    """Describes an externally tagged union in JSON Schema."""
+
+    def __init__(self, names: tuple[str, ...], empty: set[str]) -> None:
+        self.names = names
+        self.empty = empty
+
+    def __get_pydantic_json_schema__(
+        self, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        bodies: list[Any] = handler(schema)["anyOf"]
+        return {
+            "oneOf": [
+                {"const": name} if name in self.empty
+                else {"type": "object", "properties": {name: body}, "required": [name], "additionalProperties": False}
+                for name, body in zip(self.names, bodies, strict=True)
+            ]
+        }  # fmt: skip

@@ -117,7 +117,7 @@ def all_checks(profile: Profile | None = None) -> tuple[Check, ...]:
     """Every check of the suite, or of one profile, in the order of the spec."""
     from lash_conformance.catalogue import AREAS
 
-    for folder in ("store", "host"):
+    for folder in ("store", "wire", "host"):
         package = importlib.import_module(f"lash_conformance.checks.{folder}")
         for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
             importlib.import_module(f"{package.__name__}.{module}")

@@ -23,7 +23,8 @@ app = typer.Typer(
 )  # fmt: skip
 
 TargetOption = Annotated[
-    str, typer.Option("--target", "-t", help="memory, sqlite, postgres, postgres:DSN, or python:package.module:callable")
+    str,
+    typer.Option("--target", "-t", help="memory, sqlite, postgres, postgres:DSN, python:package.module:callable or stdio:COMMAND"),
 ]
 SelectOption = Annotated[
     str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
@@ -263,11 +264,31 @@ def bench(
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of the report."""
+def schema(
+    wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
+) -> None:
+    """Print the JSON Schema of the report, or the wire's OpenRPC document with the schema of every record."""
+    from lash_conformance import openrpc
     from lash_conformance import report as reporting
 
-    typer.echo(json.dumps(reporting.schema(), indent=1))
+    typer.echo(json.dumps(openrpc.document() if wire else reporting.schema(), indent=1))
+
+
+@app.command()
+def serve(target: TargetOption = "sqlite") -> None:
+    """Put an in-process target behind the wire, on standard input and output."""
+    import os
+
+    from lash_conformance import server
+    from lash_conformance.target import TargetFault, load
+
+    if target == "postgres" and "LASH_CONFORMANCE_POSTGRES" not in os.environ:
+        raise _usage("name a server with postgres:DSN: each process of a target would start one of its own")
+    try:
+        made = load(target)
+    except TargetFault as err:
+        raise _usage(err) from err
+    server.serve(made)
 
 
 app.add_typer(fixtures_app, name="fixtures")

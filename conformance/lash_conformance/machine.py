@@ -8,9 +8,9 @@ import asyncio
 import concurrent.futures
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, TypeVar, cast
 
 from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
@@ -20,11 +20,13 @@ from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.model import Model, family_of
 from lash_conformance.model_state import Data, Session, State
 from lash_conformance.names import brief
-from lash_conformance.target import StoreTarget, VirtualClock
+from lash_conformance.target import StoreTarget, TargetBroke, VirtualClock
 from lash_conformance.traced import Step as TraceStep
 from lash_conformance.traced import Trace
 from lash_conformance.transcript import Driver, Replayed, Step, short
 from lash_conformance.vocabulary import Unexpected
+
+T = TypeVar("T")
 
 REAL_NOW_MS = 10**12
 """What the model takes for now where time is not the judge's: later than any early date it is given."""
@@ -44,6 +46,8 @@ class Context:
     loop: asyncio.AbstractEventLoop
     stop: threading.Event = field(default_factory=threading.Event)
     failure: "Disagreement | None" = None
+    broke: TargetBroke | None = None
+    """What ended the search without a verdict on the store."""
     length: int = 0
     failed_at: float = 0.0
     target_seconds: float = 0.0
@@ -51,6 +55,8 @@ class Context:
     @property
     def over(self) -> bool:
         """Whether no more is wanted of the search."""
+        if self.broke is not None:
+            return True
         late = self.failure is not None and time.monotonic() - self.failed_at > search.SEARCH.shrinking_s
         return late or self.stop.is_set()
 
@@ -81,12 +87,20 @@ class Machine(RuleBasedStateMachine):
         now = self.bench.clock.now_ms() if virtual else REAL_NOW_MS
         self.capabilities = frozenset[str](self.context.target.capabilities)
         self.model = Model(State(self.capabilities, now, virtual))
-        self.context.loop.run_until_complete(self.driver.open())
+        if not self.context.over:
+            self._run(self.driver.open())
 
     def teardown(self) -> None:
         """Close the place."""
         self.context.target_seconds += self.bench.trace.target_seconds
-        self.context.loop.run_until_complete(self.bench.remove())
+        self._run(self.bench.remove())
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self.context.loop.run_until_complete(work)
+        except TargetBroke as err:
+            self.context.broke = self.context.broke or err
+            raise
 
     # -- what rules are written in
 
@@ -162,7 +176,7 @@ class Machine(RuleBasedStateMachine):
         step = Step.model_construct(
             on=on, method=method, arguments=arguments, expected=expected, outcome=None, rising=rising
         )
-        done = self.context.loop.run_until_complete(self.driver.judged(step))
+        done = self._run(self.driver.judged(step))
         if keep or not done.ok:
             self.steps.append(step)
         if not done.ok:
@@ -225,6 +239,8 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
     finally:
         stop.set()
     bench.trace.target_seconds += context.target_seconds
+    if context.broke is not None:
+        raise context.broke
     if context.failure is not None:
         bench.trace = Saved(context.failure)
         raise context.failure
@@ -260,7 +276,7 @@ def _run(
             ),
         )  # fmt: skip
     except Exception:
-        if context.failure is None:
+        if context.failure is None and context.broke is None:
             raise
     finally:
         loop.run_until_complete(loop.shutdown_asyncgens())

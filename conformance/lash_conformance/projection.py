@@ -6,10 +6,11 @@ that a factory hands out is the text ``"store"``.
 """
 
 import typing
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import StrictBool, StrictInt, StrictStr, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from lash_ref.contracts import AttachmentStore, RuntimePersistence, SessionStoreFactory
@@ -32,16 +33,44 @@ FREE_TEXT: dict[str, tuple[str, ...]] = {
 """Fields of refusals that are for people, and never compared."""
 
 
+_EXACT: dict[Any, Any] = {bytes: Blob, int: StrictInt, str: StrictStr, bool: StrictBool}
+"""Bare types of the Protocols, read without conversion."""
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What a method of the contract takes, by name and in order, and what it answers."""
+
+    takes: dict[str, TypeAdapter[Any]]
+    answers: TypeAdapter[Any] | None
+    """None for a method that answers a store."""
+    optional: bool
+    """Whether it may answer none."""
+
+
 @cache
-def _types(family: str, method: str) -> tuple[tuple[TypeAdapter[Any], ...], TypeAdapter[Any] | None]:
+def signature(family: str, method: str) -> Signature:
+    """The method's signature, read from its Protocol."""
     hints = typing.get_type_hints(getattr(PROTOCOLS[family], method), include_extras=True)
     answer = hints.pop("return")
-    taken = tuple(_adapter(hint) for hint in hints.values())
-    return taken, None if "RuntimePersistence" in str(answer) else _adapter(answer)
+    stores = "RuntimePersistence" in str(answer)
+    return Signature(
+        {name: _adapter(hint) for name, hint in hints.items()},
+        None if stores else _adapter(answer),
+        answer is type(None) or type(None) in typing.get_args(answer),
+    )
+
+
+def methods(family: str) -> list[str]:
+    """The methods of a family, in the order of the Protocol."""
+    order: list[str] = []
+    for base in reversed(PROTOCOLS[family].__mro__):
+        order += [name for name, member in vars(base).items() if callable(member) and not name.startswith("_")]
+    return list(dict.fromkeys(order))
 
 
 def _adapter(hint: Any) -> TypeAdapter[Any]:
-    return TypeAdapter(Blob if hint is bytes else hint)
+    return TypeAdapter(_EXACT.get(hint, hint))
 
 
 def known(family: str, method: str) -> bool:
@@ -55,7 +84,7 @@ def decoded(family: str, method: str, arguments: list[Any]) -> list[Any]:
     Raises:
         ValueError: they are not that method's.
     """
-    taken, _ = _types(family, method)
+    taken = signature(family, method).takes.values()
     if len(taken) != len(arguments):
         raise ValueError(f"{family}.{method} takes {len(taken)} arguments, found {len(arguments)}")
     return [adapter.validate_python(value) for adapter, value in zip(taken, arguments, strict=True)]
@@ -63,7 +92,7 @@ def decoded(family: str, method: str, arguments: list[Any]) -> list[Any]:
 
 def answered(family: str, method: str, answer: object) -> Data:
     """The outcome of a call that answered; ``broken`` when the answer is not of the contract's type."""
-    _, adapter = _types(family, method)
+    adapter = signature(family, method).answers
     if adapter is None:
         return {"ok": None if answer is None else "store"}
     try:
@@ -77,7 +106,7 @@ def answered(family: str, method: str, answer: object) -> Data:
 
 def written(family: str, method: str, arguments: list[Any]) -> list[Any]:
     """The arguments as JSON; one that is not what the method takes is left as it is."""
-    taken, _ = _types(family, method)
+    taken = signature(family, method).takes.values()
     return [
         _dumped(adapter, value) for adapter, value in zip(taken, arguments, strict=False)
     ] + arguments[len(taken) :]

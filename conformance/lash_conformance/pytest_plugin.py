@@ -1,14 +1,14 @@
 """The judge inside pytest: options, the ``store_target`` fixture by name, and readable comparisons."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, cast
 
 import pytest
 
 from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
-from lash_conformance.target import Backend, Capability, Place, StoreTarget, checked, load
+from lash_conformance.target import Backend, Capability, Interruptible, Place, StoreTarget, checked, load
 from lash_ref.scalars import Record
 
 FILE_LIMIT_BYTES = 256 * 1024 * 1024
@@ -46,12 +46,15 @@ def target_of(opens: Callable[[Place], Awaitable[Backend]], *capabilities: Capab
 
 
 @pytest.fixture(scope="session")
-def store_target(request: pytest.FixtureRequest) -> StoreTarget:
+def store_target(request: pytest.FixtureRequest) -> Iterator[StoreTarget]:
     """The target named by ``--lash-target``; override this fixture in your own suite."""
     name = request.config.getoption("lash_target")
     if name is None:
         raise pytest.UsageError("give --lash-target, or define a store_target fixture")
-    return load(cast("str", name))
+    made = load(cast("str", name))
+    yield made
+    if isinstance(made, Interruptible):
+        made.stop()
 
 
 @pytest.fixture(scope="session")

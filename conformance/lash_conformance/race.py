@@ -39,7 +39,8 @@ class Client:
         invoked = next(self.race.moments)
         found = await self.driver.call(on, method, arguments)
         returned = next(self.race.moments)
-        self.race.calls.append(Call(self.name, on, method, arguments, found, invoked, returned))
+        answer = None if "unknown" in found else found
+        self.race.calls.append(Call(self.name, on, method, arguments, answer, invoked, returned))
         return found.get("ok")
 
     async def store(self, method: str, *arguments: Any) -> Any:

@@ -11,6 +11,19 @@ from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
 from lash_ref.contracts import AttachmentStore, Clock, ProcessEvidence, SessionStoreFactory
 
+
+@dataclass(frozen=True, kw_only=True)
+class Bounds:
+    """How long the judge waits for a target out of process, in seconds."""
+
+    start_s: float = 60.0
+    """From the start of the process to the answer to ``initialize``."""
+    call_s: float = 10.0
+    """For one request, unless pings show that the target or machine is slow."""
+    stop_s: float = 10.0
+    """From ``shutdown`` to the end of the process."""
+
+
 Capability = Literal[
     "durable",
     "clock",
@@ -20,6 +33,7 @@ Capability = Literal[
     "shared",
     "process_evidence",
     "process_liveness",
+    "wire",
 ]
 CAPABILITIES: dict[Capability, str] = {
     "durable": "what was acknowledged survives closing and reopening the place",
@@ -30,6 +44,7 @@ CAPABILITIES: dict[Capability, str] = {
     "shared": "several backends may be open on one place at once",
     "process_evidence": "the place's process evidence is asked about process-owned intents",
     "process_liveness": "the lease of a provably dead process can be reclaimed",
+    "wire": "the store runs in a process of its own and speaks the wire protocol",
 }
 assert set(CAPABILITIES) == set(get_args(Capability)), "every capability is described"
 
@@ -132,12 +147,43 @@ class Keeping(Protocol):
         ...
 
 
+@runtime_checkable
+class Interruptible(Protocol):
+    """A target with processes of its own, which can be ended."""
+
+    def interrupt(self, reason: str) -> None:
+        """Kill what never answers."""
+        ...
+
+    def stop(self) -> None:
+        """Let all of it end in order."""
+        ...
+
+
 class TargetFault(Exception):
     """The target could not be found, or is not a target; the run exits with 2."""
 
 
+class HarnessFault(Exception):
+    """The judge did what it must not; no verdict on the target."""
+
+
+class TargetBroke(Exception):
+    """The target ended, hung or lied, so that nothing is known of the store behind it."""
+
+    def __init__(self, reason: str, request: str = "", log: str = "", *, missed: bool = False) -> None:
+        self.reason = reason
+        self.request = request
+        """The request at fault, in a line."""
+        self.log = log
+        """The last of the target's standard error."""
+        self.missed = missed
+        """Whether a deadline ran out, which a slow machine can explain."""
+        super().__init__(f"{reason} ({request})" if request else reason)
+
+
 def load(name: str) -> StoreTarget:
-    """The target named ``memory``, ``sqlite``, ``postgres``, ``postgres:DSN`` or ``python:package.module:callable``.
+    """The target named ``memory``, ``sqlite``, ``postgres``, ``postgres:DSN``, ``stdio:COMMAND`` or by a Python callable.
 
     Raises:
         TargetFault: no such target, or what the callable returned lacks a member.
@@ -151,7 +197,11 @@ def load(name: str) -> StoreTarget:
     if scheme == "postgres":
         postgres = importlib.import_module("lash_conformance.targets.postgres")
         return cast("StoreTarget", postgres.target(rest))
-    return checked(name, imported(name, "memory, sqlite, postgres, postgres:DSN"))
+    if scheme == "stdio" and rest.strip():
+        from lash_conformance.targets import stdio
+
+        return stdio.target(rest)
+    return checked(name, imported(name, "memory, sqlite, postgres, postgres:DSN, stdio:COMMAND"))
 
 
 def imported(name: str, others: str) -> object:

@@ -25,7 +25,8 @@ from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.model import backend_of, family_of
 from lash_conformance.names import Names, Unbound
 from lash_conformance.projection import Data, answered, decoded, known, masked, refused
-from lash_conformance.target import StoreTarget
+from lash_conformance.target import HarnessFault, StoreTarget, TargetBroke
+from lash_conformance.wire import OutcomeUnknown
 from lash_ref.errors import LashError
 
 CALL_DEADLINE_S = 10.0
@@ -141,11 +142,17 @@ class Driver:
             if family in ("place", "clock"):
                 return await self._move(method, given)
             records = decoded(family, method, given)
-            async with asyncio.timeout(CALL_DEADLINE_S):
+            # A target out of process has deadlines of its own, at which it is killed.
+            own = "wire" in self.bench.target.capabilities
+            async with asyncio.timeout(None if own else CALL_DEADLINE_S):
                 handle = await self._handle(on)
                 answer = await getattr(handle, method)(*records)
         except LashError as err:
             return refused(err)
+        except (TargetBroke, HarnessFault):
+            raise
+        except OutcomeUnknown as err:
+            return {"unknown": str(err)}
         except Unbound as err:
             return {"broken": f"no earlier step answered {err}"}
         except TimeoutError:

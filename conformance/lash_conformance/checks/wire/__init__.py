@@ -1,0 +1,1 @@
+"""Checks of the wire itself: they speak to a process of the target, line by line."""
