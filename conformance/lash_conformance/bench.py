@@ -235,9 +235,9 @@ class Bench:
     async def _close_all(self) -> None:
         started = time.perf_counter()
         while self._exchanges:
-            used = self._exchanges.pop()
-            if used.in_order:
-                cast("Spoken", self.target).spare = used
+            used, target = self._exchanges.pop(), cast("Spoken", self.target)
+            if used.in_order and target.spare is None:
+                target.spare = used
             else:
                 used.stop()
         while self._open:

@@ -18,7 +18,7 @@ EDITION = "2026.11"
 AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR"]
 
 PROFILES: dict[str, tuple[str, ...]] = {
-    "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC"),
+    "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR"),
     "host": (
         "STA", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS",
         "SNP", "PRC", "TRG",

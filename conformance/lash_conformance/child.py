@@ -4,6 +4,7 @@ The thread alone touches the pipes. It hands over whole lines, keeps the last of
 owner when a moment has come, and reports the end once.
 """
 
+import atexit
 import contextlib
 import os
 import selectors
@@ -15,6 +16,7 @@ import sys
 import threading
 import time
 import uuid
+import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +32,17 @@ _POLL_S = 0.05
 _TOO_LONG = f"it sent a line of more than {MOST_BYTES} bytes"
 _AFTER_END_S = 0.5
 """How long the pipes of an ended process are read on, when somebody else holds them open."""
+
+
+_LIVE: "weakref.WeakSet[Child]" = weakref.WeakSet()
+
+
+@atexit.register
+def _leave_nobody() -> None:
+    for child in list(_LIVE):
+        child.end("the judge ended")
+    for child in list(_LIVE):
+        child.ended.wait(5)
 
 
 class Child:
@@ -69,6 +82,7 @@ class Child:
         self.left_behind = 0
         """How many of its processes were still there when it had ended by itself."""
         self.ended = threading.Event()
+        _LIVE.add(self)
         threading.Thread(target=self._run, daemon=True, name=f"child {self.process.pid}").start()
 
     @property

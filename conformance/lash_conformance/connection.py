@@ -4,11 +4,9 @@ Usable from any thread and any event loop: answers are `concurrent.futures.Futur
 """
 
 import asyncio
-import atexit
 import itertools
 import threading
 import time
-import weakref
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -68,17 +66,6 @@ class Pending:
         return f"#{self.id} {self.method} {params if len(params) <= 200 else params[:197] + '…'}"
 
 
-_LIVE: "weakref.WeakSet[Child]" = weakref.WeakSet()
-
-
-@atexit.register
-def _leave_nobody() -> None:
-    for child in list(_LIVE):
-        child.end("the judge ended")
-    for child in list(_LIVE):
-        child.ended.wait(5)
-
-
 class Connection:
     """One process, from its start to its end."""
 
@@ -103,7 +90,6 @@ class Connection:
         self._leaving = False
         self._culprit: Pending | None = None
         self.child = Child(command, self._on_line, self._on_end, self._on_tick)
-        _LIVE.add(self.child)
 
     # -- for callers
 

@@ -48,7 +48,7 @@ def named_types() -> dict[str, Any]:
             if name.startswith("_") or name in found or name.isupper() or name in ("Record", "NodeBase"):
                 continue
             union = "Annotated" in str(type(kind)) and "|" in str(kind)
-            if union or (inspect.isclass(kind) and issubclass(kind, Record)):
+            if union or Record in getattr(kind, "__mro__", ()):
                 found[name] = kind
     return dict(sorted(found.items()))
 
