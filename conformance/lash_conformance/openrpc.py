@@ -6,7 +6,7 @@ Schemas hold for what is sent and for what is answered; a member that may be abs
 import inspect
 import re
 from functools import cache
-from typing import Any, cast
+from typing import Annotated, Any, cast, get_origin
 
 from jsonschema import Draft202012Validator
 from pydantic import TypeAdapter
@@ -47,7 +47,7 @@ def named_types() -> dict[str, Any]:
             kind: Any = getattr(module, name)
             if name.startswith("_") or name in found or name.isupper() or name in ("Record", "NodeBase"):
                 continue
-            union = "Annotated" in str(type(kind)) and "|" in str(kind)
+            union = get_origin(kind) is Annotated and " | " in str(kind)
             if union or Record in getattr(kind, "__mro__", ()):
                 found[name] = kind
     return dict(sorted(found.items()))
