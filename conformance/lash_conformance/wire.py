@@ -23,7 +23,7 @@ from pydantic_core import PydanticSerializationError, from_json
 from lash_conformance.projection import PROTOCOLS, known, methods, signature
 from lash_conformance.target import CAPABILITIES, Capability, Damage
 from lash_ref import errors
-from lash_ref.errors import LashError, Unsupported
+from lash_ref.errors import InvalidRecord, LashError, StoreError, Unsupported
 from lash_ref.scalars import U64, Json
 
 PROTOCOL = 1
@@ -248,11 +248,11 @@ _ERROR_FIELDS: dict[tuple[str, str], Any] = {
 
 
 def refusals() -> dict[str, type[LashError]]:
-    """The closed list of typed errors, by name."""
+    """The closed list of the typed errors of stores, by name."""
     found = {
         name: kind
         for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, LashError) and kind.names and kind is not Unsupported
+        if isinstance(kind, type) and issubclass(kind, (StoreError, InvalidRecord)) and kind.names and kind is not Unsupported
     }
     return dict(sorted(found.items()))
 
