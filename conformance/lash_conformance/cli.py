@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
-from lash_conformance.cli_fixtures import fixtures_app, replay_server
+from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -293,6 +293,8 @@ def serve(target: TargetOption = "sqlite") -> None:
 
 app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
+app.command()(record)
+app.command()(promote)
 
 
 def main() -> None:

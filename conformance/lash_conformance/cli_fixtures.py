@@ -77,3 +77,64 @@ def replay_server(
         pass
     finally:
         server.server_close()
+
+
+def record(
+    upstream: Annotated[str, typer.Option(help="The provider's base URL, for instance https://api.example.com")],
+    out: Annotated[Path, typer.Option(help="Folder for captures, outside the repository")],
+    marker: Annotated[
+        list[str] | None, typer.Option(help="Text of yours that must never be kept; repeat the option")
+    ] = None,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one")] = 0,
+) -> None:
+    """Record a real provider: a proxy that keeps redacted exchanges. Needs your own key; never use it in CI.
+
+    Point a client at the printed URL. Request bodies and all but a few headers are never kept; replies are
+    redacted in memory before they are written.
+    """
+    import os
+
+    from lash_conformance.recorder import RecordingProxy
+
+    if os.environ.get("CI"):
+        Console(stderr=True).print("lash-conformance: recording is for a person with a key, not for CI", style="bold red")
+        raise typer.Exit(2)
+    try:
+        proxy = RecordingProxy(upstream, out, markers=marker or (), port=port)
+    except OSError as err:
+        Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
+        raise typer.Exit(2) from err
+    typer.echo(f"recording {upstream} at {proxy.url}; stop with Ctrl-C")
+    try:
+        proxy.serve_forever(poll_interval=0.1)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        proxy.server_close()
+    typer.echo(f"{len(proxy.written)} captures in {out}; promote them with lash-conformance promote")
+    for fault in proxy.refused:
+        typer.echo(f"not kept: {fault}")
+
+
+def promote(
+    captures: Annotated[list[Path], typer.Argument(help="Captures in the order of the exchanges")],
+    name: Annotated[str, typer.Option("--id", help="dialect.mode.case, for instance openai-chat.stream.mine")],
+    proves: Annotated[str, typer.Option(help="One sentence: what the fixture proves")],
+    out: Annotated[Path, typer.Option(help="The fixtures' folder")] = Path("fixtures/providers"),
+) -> None:
+    """Turn reviewed captures into a fixture; its calls and expectations are yours to write."""
+    from datetime import UTC, datetime
+
+    from lash_conformance.recorder import promoted
+
+    stamp = datetime.fromtimestamp(min(path.stat().st_mtime for path in captures), UTC).isoformat(timespec="seconds")
+    try:
+        made = promoted(captures, name=name, dialect=name.partition(".")[0], proves=proves, captured_at=stamp)
+        path = out / made.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x") as file:
+            file.write(made.model_dump_json(by_alias=True, exclude_defaults=True, indent=1) + "\n")
+    except (ValueError, OSError) as err:
+        Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
+        raise typer.Exit(2) from err
+    typer.echo(f"wrote {path}; read it, write its calls, then run lash-conformance fixtures index")
