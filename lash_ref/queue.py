@@ -186,17 +186,17 @@ class QueueSegment(Segment):
         """The rows a completion settles.
 
         Raises:
-            QueuedWorkClaimSuperseded: one of them is not held by that claim and token.
+            QueuedWorkClaimSuperseded: one of them is not held by that claim and token, or the completion
+                names another session ([QUE.55][]).
         """
+        superseded = QueuedWorkClaimSuperseded(completion.session_id, completion.claim_id)
+        if completion.session_id != self.session_id:
+            raise superseded
         held: list[BatchRow] = []
         for batch_id in dict.fromkeys(completion.batch_ids):
             row = await rows.batch(self.session_id, batch_id)
-            if (
-                row is None
-                or completion.session_id != self.session_id
-                or not self.holds(row, completion.claim_id, completion.lease_token)
-            ):
-                raise QueuedWorkClaimSuperseded(completion.session_id, completion.claim_id)
+            if row is None or not self.holds(row, completion.claim_id, completion.lease_token):
+                raise superseded
             held.append(row)
         return held
 

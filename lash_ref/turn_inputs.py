@@ -294,17 +294,17 @@ class InputSegment(Segment):
         """The rows a completion settles.
 
         Raises:
-            TurnInputClaimSuperseded: one of them is not held by that claim and token.
+            TurnInputClaimSuperseded: one of them is not held by that claim and token, or the completion
+                names another session ([INP.42][]).
         """
+        superseded = TurnInputClaimSuperseded(completion.session_id, completion.claim_id)
+        if completion.session_id != self.session_id:
+            raise superseded
         held: list[InputRow] = []
         for input_id in dict.fromkeys(completion.input_ids):
             row = await rows.input(self.session_id, input_id)
-            if (
-                row is None
-                or completion.session_id != self.session_id
-                or not self.holds_input(row, completion.claim_id, completion.lease_token)
-            ):
-                raise TurnInputClaimSuperseded(completion.session_id, completion.claim_id)
+            if row is None or not self.holds_input(row, completion.claim_id, completion.lease_token):
+                raise superseded
             held.append(row)
         return held
 

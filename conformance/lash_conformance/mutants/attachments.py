@@ -394,3 +394,12 @@ class SweepsWithUnreadableRoots(WrappedTarget):
                 return False
 
         return await reclaim_unreferenced_attachments(NoRoots(), backend, grace, clock)
+
+
+@mutant("ATT.7", character="Faithful: what was adopted cannot be forgotten.")
+class NeverForgetsAdopted(Store):
+    async def forget(self, session_id, attachment_id):
+        async with self.transactions.begin(write=False) as rows:
+            entry = await rows.intent(session_id, attachment_id)
+        if entry is None or entry.committed_at_epoch_ms is None:
+            await super().forget(session_id, attachment_id)

@@ -5,7 +5,7 @@ import asyncio
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper, WrappedTarget
-from lash_ref.errors import Backend, UnreadableRecord
+from lash_ref.errors import Backend, SessionExecutionLeaseExpired, UnreadableRecord
 from lash_ref.records import ReplaceFull
 from lash_ref.store import Store
 from lash_ref.turn_hash import turn_commit_hash
@@ -199,3 +199,12 @@ class FirstOpensCollide(WrappedTarget):
         if place.memory["opening"] != count:
             raise Backend("table heads already exists")
         return await super().open(place)
+
+
+@mutant("STO.71", character="Guarded: a session is named only under its lease.")
+class GuardsTheMeta(Store):
+    async def save_session_meta(self, meta):
+        async with self.transactions.begin(write=False) as rows:
+            if not self.lease_is_live(await rows.lease(self.session_id), self.clock.now_ms()):
+                raise SessionExecutionLeaseExpired(self.session_id)
+        await super().save_session_meta(meta)

@@ -7,11 +7,13 @@ from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
 from lash_ref.errors import (
     HeadRevisionConflict,
+    InvalidRecord,
     LashError,
+    RuntimeTurnCommitConflict,
     SessionBindingMismatch,
     SessionExecutionLeaseExpired,
 )
-from lash_ref.records import FullGraph, PersistedSessionRead, RuntimeCommitResult
+from lash_ref.records import Append, FullGraph, PersistedSessionRead, RuntimeCommitResult
 from lash_ref.store import Store
 
 
@@ -342,3 +344,41 @@ class ForgetsOldTurns(Store):
         head = await rows.head(self.session_id)
         old = found is not None and head.head_revision - found.head_revision > 10
         return None if old else found
+
+
+@mutant("STO.13", character="Open: a live lane anywhere is authority here.")
+class AcceptsForeignFences(Store):
+    async def require_live(self, rows, session_id, fence, now):
+        return await super().require_live(rows, fence.session_id if fence else session_id, fence, now)
+
+
+@mutant("STO.20", character="Two steps: settles input before it judges the rest.")
+class SettlesInputFirst(Store):
+    async def apply(self, commit):
+        async with self.transactions.begin(write=True) as rows:
+            for done in commit.completed_turn_input_claims:
+                for row in await self.completed_inputs(rows, done):
+                    await self.complete_input(rows, row)
+        return await super().apply(commit.but(completed_turn_input_claims=()))
+
+
+@mutant("STO.20", character="Salvaging: stores what is valid of an invalid commit.")
+class StoresTheValidPart(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        try:
+            return await self.inner.commit_runtime_state(commit)
+        except InvalidRecord:
+            nodes = [node for node in getattr(commit.graph, "nodes", ()) if "\0" not in node.node_id]
+            graph = Append(nodes=tuple(nodes), leaf_node_id=commit.graph.leaf_node_id)
+            await self.inner.commit_runtime_state(commit.model_copy(update={"graph": graph}))
+            raise
+
+
+@mutant("STO.34", character="Distrustful: looks behind the hash.")
+class ComparesTheContent(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        if commit.turn_commit is not None:
+            first = self.place.memory.setdefault(commit.turn_commit, commit.graph)
+            if first != commit.graph:
+                raise RuntimeTurnCommitConflict(commit.session_id, commit.turn_commit.turn_id)
+        return await self.inner.commit_runtime_state(commit)

@@ -5,6 +5,7 @@ import asyncio
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
+from lash_ref.errors import UnreadableRecord
 from lash_ref.records import ActivePath, Append, FullGraph, ReplaceFull, Unchanged
 from lash_ref.store import Store
 
@@ -259,3 +260,12 @@ class FindsByPrefix(StoreWrapper):
 class WidensTheScope(StoreWrapper):
     async def load_session(self, scope):
         return await self.inner.load_session(FullGraph())
+
+
+@mutant("GRA.27", character="Strict: a path that does not begin at a root is unreadable.")
+class RefusesCutPaths(Store):
+    async def ancestry(self, rows, leaf):
+        path = await super().ancestry(rows, leaf)
+        if path and path[0].parent_node_id is not None:
+            raise UnreadableRecord("node", path[0].parent_node_id, "it is gone")
+        return path

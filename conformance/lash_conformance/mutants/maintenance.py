@@ -3,6 +3,7 @@
 
 import unicodedata
 
+from lash_conformance.bench import request
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper, WrappedTarget
 from lash_ref.errors import Backend, LashError, UnreadableRecord
@@ -308,3 +309,34 @@ class SwallowsUnreadableManifests(FactoryWrapper):
             return await self.inner.live_attachment_refs(cutoff)
         except UnreadableRecord:
             return frozenset()
+
+
+@mutant("FAC.4", character="Exacting: a session that never ran is not there.")
+class OpensOnlyTheRun(FactoryWrapper):
+    async def open_existing_store(self, request):
+        found = await super().open_existing_store(request)
+        return found if found is not None and await found.load_session(FullGraph()) else None
+
+
+@mutant("FAC.7", character="Sentimental: a session made anew bears its old name.")
+class KeepsTheMeta(FactoryWrapper):
+    async def delete_session(self, session_id):
+        store = await self.inner.create_store(request(session_id))
+        self.place.memory[session_id] = await store.load_session_meta()
+        await self.inner.delete_session(session_id)
+
+    async def create_store(self, request):
+        made = await super().create_store(request)
+        if old := self.place.memory.pop(request.session_id, None):
+            await made.save_session_meta(old)
+        return made
+
+
+@mutant("FAC.12", character="Undead: what was deleted is back after reopening.")
+class ReopenRevives(WrappedTarget):
+    async def open(self, place):
+        backend = await super().open(place)
+        if place.memory.setdefault("opened", 0):
+            await backend.sessions.create_store(request())
+        place.memory["opened"] = 1
+        return backend

@@ -166,3 +166,9 @@ class RefusesEmptyCompletions(Store):
         if not completion.batch_ids:
             raise QueuedWorkClaimSuperseded(completion.session_id, completion.claim_id)
         return await super().completed_batches(rows, completion)
+
+
+@mutant("QUE.55", character="Shrugging: a completion of nothing may name any session.")
+class AcceptsForeignEmptyCompletions(Store):
+    async def completed_batches(self, rows, completion):
+        return await super().completed_batches(rows, completion) if completion.batch_ids else []

@@ -343,3 +343,26 @@ class UnreadableStampsApply(Store):
         return None
 
 
+@mutant("REC.1", character="Floating: beyond 2^53 the last digits are a guess.")
+class RoundsLargeIntegers(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        kept = commit.checkpoint.plugin_snapshot_revision
+        rounded = kept if kept is None or kept < 2**53 else kept & ~0x3FF
+        checkpoint = commit.checkpoint.but(plugin_snapshot_revision=rounded)
+        return await self.inner.commit_runtime_state(commit.but(checkpoint=checkpoint))
+
+
+@mutant("REC.4", character="Composing: what a user says is stored in normal form.")
+class ComposesInput(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        items = tuple(
+            item.but(text=unicodedata.normalize("NFC", item.text)) if item.type == "text" else item
+            for item in input.input.items
+        )
+        return await self.inner.enqueue_pending_turn_input(input.but(input=input.input.but(items=items)))
+
+
+@mutant("REC.5", character="Filling in: an absent key is the empty one.")
+class FillsAbsentKeys(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        return await self.inner.enqueue_pending_turn_input(input.but(source_key=input.source_key or ""))

@@ -24,6 +24,7 @@ from lash_ref.inputs import (
     TurnInput,
     TurnInputClaim,
 )
+from lash_ref.records import FullGraph
 from lash_ref.scalars import Json
 from lash_ref.work import ProtocolTurnOptions
 
@@ -448,6 +449,36 @@ async def a_completion_with_a_wrong_token_or_session_is_refused(store: RuntimePe
     await refused(TurnInputClaimSuperseded, _complete(store, lane, claim.but(lease_token="forged")))
     await refused(TurnInputClaimSuperseded, _complete(store, lane, claim.but(session_id="s2")))
     assert (await store.cancel_pending_turn_input("s1", "i1")).outcome == "already_claimed"
+
+
+@check("INP.42")
+async def an_input_completion_of_nothing_may_not_name_another_session(
+    store: RuntimePersistence, lane: Lane
+) -> None:
+    """Refused, nothing committed, and the claim is still good for its own session."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    claim = await _next(store, lane)
+    assert claim is not None
+
+    foreign = claim.but(session_id="s2", inputs=())
+    await refused(TurnInputClaimSuperseded, _complete(store, lane, foreign), claim_id=claim.claim_id)
+
+    assert await store.load_session(FullGraph()) is None
+    await _complete(store, lane, claim)
+    assert (await store.cancel_pending_turn_input("s1", "i1")).outcome == "already_completed"
+
+
+@check("INP.43")
+async def an_input_completion_of_nothing_settles_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """The commit is applied, and the input is still held by its claim."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    claim = await _next(store, lane)
+    assert claim is not None
+
+    await _complete(store, lane, claim.but(inputs=()))
+
+    assert (await store.cancel_pending_turn_input("s1", "i1")).outcome == "already_claimed"
+    await _complete(store, lane, claim, turn_id="t10")
 
 
 @check("INP.21")

@@ -5,6 +5,7 @@ from lash_conformance.check import check
 from lash_conformance.vocabulary import batch, refused, task, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import QueuedWorkClaimSuperseded
+from lash_ref.records import FullGraph
 from lash_ref.work import QueuedWorkClaim, QueuedWorkCompletion
 
 
@@ -349,3 +350,17 @@ async def a_completion_of_nothing_settles_nothing(store: RuntimePersistence, lan
     assert await store.list_queued_work("s1") == (made,)
     assert await store.list_pending_queued_work("s1") == ()
     await _complete(store, lane, done, turn_id="t2")
+
+
+@check("QUE.55")
+async def a_completion_of_nothing_may_not_name_another_session(store: RuntimePersistence, lane: Lane) -> None:
+    """Refused, nothing committed, and the claim is still good for its own session."""
+    await store.enqueue_queued_work(batch())
+    done = (await _held(store, lane)).completion()
+
+    foreign = done.but(session_id="s2", batch_ids=())
+    await refused(QueuedWorkClaimSuperseded, _complete(store, lane, foreign), claim_id=done.claim_id)
+
+    assert await store.load_session(FullGraph()) is None
+    await _complete(store, lane, done)
+    assert await store.list_queued_work("s1") == ()
