@@ -13,6 +13,9 @@ LashError
 │   ├── MissingSession                the operation needs a session
 │   ├── UnexpectedSession             the operation takes no session
 │   └── OperationFailed               the operation itself failed
+├── McpServerError                    an MCP server is not taken in
+│   ├── InvalidMcpServer              its configuration cannot be meant
+│   └── McpServerUnreachable          it did not answer as it should
 ├── MissingPluginTurnInput            a bound plugin was not given its input
 ├── ReconfigureError                  the tool surface stays as it was
 │   ├── InvalidToolSurface            the surface would be ambiguous or unresolvable
@@ -142,6 +145,24 @@ class OperationFailed(PluginOperationError):
 
     names = ("operation", "reason")
     wording = "plugin operation {operation!r} failed: {reason}"
+
+
+class McpServerError(LashError):
+    """Root of what a pool of MCP servers refuses; the pool is as it was."""
+
+    names = ("server_name", "reason")
+
+
+class InvalidMcpServer(McpServerError):
+    """The server's name, command or URL cannot be meant."""
+
+    wording = "MCP server {server_name!r} is configured wrongly: {reason}"
+
+
+class McpServerUnreachable(McpServerError):
+    """The server could not be started, did not shake hands, or did not list its tools in time."""
+
+    wording = "MCP server {server_name!r} cannot be reached: {reason}"
 
 
 class MissingPluginTurnInput(LashError):

@@ -52,5 +52,11 @@ class PluginMessage(Record):
     def message(self, id: str) -> Message:
         """The conversation's message, under its own id or else ``id``."""
         own = self.id or id
-        text = (Part(id=f"{own}.p0", kind="Text", content=self.content),) if self.content else ()
-        return Message(id=own, role=self.role, parts=self.parts or text, origin=self.origin)
+        parts = list(self.parts)
+        if self.content or not (parts or self.attachments):
+            parts.insert(0, Part(id=f"{own}.p0", kind="Text", content=self.content))
+        parts += [
+            Part(id=f"{own}.a{n}", kind="Attachment", content="", attachment=Json({"source": source.value}))
+            for n, source in enumerate(self.attachments)
+        ]
+        return Message(id=own, role=self.role, parts=tuple(parts), origin=self.origin)

@@ -199,12 +199,21 @@ class ModelToolReturn(Record):
 
     @classmethod
     def from_output(cls, call_id: str, tool_name: str, output: ToolCallOutput) -> Self:
-        """The whole output; an attachment value becomes an attachment part."""
+        """The whole output; attachments, alone or in a list, become parts of their own."""
         if isinstance(output.outcome, Success):
-            source = attachment_source(output.outcome.payload)
-            if source is not None:
-                return cls(call_id=call_id, tool_name=tool_name, parts=(AttachmentPart(source=source),))
+            value = output.outcome.payload.value
+            members = [Json(member) for member in value] if isinstance(value, list) else [Json(value)]
+            if any(attachment_source(member) is not None for member in members):
+                parts = tuple(_part(member) for member in members)
+                return cls(call_id=call_id, tool_name=tool_name, parts=parts)
         return cls.text(call_id, tool_name, output.model_text())
+
+
+def _part(member: Json) -> TextPart | AttachmentPart:
+    source = attachment_source(member)
+    if source is not None:
+        return AttachmentPart(source=source)
+    return TextPart(text=member.value if isinstance(member.value, str) else member.text)
 
 
 def attachment_value(source: Json) -> Json:
