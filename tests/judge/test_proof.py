@@ -17,6 +17,7 @@ def test_every_must_has_a_broken_store_that_its_check_kills():
     assert [(one.clause, one.mutant.name) for one in table.kills if not one.killed] == []
     assert [(result.check.id, result.reason) for result in table.baseline] == []
     assert table.unproven == []
+    assert table.weak == [], "each check kills a broken store of its own"
     assert table.holds
 
 

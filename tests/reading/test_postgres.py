@@ -20,6 +20,7 @@ from lash_conformance.history import Call, explained, smallest, told
 from lash_conformance.race import Race
 from lash_conformance.rules_lane import OWNERS
 from lash_conformance.target import TargetFault, load
+from lash_conformance.targets import postgres_server
 from lash_conformance.targets.postgres import PostgresTarget
 from lash_conformance.targets.postgres_server import Server
 from lash_conformance.vocabulary import chain, commit, spent, stamp
@@ -294,6 +295,25 @@ def test_a_unit_that_failed_is_never_taken_for_kept(server: Server, schema: str)
     asyncio.run(main())
 
 
+def test_a_caller_that_gives_up_leaves_no_lock_and_no_connection_behind(
+    server: Server, schema: str
+) -> None:
+    async def main() -> None:
+        factory = PostgresStoreFactory(PostgresTransactions(server.dsn, schema, connections=1))
+        store = await factory.create_store(request())
+        lease = await holding(store)
+        with psycopg.connect(server.dsn, autocommit=True) as other:
+            other.execute("SELECT pg_advisory_lock(%s)", (lock_number(schema, "s1"),))
+            for _ in range(3):
+                with pytest.raises(TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await store.commit_runtime_state(turn(lease, "a"))
+        assert (await store.commit_runtime_state(turn(lease, "a", expects=0))).head_revision == 1
+        await factory.close()
+
+    asyncio.run(main())
+
+
 # -- many processes
 
 
@@ -444,6 +464,22 @@ def test_a_server_ends_with_the_judge_that_started_it() -> None:
     assert not directory.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(server_id, 0)
+
+
+def test_binaries_that_only_root_may_reach_serve_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in an environment below root's own home; the server's user gets a copy."""
+    private = postgres_server.copied(postgres_server.installation(), tmp_path / "private")
+    (tmp_path / "private").chmod(0o700)
+    monkeypatch.setattr(postgres_server, "installation", lambda: private)
+    made = Server()
+    try:
+        with psycopg.connect(made.dsn) as connection:
+            assert connection.execute("SELECT 1").fetchone() == (1,)
+    finally:
+        made.stop()
+    assert not made.directory.exists()
 
 
 # -- the target and the extra

@@ -108,6 +108,23 @@ def _is_open(path: Path) -> bool:
     return all(one.stat().st_mode & 0o001 for one in (path, *path.resolve().parents))
 
 
+def _is_shared(binaries: Path) -> bool:
+    """Whether anybody may run what is installed there."""
+    parts = (binaries / "bin" / "postgres", binaries / "lib", binaries / "share")
+    return _is_open(binaries / "bin") and all(one.stat().st_mode & 0o005 == 0o005 for one in parts)
+
+
+def copied(binaries: Path, into: Path) -> Path:
+    """A copy of the installation, with the libraries that the wheel keeps beside its package."""
+    package = binaries.parent
+    libraries = f"{WHEEL}.libs"
+    if (package.parent / libraries).is_dir():
+        shutil.copytree(package.parent / libraries, into / libraries)
+    made = into / package.name / binaries.name
+    shutil.copytree(binaries, made, ignore=shutil.ignore_patterns("include"))
+    return made
+
+
 class Keeper:
     """Runs the server below ``directory``, and removes it all in the end."""
 
@@ -123,11 +140,10 @@ class Keeper:
             user = pwd.getpwnam(UNPRIVILEGED)
             self.identity = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": ()}
             os.chown(self.directory, user.pw_uid, user.pw_gid)
-            if not _is_open(self.binaries / "bin"):
-                copied = self.directory / "installation"
-                shutil.copytree(self.binaries, copied, ignore=shutil.ignore_patterns("include"))
-                copied.chmod(0o755)
-                self.binaries = copied
+            if not _is_shared(self.binaries):
+                self.binaries = copied(self.binaries, self.directory / "wheel")
+                for one in (self.directory / "wheel", *(self.directory / "wheel").rglob("*")):
+                    os.chown(one, user.pw_uid, user.pw_gid)
         made = self._spawn(
             "initdb", "--pgdata", "data", "--username", "postgres", "--auth", "trust", "--encoding", "UTF8",
             "--locale", "C", "--no-sync",
