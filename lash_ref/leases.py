@@ -49,8 +49,6 @@ class LeaseSegment(Segment):
             row = await rows.lease(session_id)
             if row is None or not self.lease_is_live(row, now):
                 return await self._acquire(rows, session_id, owner, row, now, ttl)
-            if row.owner.same_incarnation(owner):
-                return await self._extend(rows, row, later(now, ttl))
             if self.matches(row, observed) and row.owner.is_provably_dead_to(owner):
                 return await self._acquire(rows, session_id, owner, row, now, ttl)
             return Busy(holder=granted(row))

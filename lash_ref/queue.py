@@ -96,7 +96,7 @@ class QueueSegment(Segment):
         boundary: ClaimBoundary,
         batch_ids: Sequence[str],
     ) -> QueuedWorkClaim | None:
-        """Claim exactly these batches, or none."""
+        """Claim exactly these batches, in the order given, or none ([QUE.33][])."""
         identifier("session_id", session_id)
         fence, owner = admitted(session_execution_lease), admitted(owner)
         boundary = boundary_of(boundary)
@@ -107,7 +107,8 @@ class QueueSegment(Segment):
             now = self.clock.now_ms()
             await self.require_live(rows, session_id, fence, now)
             ready = await self.candidates(rows, session_id, fence.fencing_token, now)
-            chosen = [row for row in ready if row.batch.batch_id in wanted]
+            free = {row.batch.batch_id: row for row in ready}
+            chosen = [free[batch_id] for batch_id in wanted if batch_id in free]
             if len(chosen) != len(wanted):
                 return None
             if len(self.leading_group(chosen, boundary, len(chosen))) != len(chosen):

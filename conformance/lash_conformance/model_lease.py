@@ -77,7 +77,7 @@ def reclaim(
 ) -> Data:
     """A claim that may also take a live lane from a dead process."""
     held = holder(state, session_id)
-    if held is None or same(held["owner"], owner):
+    if held is None:
         return try_claim(state, bound, session_id, owner, ttl)
     if _matches(held, observed) and _dead(state, held["owner"], owner):
         return _acquired(state, session_id, owner, ttl)

@@ -157,7 +157,8 @@ def claim_exact(
         return None
     require(state, session_id, fence)
     ready = candidates(state, session_id, fence["fencing_token"])
-    rows = [row for row in ready if row.data["batch_id"] in ids]
+    free = {row.data["batch_id"]: row for row in ready}
+    rows = [free[batch_id] for batch_id in dict.fromkeys(ids) if batch_id in free]
     legal = (
         len(rows) == len(set(ids))
         and all(row_class(row) == "turn" and admitted(row, boundary) for row in rows)

@@ -63,7 +63,6 @@ POLICY = Json(
         "session_id": None,
         "autonomous": False,
         "max_turns": None,
-        "prompt": {},
     }
 )
 
@@ -197,7 +196,7 @@ def tool_state(generation: int) -> Json:
 
 def plugin_snapshot(revision: int = 1, data: object = None) -> Json:
     """A plugin session snapshot of one plugin, "kit"."""
-    meta = {"plugin_id": "kit", "plugin_version": "1", "revision": revision, "state": data}
+    meta = {"plugin_id": "kit", "plugin_version": "1", "revision": revision} | ({} if data is None else {"state": data})
     return Json({"plugins": {"kit": {"meta": meta, "artifacts": []}}})
 
 

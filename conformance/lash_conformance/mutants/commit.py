@@ -317,10 +317,11 @@ class FoldsHashes(StoreWrapper):
 class DeduplicatesByContent(StoreWrapper):
     async def commit_runtime_state(self, commit):
         if commit.turn_commit is None:
-            if commit in self.place.memory:
-                return self.place.memory[commit]
-            self.place.memory[commit] = await self.inner.commit_runtime_state(commit)
-            return self.place.memory[commit]
+            content = commit.but(expected_head_revision=None)
+            if content in self.place.memory:
+                return self.place.memory[content]
+            self.place.memory[content] = await self.inner.commit_runtime_state(commit)
+            return self.place.memory[content]
         return await self.inner.commit_runtime_state(commit)
 
 

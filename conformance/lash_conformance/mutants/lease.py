@@ -337,11 +337,11 @@ class WrapsAround(StoreWrapper):
         return await self.inner.renew_session_execution_lease(fence, ttl if ttl < 2**62 else 0)
 
 
-@mutant("LEA.26", character="A stranger to itself: tells the holder that its own lane is busy.")
-class BusyToItsHolder(Store):
+@mutant("LEA.26", character="Self-serving: a holder that reclaims its own lane is let in again.")
+class ReentersByReclaim(Store):
     async def reclaim_session_execution_lease(self, session_id, owner, observed_holder, lease_ttl_ms):
         async with self.transactions.begin(write=False) as rows:
             row = await rows.lease(session_id)
         if self.lease_is_live(row, self.clock.now_ms()) and row.owner.same_incarnation(owner):
-            return Busy(holder=granted(row))
+            return await self.try_claim_session_execution_lease(session_id, owner, lease_ttl_ms)
         return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)

@@ -290,15 +290,12 @@ class ExactTakesCommands(Store):
         return super().leading_group(ready, boundary, limit)
 
 
-@mutant("QUE.33", character="As told: answers the batches of an exact claim in the order of the list.")
-class AnswersInListOrder(StoreWrapper):
+@mutant("QUE.33", character="Orderly: grants what was named in the order of the queue.")
+class GrantsInQueueOrder(StoreWrapper):
     async def claim_ready_queued_work_by_batch_ids(self, session_id, lease, owner, boundary, batch_ids):
-        claim = await self.inner.claim_ready_queued_work_by_batch_ids(
-            session_id, lease, owner, boundary, batch_ids
-        )
-        return claim and claim.but(
-            batches=tuple(sorted(claim.batches, key=lambda b: batch_ids.index(b.batch_id)))
-        )
+        places = [row.batch_id for row in await self.inner.list_queued_work(session_id)]
+        wanted = [one for one in places if one in batch_ids] + [one for one in batch_ids if one not in places]
+        return await self.inner.claim_ready_queued_work_by_batch_ids(session_id, lease, owner, boundary, wanted)
 
 
 @mutant("QUE.34", character="Shy: grants nothing at a checkpoint.")

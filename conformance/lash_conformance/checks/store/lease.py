@@ -146,7 +146,7 @@ async def a_ttl_of_zero_is_dead_at_once(store: RuntimePersistence) -> None:
     """Granted, and no authority."""
     lease = await _held(store, owner("a"), 0)
 
-    await refused(SessionExecutionLeaseExpired, store.commit_runtime_state(turn("t1", fence=lease.fence())))
+    await refused(SessionExecutionLeaseExpired, store.claim_next_turn_inputs("s1", lease.fence(), lease.owner, 1))
     assert isinstance(await _claim(store, owner("b")), Acquired)
 
 
@@ -159,7 +159,7 @@ async def a_lease_dies_in_the_millisecond_of_its_expiry(bench: Bench, store: Run
 
     await bench.pass_time(1)
 
-    await refused(SessionExecutionLeaseExpired, store.commit_runtime_state(turn("t1", fence=lease.fence())))
+    await refused(SessionExecutionLeaseExpired, store.claim_next_turn_inputs("s1", lease.fence(), lease.owner, 1))
     assert isinstance(await _claim(store, owner("b")), Acquired)
 
 

@@ -89,12 +89,12 @@ async def an_exact_claim_of_two_groups_grants_nothing(store: RuntimePersistence,
 
 @check("QUE.25", "QUE.33")
 async def an_exact_claim_takes_joins_apart_from_each_other(store: RuntimePersistence, lane: Lane) -> None:
-    """An exclusive batch lies between; the caller named only the joins, the later one first."""
+    """An exclusive batch lies between; the caller named only the joins, and is granted them in its own order."""
     first = await store.enqueue_queued_work(_join("a"))
     await store.enqueue_queued_work(batch())
     last = await store.enqueue_queued_work(_join("c"))
 
-    assert _got(await _exactly(store, lane, last, first)) == [first.batch_id, last.batch_id]
+    assert _got(await _exactly(store, lane, last, first)) == [last.batch_id, first.batch_id]
 
 
 @check("QUE.25")

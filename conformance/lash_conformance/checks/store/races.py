@@ -95,9 +95,7 @@ async def _heads(race: Race, referee: Client, crowd: list[Client]) -> None:
 
     async def write(client: Client, name: str) -> None:
         for turn in (1, 2):
-            read = await client.store("load_session", "FullGraph")
-            head = read["head_revision"] if read else 0
-            data = _commit(fence, f"{name}{turn}", expected_head_revision=head)
+            data = _commit(fence, f"{name}{turn}", expected_head_revision=await _head(client))
             await client.store("commit_runtime_state", data)
 
     await asyncio.gather(*(write(client, name) for client, name in zip(crowd, "abcd", strict=False)))
@@ -110,6 +108,11 @@ async def concurrent_commits_build_on_one_another(bench: Bench) -> None:
     await raced(bench, _heads, clients=4)
 
 
+async def _head(client: Client) -> int:
+    read = await client.store("load_session", "FullGraph")
+    return read["head_revision"] if read else 0
+
+
 async def _blind(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await _lane(referee)
     writes = [client.store("commit_runtime_state", _commit(fence, f"n{n}")) for n, client in enumerate(crowd)]
@@ -117,7 +120,7 @@ async def _blind(race: Race, referee: Client, crowd: list[Client]) -> None:
     await _read(referee)
 
 
-@check("STO.3", "GRA.2", "STO.60", needs=("shared",), kind="race")
+@check("STO.5", "STO.3", "GRA.2", "STO.60", needs=("shared",), kind="race")
 async def concurrent_commits_without_expectation_are_all_applied(bench: Bench) -> None:
     """Commits that expect nothing all land, one revision each, and none loses its node or usage."""
     await raced(bench, _blind, clients=4)
@@ -142,13 +145,14 @@ async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
 
     async def hold(client: Client) -> None:
         for n in range(3):
-            await client.store("commit_runtime_state", _commit(fence, f"old{n}"))
+            data = _commit(fence, f"old{n}", expected_head_revision=await _head(client))
+            await client.store("commit_runtime_state", data)
 
     async def take_over(client: Client) -> None:
         await client.store("release_session_execution_lease", fence)
         if (new := await client.lane(OWNERS[1])) is not None:
-            await client.store("load_session", "FullGraph")
-            await client.store("commit_runtime_state", _commit(new, "new"))
+            data = _commit(new, "new", expected_head_revision=await _head(client))
+            await client.store("commit_runtime_state", data)
 
     async def claim(client: Client) -> None:
         await _take(client, fence, *ALL_BATCHES)
@@ -179,7 +183,8 @@ async def _queue(race: Race, referee: Client, crowd: list[Client]) -> None:
         elif claim is not None:
             ids = [row["batch_id"] for row in claim["batches"]]
             done = {name: claim[name] for name in ("session_id", "claim_id", "lease_token")} | {"batch_ids": ids}
-            data = commit(None).to_data() | {"session_execution_lease": fence, "completed_queue_claims": [done]}
+            settled = {"session_execution_lease": fence, "completed_queue_claims": [done]}
+            data = commit(None, expected_head_revision=await _head(client)).to_data() | settled
             await client.store("commit_runtime_state", data)
 
     await asyncio.gather(*(work(client) for client in crowd))
@@ -255,7 +260,8 @@ async def _collection(race: Race, referee: Client, crowd: list[Client]) -> None:
 
     async def write(client: Client) -> None:
         for n in range(3):
-            data = _commit(fence, f"n{n}", checkpoint=checkpoint(n, tool_state=tool_state(n)))
+            part = checkpoint(n, tool_state=tool_state(n))
+            data = _commit(fence, f"n{n}", checkpoint=part, expected_head_revision=n)
             await client.store("commit_runtime_state", data)
             await client.store("load_session", "FullGraph")
 
@@ -278,7 +284,7 @@ async def _deletion(race: Race, referee: Client, crowd: list[Client]) -> None:
 
     async def write(client: Client) -> None:
         for n in range(2):
-            await client.store("commit_runtime_state", _commit(fence, f"n{n}"))
+            await client.store("commit_runtime_state", _commit(fence, f"n{n}", expected_head_revision=n))
             await client.store("load_session", "FullGraph")
 
     await asyncio.gather(write(crowd[0]), crowd[1].call("factory", "delete_session", "s1"))

@@ -128,7 +128,7 @@ async def equal_commits_without_a_stamp_both_apply(store: RuntimePersistence, la
     )  # fmt: skip
 
     await store.commit_runtime_state(plain)
-    second = await store.commit_runtime_state(plain)
+    second = await store.commit_runtime_state(plain.but(expected_head_revision=1))
 
     assert second.head_revision == 2
     assert [entry.usage.input_tokens for entry in (await loaded(store)).token_ledger] == [4]

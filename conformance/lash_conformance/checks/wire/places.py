@@ -9,6 +9,7 @@ from lash_conformance.exchange import NOW_MS, OWNER, REQUEST, Exchange
 
 BATCH = {
     "session_id": "s1", "delivery_policy": "earliest_safe_boundary", "slot_policy": "exclusive",
+    "merge_key": "never", "available_at_ms": 0,
     "payloads": [{"type": "agent_frame_task", "frame_id": "f1", "task": "work"}],
 }  # fmt: skip
 
