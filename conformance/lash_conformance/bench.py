@@ -8,12 +8,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from lash_conformance.exchange import Exchange
+from lash_conformance.exchange import Line, Spoken
 from lash_conformance.target import (
     Backend,
-    Bounds,
     Damage,
     Damaging,
     Keeping,
@@ -36,14 +35,6 @@ from lash_ref.records import ModelLimits, ModelSpec, SessionPolicy, SessionStore
 VIRTUAL_TTL_MS = 30_000
 REAL_TTL_MS = 250
 """Long enough for a loaded machine to do a handful of calls, short enough to wait for."""
-
-
-class Spoken(Protocol):
-    """A target that is a command (capability ``wire``)."""
-
-    command: str
-    bounds: Bounds
-    spare: Exchange | None
 
 
 class RealClock:
@@ -138,7 +129,7 @@ class Bench:
             directory=directory, clock=self.clock, processes=self.processes, mint=Minting()
         )
         self._open: list[Backend] = []
-        self._exchanges: list[Exchange] = []
+        self._line: Line | None = None
 
     @property
     def ttl(self) -> int:
@@ -208,23 +199,6 @@ class Bench:
         await self._opened()
         return self.factory
 
-    def exchange(self) -> Exchange:
-        """A fresh process of the target, to be spoken to line by line (capability ``wire``)."""
-        target = cast("Spoken", self.target)
-        made = Exchange(target.command, target.bounds)
-        self._exchanges.append(made)
-        return made
-
-    async def wire(self) -> Exchange:
-        """A process that was greeted: the one that the check before left in order, or a fresh one."""
-        target = cast("Spoken", self.target)
-        spare, target.spare = target.spare, None
-        if spare is None or not spare.in_order:
-            spare = Exchange(target.command, target.bounds)
-            await spare.hello()
-        self._exchanges.append(spare)
-        return spare
-
     async def _opened(self) -> Backend:
         started = time.perf_counter()
         backend = await self.target.open(self.place)
@@ -234,18 +208,17 @@ class Bench:
 
     async def _close_all(self) -> None:
         started = time.perf_counter()
-        while self._exchanges:
-            used, target = self._exchanges.pop(), cast("Spoken", self.target)
-            if used.in_order and target.spare is None:
-                target.spare = used
-            else:
-                used.stop()
+        if self._line is not None:
+            self._line.close()
         while self._open:
             await self._open.pop().close()
         self.trace.target_seconds += time.perf_counter() - started
 
     async def provide(self, wants: tuple[str, ...]) -> dict[str, Any]:
         """The parts a check asked for, by name."""
+        if wants == ("line",):
+            self._line = Line(cast("Spoken", self.target), self.place.directory)
+            return {"line": self._line}
         await self._opened()
         parts: dict[str, Any] = {"bench": self}
         if "store" in wants or "lane" in wants:

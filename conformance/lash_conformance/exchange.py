@@ -1,15 +1,18 @@
-"""A process of the target spoken to line by line: what checks of the wire itself are made with."""
+"""A process of the target spoken to line by line: what checks of the wire itself are made with.
+
+What a process does not say is a finding here: silence and death fail the check, whose clause they break.
+"""
 
 import asyncio
 import itertools
 import queue
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from lash_conformance.catalogue import EDITION
 from lash_conformance.child import Child
-from lash_conformance.target import Bounds, TargetBroke
+from lash_conformance.target import Bounds, Capability
 from lash_conformance.wire import PROTOCOL, Malformed, read_line, written_line
 
 NOW_MS = 1_790_000_000_000
@@ -57,21 +60,23 @@ class Exchange:
         """The next line's JSON.
 
         Raises:
-            AssertionError: the line is no JSON.
-            TargetBroke: none came in time.
+            AssertionError: the line is no JSON, or none came in time.
         """
         limit = bound_s or self.bounds.call_s
         try:
             line = await asyncio.to_thread(self.heard.get, True, limit)
         except queue.Empty:
-            raise TargetBroke(f"no line within {limit:g} s", log=self.child.log) from None
+            raise AssertionError(f"expected a line\nfound none within {limit:g} s{self._log()}") from None
         if line is None:
-            raise TargetBroke(self.reason, log=self.child.log)
+            raise AssertionError(f"expected a line\nfound that {self.reason}{self._log()}")
         self._owed -= 1
         try:
             return read_line(line)
         except Malformed as err:
             raise AssertionError(f"expected a JSON text on each line\nfound {err}") from err
+
+    def _log(self) -> str:
+        return f"; its standard error ends with: {self.child.log[-300:].strip()}" if self.child.log.strip() else ""
 
     async def ask(self, method: str, **params: Any) -> dict[str, Any]:
         """The whole answer to a request, which must be the next line."""
@@ -125,3 +130,46 @@ class Exchange:
         """Kill it and everything it started."""
         self.child.end("the check is over")
         self.child.ended.wait(15)
+
+
+class Spoken(Protocol):
+    """A target that is a command (capability ``wire``)."""
+
+    command: str
+    bounds: Bounds
+    capabilities: frozenset[Capability]
+    spare: Exchange | None
+    """A greeted process that a check left in order, for the next one."""
+
+
+class Line:
+    """What a check of the wire works with: processes of the target, and a directory for their places."""
+
+    def __init__(self, target: Spoken, directory: Path) -> None:
+        self.target = target
+        self.directory = directory
+        self._used: list[Exchange] = []
+
+    def fresh(self) -> Exchange:
+        """A process that was just started."""
+        self._used.append(Exchange(self.target.command, self.target.bounds))
+        return self._used[-1]
+
+    async def greeted(self) -> Exchange:
+        """A process that answered ``initialize``: the one that the check before left in order, or a fresh one."""
+        spare, self.target.spare = self.target.spare, None
+        if spare is not None and spare.in_order:
+            self._used.append(spare)
+            return spare
+        made = self.fresh()
+        await made.hello()
+        return made
+
+    def close(self) -> None:
+        """Keep one process that is in order, and kill the others."""
+        while self._used:
+            used = self._used.pop()
+            if used.in_order and self.target.spare is None:
+                self.target.spare = used
+            else:
+                used.stop()

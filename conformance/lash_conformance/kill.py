@@ -13,11 +13,13 @@ from lash_conformance.execute import Result, execute
 from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
 from lash_conformance.mutants import Mutant, all_mutants
-from lash_conformance.target import Capability, StoreTarget
+from lash_conformance.target import Capability, Interruptible, StoreTarget
 from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
 KILL_DEADLINE_S = 5.0
+WIRE_DEADLINE_S = 120.0
+"""For targets out of process, whose start takes what the machine makes it take."""
 SEARCH_DEADLINE_S = 120.0
 """For machines and races; one that takes longer has found nothing and kills nothing."""
 
@@ -87,8 +89,10 @@ async def run(
                     continue
                 result = await _attempt(check, target)
                 hung = result.verdict == "error" and "no end within" in result.reason
-                kills_it = result.verdict == "fail" or (hung and check.kind == "example")
+                kills_it = result.verdict == "fail" or (hung and check.kind == "example" and not _spoken(target))
                 (kill.killers if kills_it else kill.others).append(result)
+            if isinstance(target, Interruptible):
+                target.stop()
             kills.append(kill)
             progress(kill)
     baseline = [
@@ -113,12 +117,18 @@ def base_of(target: StoreTarget | HostTarget) -> str:
     """What the broken target is built on."""
     if isinstance(target, HostTarget):
         return f"reference:{target.store}"
+    if _spoken(target):
+        return "wire"
     return "sqlite" if getattr(target, "on_sqlite", False) else "memory"
+
+
+def _spoken(target: StoreTarget | HostTarget) -> bool:
+    return "wire" in target.capabilities
 
 
 async def _attempt(check: Check, target: StoreTarget | HostTarget) -> Result:
     if check.kind == "example":
-        return await execute(check, target, KILL_DEADLINE_S)
+        return await execute(check, target, WIRE_DEADLINE_S if _spoken(target) else KILL_DEADLINE_S)
     with search.proving():
         return await execute(check, target, SEARCH_DEADLINE_S)
 
@@ -126,6 +136,12 @@ async def _attempt(check: Check, target: StoreTarget | HostTarget) -> Result:
 async def _sound(check: Check, base: str) -> Result | None:
     if check.profile == "host":
         result = await execute(check, load_host(base))
+    elif base == "wire":
+        from lash_conformance.mutants.wire import sound
+
+        served = sound(lacking=bool(check.without))
+        result = await execute(check, served, WIRE_DEADLINE_S)
+        served.stop()
     else:
         sound = lacking(*cast("frozenset[Capability]", check.without)) if check.without else WrappedTarget()
         sound.on_sqlite = base == "sqlite"

@@ -95,6 +95,7 @@ class Server:
         self.stores: dict[str, Any] = {}
         self.handles = 0
         self.leaving = False
+        self.out = 1
 
     # -- messages
 
@@ -274,14 +275,14 @@ class Server:
 
     async def serve(self) -> None:
         """Answer standard input until it ends or ``shutdown`` comes."""
-        out = os.dup(1)
+        self.out = os.dup(1)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         reader = asyncio.StreamReader(limit=MOST_BYTES)
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
         tasks: set[asyncio.Task[None]] = set()
         while not self.leaving and (line := await _line(reader)):
-            task = asyncio.create_task(self._answered(line, out))
+            task = asyncio.create_task(self._answered(line))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
             await asyncio.sleep(0)
@@ -291,22 +292,22 @@ class Server:
         for handle in list(self.places):
             await self.on_close(handle)
 
-    async def _answered(self, line: bytes, out: int) -> None:
-        self.put(out, await self.line(line))
+    async def _answered(self, line: bytes) -> None:
+        self.put(await self.line(line))
 
-    def put(self, out: int, message: dict[str, Any]) -> None:
+    def put(self, message: dict[str, Any]) -> None:
         """Write one message; blocks while the judge does not read."""
         try:
             data = written_line(message)
         except Uncarriable as err:
             fault = {"code": INTERNAL_ERROR, "message": f"the answer holds {err}"}
             data = written_line({"jsonrpc": "2.0", "id": message["id"], "error": fault})
-        self.send(out, data)
+        self.send(data)
 
-    def send(self, out: int, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         """Write bytes, all of them."""
         while data:
-            data = data[os.write(out, data) :]
+            data = data[os.write(self.out, data) :]
 
 
 async def _line(reader: asyncio.StreamReader) -> bytes:

@@ -125,7 +125,6 @@ class StdioTarget:
         self._broke_in_a_row = 0
         self._said: Initialized | None = None
         self.spare: Exchange | None = None
-        """A greeted process that a check of the wire left in order, for the next one."""
         try:
             said = self._started(0).said
         except TargetBroke as err:

@@ -2,18 +2,17 @@
 
 from typing import Any
 
-from lash_conformance.bench import Bench
 from lash_conformance.check import check
-from lash_conformance.exchange import OWNER
+from lash_conformance.exchange import OWNER, Line
 from lash_conformance.wire import EVERYTHING, MOST_BYTES, written_line
 
 
 @check("WIR.1", needs=("wire",))
-async def every_line_of_output_is_an_answer(bench: Bench) -> None:
+async def every_line_of_output_is_an_answer(line: Line) -> None:
     """Through a short life, opening, working, a refusal and the end, nothing else is written."""
-    wire = bench.exchange()
+    wire = line.fresh()
     said = await wire.hello()
-    place = await wire.place(bench.place.directory)
+    place = await wire.place(line.directory)
     store = await wire.store(place)
 
     assert (await wire.ask("store.load_node", store=store, node_id="n1"))["result"] is None
@@ -26,9 +25,9 @@ async def every_line_of_output_is_an_answer(bench: Bench) -> None:
 
 
 @check("WIR.2", needs=("wire",))
-async def each_request_is_answered_once_under_its_id(bench: Bench) -> None:
+async def each_request_is_answered_once_under_its_id(line: Line) -> None:
     """Ten in a row, with ids that skip; then the last answer is the last line."""
-    wire = bench.exchange()
+    wire = line.fresh()
     await wire.hello()
     for number in range(100, 200, 10):
         wire.say(written_line({"jsonrpc": "2.0", "id": number, "method": "smoke", "params": {"value": number}}))
@@ -43,9 +42,9 @@ async def each_request_is_answered_once_under_its_id(bench: Bench) -> None:
 
 
 @check("WIR.3", needs=("wire",))
-async def a_line_of_almost_16_mib_is_taken(bench: Bench) -> None:
+async def a_line_of_almost_16_mib_is_taken(line: Line) -> None:
     """The longest line that the protocol allows is answered; its value is a long text."""
-    wire = await bench.wire()
+    wire = await line.greeted()
     around = len(written_line({"jsonrpc": "2.0", "id": 7, "method": "smoke", "params": {"value": "", "pad": ""}}))
     filler = "x" * (MOST_BYTES - around)
     wire.say(written_line({"jsonrpc": "2.0", "id": 7, "method": "smoke", "params": {"value": "", "pad": filler}}))
@@ -54,11 +53,11 @@ async def a_line_of_almost_16_mib_is_taken(bench: Bench) -> None:
 
 
 @check("WIR.4", needs=("wire",))
-async def a_line_that_is_no_json_is_answered_under_null(bench: Bench) -> None:
+async def a_line_that_is_no_json_is_answered_under_null(line: Line) -> None:
     """Half a message, bytes that are no UTF-8, and an empty object cut short; then all is as before."""
-    wire = await bench.wire()
-    for line in (b'{"jsonrpc":"2.0","id":5,"meth\n', b'"\xff\xfe"\n', b"{\n"):
-        wire.say(line)
+    wire = await line.greeted()
+    for text in (b'{"jsonrpc":"2.0","id":5,"meth\n', b'"\xff\xfe"\n', b"{\n"):
+        wire.say(text)
         answer = await wire.hear()
 
         assert (answer["id"], answer["error"]["code"]) == (None, -32700)
@@ -67,42 +66,42 @@ async def a_line_that_is_no_json_is_answered_under_null(bench: Bench) -> None:
 
 
 @check("WIR.5", needs=("wire",))
-async def json_that_is_no_request_is_answered_as_such(bench: Bench) -> None:
+async def json_that_is_no_request_is_answered_as_such(line: Line) -> None:
     """A number, a list, and an object without a method, whose id is kept."""
-    wire = await bench.wire()
-    for line, number in ((b"7\n", None), (b"[]\n", None), (b'{"jsonrpc":"2.0","id":77,"params":{}}\n', 77)):
-        wire.say(line)
+    wire = await line.greeted()
+    for text, number in ((b"7\n", None), (b"[]\n", None), (b'{"jsonrpc":"2.0","id":77,"params":{}}\n', 77)):
+        wire.say(text)
         answer = await wire.hear()
 
         assert (answer["id"], answer["error"]["code"]) == (number, -32600)
 
 
 @check("WIR.6", needs=("wire",))
-async def an_unknown_method_is_answered_as_such(bench: Bench) -> None:
+async def an_unknown_method_is_answered_as_such(line: Line) -> None:
     """Of the wire, and of a family."""
-    wire = await bench.wire()
+    wire = await line.greeted()
 
     assert await wire.code("teleport") == -32601
     assert await wire.code("store.teleport", store="x") == -32601
 
 
 @check("WIR.7", needs=("wire",))
-async def a_missing_parameter_or_unknown_handle_is_answered_as_such(bench: Bench) -> None:
+async def a_missing_parameter_or_unknown_handle_is_answered_as_such(line: Line) -> None:
     """Of a wire method and of a store method, for a place and for a store."""
-    wire = await bench.wire()
-    store = await wire.store(await wire.place(bench.place.directory))
+    wire = await line.greeted()
+    store = await wire.store(await wire.place(line.directory))
 
-    assert await wire.code("open", directory=str(bench.place.directory)) == -32602
+    assert await wire.code("open", directory=str(line.directory)) == -32602
     assert await wire.code("store.load_node", store=store) == -32602
     assert await wire.code("store.load_node", store="nowhere", node_id="n1") == -32602
     assert await wire.code("factory.durability_tier", place="nowhere") == -32602
 
 
 @check("WIR.8", needs=("wire",))
-async def an_argument_of_another_type_is_refused(bench: Bench) -> None:
+async def an_argument_of_another_type_is_refused(line: Line) -> None:
     """Text for a number, a number for text, a record without a member, a union without its tag."""
-    wire = await bench.wire()
-    store = await wire.store(await wire.place(bench.place.directory))
+    wire = await line.greeted()
+    store = await wire.store(await wire.place(line.directory))
     lane = {"store": store, "session_id": "s1", "owner": OWNER, "lease_ttl_ms": 1000}
     draft = {"session_id": "s1", "delivery_policy": "earliest_safe_boundary", "slot_policy": "exclusive"}
 
@@ -124,10 +123,10 @@ async def an_argument_of_another_type_is_refused(bench: Bench) -> None:
 
 
 @check("WIR.9", needs=("wire",))
-async def what_is_not_known_in_a_request_is_ignored(bench: Bench) -> None:
+async def what_is_not_known_in_a_request_is_ignored(line: Line) -> None:
     """Members beside the method, parameters of both kinds of methods."""
-    wire = await bench.wire()
-    store = await wire.store(await wire.place(bench.place.directory))
+    wire = await line.greeted()
+    store = await wire.store(await wire.place(line.directory))
     message: dict[str, Any] = {"jsonrpc": "2.0", "id": 900, "method": "smoke", "params": {"value": 1, "later": {}}, "trace": "x"}
     wire.say(written_line(message))
 
@@ -136,9 +135,9 @@ async def what_is_not_known_in_a_request_is_ignored(bench: Bench) -> None:
 
 
 @check("WIR.10", needs=("wire",))
-async def json_is_carried_exactly(bench: Bench) -> None:
+async def json_is_carried_exactly(line: Line) -> None:
     """The largest and smallest integers, fractions, nulls, nesting, NUL and astral text."""
-    wire = await bench.wire()
+    wire = await line.greeted()
 
     assert await wire.result("smoke", value=EVERYTHING) == EVERYTHING
     values: list[Any] = [2**53 + 1, -(2**63), 0, None, False, "", [], {}, "\u0000", {"": {"a b": None}}]
@@ -149,9 +148,9 @@ async def json_is_carried_exactly(bench: Bench) -> None:
 
 
 @check("WIR.11", needs=("wire",))
-async def requests_in_flight_are_all_answered(bench: Bench) -> None:
+async def requests_in_flight_are_all_answered(line: Line) -> None:
     """As many at once as the limit says, up to sixteen, five rounds of them, each answered with its own value."""
-    wire = await bench.wire()
+    wire = await line.greeted()
     limit = min(16, wire.said.get("limits", {}).get("in_flight", 1))
     for _ in range(5):
         sent = {number: f"value {number}" for number in range(1000, 1000 + limit)}

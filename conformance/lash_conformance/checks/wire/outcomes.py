@@ -6,9 +6,8 @@ from typing import Any
 
 import jsonschema
 
-from lash_conformance.bench import Bench
 from lash_conformance.check import check
-from lash_conformance.exchange import NOW_MS, OWNER, REQUEST, Exchange
+from lash_conformance.exchange import NOW_MS, OWNER, REQUEST, Exchange, Line
 from lash_conformance.openrpc import result_schemas
 from lash_conformance.vocabulary import batch, checkpoint, commit, said, tool_state, turn
 
@@ -23,10 +22,10 @@ async def _lane(wire: Exchange, store: str) -> dict[str, Any]:
 
 
 @check("WIR.40", needs=("wire",))
-async def a_refusal_names_its_error_and_carries_its_fields(bench: Bench) -> None:
+async def a_refusal_names_its_error_and_carries_its_fields(line: Line) -> None:
     """A wrong session, a head that moved on, no lease, and bytes that are not there."""
-    wire = await bench.wire()
-    place = await wire.place(bench.place.directory)
+    wire = await line.greeted()
+    place = await wire.place(line.directory)
     store = await wire.store(place)
     fence = await _lane(wire, store)
     data = commit(None, expected_head_revision=4).to_data()
@@ -54,10 +53,10 @@ async def a_refusal_names_its_error_and_carries_its_fields(bench: Bench) -> None
 
 
 @check("WIR.41", needs=("wire",), without=("gc",))
-async def what_is_not_offered_is_named(bench: Bench) -> None:
+async def what_is_not_offered_is_named(line: Line) -> None:
     """A collection of blobs by a target that does not reclaim them."""
-    wire = await bench.wire()
-    store = await wire.store(await wire.place(bench.place.directory))
+    wire = await line.greeted()
+    store = await wire.store(await wire.place(line.directory))
 
     answer = await wire.ask("store.gc_unreachable", store=store)
 
@@ -66,10 +65,10 @@ async def what_is_not_offered_is_named(bench: Bench) -> None:
 
 
 @check("WIR.42", needs=("wire",))
-async def results_follow_their_schemas(bench: Bench) -> None:
+async def results_follow_their_schemas(line: Line) -> None:
     """A tour of every kind of answer: a lease, commits, reads, work, input, claims, reports and bytes."""
-    wire = await bench.wire()
-    place = await wire.place(bench.place.directory)
+    wire = await line.greeted()
+    place = await wire.place(line.directory)
     store = await wire.store(place)
     fence = await _lane(wire, store)
     lane: dict[str, Any] = {"session_id": "s1", "session_execution_lease": fence, "owner": OWNER}
@@ -126,12 +125,12 @@ def _told(fault: jsonschema.ValidationError | None) -> str:
 
 
 @check("WIR.43", needs=("wire",))
-async def bytes_cross_as_base64(bench: Bench) -> None:
+async def bytes_cross_as_base64(line: Line) -> None:
     """Of an attachment and of an execution state, all 256 values and a length that needs padding."""
     data = bytes(range(256)) + b"\0"
     text = base64.b64encode(data).decode()
-    wire = await bench.wire()
-    place = await wire.place(bench.place.directory)
+    wire = await line.greeted()
+    place = await wire.place(line.directory)
     store = await wire.store(place)
     made = await wire.result("attachments.put", place=place, data=text, meta={"media_type": "x/y"})
     part = commit(None, checkpoint=checkpoint(execution_state=data)).to_data()
