@@ -92,7 +92,10 @@ async def _throughput(bench: Bench, count: int) -> tuple[float, int]:
     parts = await bench.provide(("store", "lane"))
     store, lane = parts["store"], parts["lane"]
     commits = [
-        commit(lane, Append(nodes=(message(f"t{n}"),), leaf_node_id=f"t{n}"), turn_commit=stamp(f"t{n}"))
+        commit(
+            lane, Append(nodes=(message(f"t{n}"),), leaf_node_id=f"t{n}"), turn_commit=stamp(f"t{n}"),
+            expected_head_revision=n,
+        )
         for n in range(count)
     ]
     started = time.perf_counter()
