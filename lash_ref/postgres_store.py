@@ -7,7 +7,7 @@ or through a pooler that keeps a connection to one client for its life.
 import asyncio
 import random
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple
 
 from lash_ref.contracts import Clock, ProcessEvidence, RuntimePersistence
@@ -138,8 +138,12 @@ class PostgresTransactions:
                     ended = await connection.execute("COMMIT")
                 if ended.statusmessage != "COMMIT":
                     raise Backend(f"{self.schema}: the unit had failed and was undone: {ended.statusmessage}")
+            except BaseException:
+                # Locks are let go here and now; a connection that broke is the pool's to replace.
+                with suppress(psycopg.Error):
+                    await connection.rollback()
+                raise
             finally:
-                # A connection that comes back inside a transaction is rolled back by the pool.
                 await pool.putconn(connection)
         except (psycopg.Error, OSError) as err:
             raise self.typed(err, sent) from err

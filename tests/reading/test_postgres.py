@@ -277,7 +277,9 @@ def test_no_statement_reads_the_history(server: Server, schema: str) -> None:
     asyncio.run(main())
 
 
-def test_a_unit_that_failed_is_never_taken_for_kept(server: Server, schema: str) -> None:
+def test_a_unit_that_failed_is_never_taken_for_kept(
+    server: Server, schema: str, caplog: pytest.LogCaptureFixture
+) -> None:
     async def main() -> None:
         transactions = PostgresTransactions(server.dsn, schema)
         with pytest.raises(Backend):
@@ -290,7 +292,15 @@ def test_a_unit_that_failed_is_never_taken_for_kept(server: Server, schema: str)
                 await rows.head("s1")
         async with transactions.begin(write=False) as rows:
             assert await rows.nodes("s1") == []
+        caplog.clear()
+        with pytest.raises(LookupError):
+            async with transactions.begin(write=True) as rows:
+                await rows.add_nodes("s1", chain("b"))
+                raise LookupError
+        async with transactions.begin(write=False) as rows:
+            assert await rows.nodes("s1") == []
         await transactions.close()
+        assert caplog.records == [], "a refusal is no news to the driver"
 
     asyncio.run(main())
 
