@@ -6,6 +6,7 @@ the outcome before the turn sees it, and answers a re-driven turn from the journ
 anything again.
 """
 
+import asyncio
 import hashlib
 import json
 import os
@@ -14,6 +15,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Literal, Protocol
 
+from lash_ref.contracts import Clock
+from lash_ref.ladder import Sleep
 from lash_ref.records import DurabilityTier
 from lash_ref.runtime_errors import EffectDiverged, RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Identifier, Json, Record, Text
@@ -104,8 +107,10 @@ class InlineEffectHost:
 
     tier: DurabilityTier = "inline"
 
-    def __init__(self, secret: bytes | None = None) -> None:
-        self.waits = Waits(secret or secrets.token_bytes(32))
+    def __init__(
+        self, secret: bytes | None = None, clock: Clock | None = None, sleep: Sleep = asyncio.sleep
+    ) -> None:
+        self.waits = Waits(secret or secrets.token_bytes(32), clock=clock, sleep=sleep)
 
     def controller(self, scope: ExecutionScope) -> EffectController:
         """A controller that performs."""
@@ -220,9 +225,16 @@ class JournalEffectHost:
 
     tier: DurabilityTier = "durable"
 
-    def __init__(self, journal: Journal, secret: bytes, waits: WaitStore | None = None) -> None:
+    def __init__(
+        self,
+        journal: Journal,
+        secret: bytes,
+        waits: WaitStore | None = None,
+        clock: Clock | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
         self.journal = journal
-        self.waits = Waits(secret, waits)
+        self.waits = Waits(secret, waits, clock=clock, sleep=sleep)
 
     def controller(self, scope: ExecutionScope) -> JournalController:
         """A controller that records and replays."""

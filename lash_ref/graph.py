@@ -5,7 +5,7 @@ O(what changed).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self, TypeVar
 
 from lash_ref.errors import DuplicateNodeId
@@ -179,6 +179,10 @@ class SessionGraph:
         for node in self.active_path_nodes():
             fork._add(node)
         return fork
+
+    def view(self) -> "SessionGraph":
+        """The graph as it stands, for reading: shares its nodes, and later appends do not show."""
+        return replace(self, _fresh=[], _replaced=False)
 
     def message_of(self, node: SessionNodeRecord) -> Message | None:
         """The message a node holds, read once."""

@@ -269,11 +269,9 @@ def terminal_stop(state: MachineState, response: LlmResponse) -> MachineState | 
         reason = "context_overflow"
     if reason == "output_limit":
         return finish(state, Stopped(stop="incomplete"))
-    if reason in {"context_overflow", "content_filter", "provider_error"}:
+    if reason in {"context_overflow", "content_filter", "provider_error", "cancelled"}:
         said = response.terminal_diagnostic or f"the model call ended with {reason}"
         return finish(state, Stopped(stop="provider_error"), provider_issue(reason, said, reason=reason))
-    if reason == "cancelled":
-        return finish(state, Stopped(stop="cancelled"))
     return None
 
 

@@ -30,8 +30,8 @@ from lash_ref.plugins import (
     SessionPlugin,
     SessionReadyContext,
 )
+from lash_ref.policy import SessionPolicy
 from lash_ref.prompt import PromptContribution
-from lash_ref.records import SessionPolicy
 from lash_ref.registrar import Contributions, PluginRegistrar, TriggerEvent
 from lash_ref.scalars import Json
 from lash_ref.snapshots import (

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, cast
 
 from lash_ref.errors import PluginError
-from lash_ref.graph import SessionGraph, SessionReadModel
+from lash_ref.graph import Savepoint, SessionGraph, SessionReadModel
 from lash_ref.messages import Message
 from lash_ref.policy import SessionPolicy
 from lash_ref.records import (
@@ -273,6 +273,18 @@ class PersistedSessionState(SessionStateEnvelope):
             "session_graph": self.session_graph.snapshot(),
             "token_ledger": self.token_ledger or None,
         }
+
+    # -- undo
+
+    def savepoint(self) -> tuple[Savepoint, dict[str, Any]]:
+        """How the state stands; costs nothing in proportion to the history."""
+        return self.session_graph.savepoint(), {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def rollback(self, point: tuple[Savepoint, dict[str, Any]]) -> None:
+        """Take back everything since the savepoint."""
+        for name, value in point[1].items():
+            setattr(self, name, value)
+        self.session_graph.rollback(point[0])
 
     # -- reads
 

@@ -12,12 +12,15 @@ import hashlib
 import hmac
 import json
 import sqlite3
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Final, Literal, Protocol
 
 from pydantic import Field, TypeAdapter
 
+from lash_ref.contracts import Clock
 from lash_ref.scalars import Identifier, Json, Record, Text
+from lash_ref.store import SystemClock
 
 WaitKind = Literal["tool_completion", "signal", "external", "turn_cancel_gate", "turn_terminal"]
 RESERVED: Final = ("turn_cancel_gate", "turn_terminal")
@@ -241,10 +244,19 @@ class SqliteWaits:
 class Waits:
     """A host's waits: gives keys, parks waiters, takes resolutions."""
 
-    def __init__(self, secret: bytes, store: WaitStore | None = None, poll_s: float = 0.05) -> None:
+    def __init__(
+        self,
+        secret: bytes,
+        store: WaitStore | None = None,
+        poll_s: float = 0.05,
+        clock: Clock | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.store: WaitStore = store or MemoryWaits()
         self._secret = secret
         self._poll_s = poll_s
+        self._clock: Clock = clock or SystemClock()
+        self._sleep = sleep
         self._wakers: dict[AwaitEventKey, set[asyncio.Event]] = {}
 
     def key(self, session_id: str, kind: WaitKind, wait_id: str) -> AwaitEventKey:
@@ -285,7 +297,7 @@ class Waits:
         """Wait until the key is resolved, ``cancelled`` is set or ``deadline_s`` seconds passed."""
         if not self._is_ours(key):
             return UnknownOrRevoked()
-        ends = None if deadline_s is None else asyncio.get_running_loop().time() + deadline_s
+        ends = None if deadline_s is None else self._clock.now_ms() + int(deadline_s * 1000)
         waker = asyncio.Event()
         self._wakers.setdefault(key, set()).add(waker)
         try:
@@ -296,7 +308,7 @@ class Waits:
                     return stands
                 if cancelled is not None and cancelled.is_set():
                     return self.store.settle(key, WaitCancelled()) or UnknownOrRevoked()
-                if ends is not None and asyncio.get_running_loop().time() >= ends:
+                if ends is not None and self._clock.now_ms() >= ends:
                     return self.store.settle(key, TimedOut()) or UnknownOrRevoked()
                 waker.clear()
                 await self._until(waker, cancelled, ends)
@@ -306,21 +318,25 @@ class Waits:
                 del self._wakers[key]
 
     async def _until(
-        self, waker: asyncio.Event, cancelled: asyncio.Event | None, ends: float | None
+        self, waker: asyncio.Event, cancelled: asyncio.Event | None, ends: int | None
     ) -> None:
         """Until woken, cancelled, due, or time to look for what another process wrote."""
-        patience = self._poll_s if not isinstance(self.store, MemoryWaits) else None
-        if ends is not None:
-            left = max(0.0, ends - asyncio.get_running_loop().time())
-            patience = left if patience is None else min(patience, left)
         waits = [asyncio.ensure_future(waker.wait())]
         if cancelled is not None:
             waits.append(asyncio.ensure_future(cancelled.wait()))
+        if ends is not None:
+            left_s = max(0, ends - self._clock.now_ms()) / 1000
+            waits.append(asyncio.ensure_future(self._slept(left_s)))
+        patience = None if isinstance(self.store, MemoryWaits) else self._poll_s
         try:
             await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for wait in waits:
                 wait.cancel()
+
+    async def _slept(self, seconds: float) -> Literal[True]:
+        await self._sleep(seconds)
+        return True
 
     def sweep(self, session_id: str) -> int:
         """Cancel every open wait of the session but turn control; later waits work."""

@@ -1,0 +1,212 @@
+"""Sessions, whole: opened, run, parked, resumed, queued, cancelled and observed, on memory and SQLite."""
+
+import asyncio
+
+import pytest
+
+from lash_ref.attachments import FileAttachmentStore, InMemoryAttachmentStore
+from lash_ref.cancel import CancellationToken
+from lash_ref.core import LashCore
+from lash_ref.effects import InlineEffectHost
+from lash_ref.hosting import InMemoryProcessEnvStore
+from lash_ref.memory_store import MemoryStoreFactory
+from lash_ref.outcome import outcome_data
+from lash_ref.records import ModelSpec
+from lash_ref.runtime_errors import RuntimeFailure, SessionConsumed, SessionStillInUse
+from lash_ref.scripted import Reply, ScriptedProvider
+from lash_ref.sqlite_store import SqliteStoreFactory
+from lash_ref.store import SystemClock
+from lash_ref.tool_results import Done
+from lash_ref.tools import StaticToolProvider, ToolDefinition
+
+MODEL = ModelSpec.from_token_limits("m-1", None, 8000)
+
+
+class DurableEnv(InMemoryProcessEnvStore):
+    async def persistence(self):
+        return "durable"
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def wiring(request, tmp_path):
+    """A function that starts a builder on one place."""
+    if request.param == "memory":
+        stores, attachments, env = MemoryStoreFactory(), InMemoryAttachmentStore(SystemClock()), InMemoryProcessEnvStore()
+    else:
+        stores = SqliteStoreFactory(tmp_path / "db")
+        attachments, env = FileAttachmentStore(tmp_path / "files", SystemClock()), DurableEnv()
+
+    def builder(provider, **parts):
+        made = LashCore.standard_builder().provider(provider).model(MODEL).effect_host(InlineEffectHost())
+        return made.attachment_store(attachments).process_env_store(env).store_factory(stores)
+
+    yield builder
+    if request.param == "sqlite":
+        asyncio.run(stores.close())
+
+
+def said(session):
+    return [(m.role, m.text) for m in session.read_view().messages]
+
+
+def echo():
+    async def run(call):
+        return Done.ok(call.args["text"])
+
+    schema = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
+    return StaticToolProvider().add(ToolDefinition.raw("t:echo", "echo", "Echo", schema), run)
+
+
+def test_a_turn_is_kept_and_a_later_open_sees_it(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["hello", "again"])).build()
+        session = await core.session("s").open()
+        done = await session.turn("hi").run()
+        assert outcome_data(done.result.outcome) == {"finished": {"assistant_message": {"text": "hello"}}}
+        assert said(session) == [("User", "hi"), ("Assistant", "hello")]
+        other = await core.session("s").open()
+        assert said(other) == said(session)
+        await other.turn("more").run()
+        assert [t for _, t in said(other)] == ["hi", "hello", "more", "again"]
+        assert other.usage_report().total_tokens == 30
+
+    asyncio.run(run())
+
+
+def test_tools_run_and_their_results_are_kept(wiring):
+    async def run():
+        replies = [Reply(calls=[("c1", "echo", {"text": "a"}), ("c2", "echo", {"text": "b"})]), "done"]
+        provider = ScriptedProvider(list(replies))
+        core = await wiring(provider).tools(echo()).build()
+        session = await core.session("s").open()
+        done = await session.turn("go").run()
+        assert [r.output.model_text() for r in done.result.tool_calls] == ["a", "b"]
+        assert [a.event.type for a in done.activities if a.event.type.startswith("tool")][:2] == ["tool_call_started"] * 2
+        results = provider.requests[1].messages[-1].blocks
+        assert [b.content for b in results] == ["a", "b"]
+
+    asyncio.run(run())
+
+
+def test_park_resume_close_and_ownership(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["one", "two"])).build()
+        session = await core.session("s").open()
+        await session.turn("hi").run()
+        clone = session.clone()
+        with pytest.raises(SessionStillInUse):
+            await session.park()
+        clone.drop()
+        revision = session.observe().current_observation().cursor.revision
+        parked = await session.park()
+        with pytest.raises(SessionConsumed):
+            session.turn("no")
+        back = await core.resume(parked)
+        assert back.observe().current_observation().cursor.revision == revision
+        assert [t for _, t in said(back)] == ["hi", "one"]
+        await back.turn("more").run()
+        await back.close()
+
+    asyncio.run(run())
+
+
+def test_a_cancelled_turn_commits_and_the_session_goes_on(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider([Reply("partial", hangs=asyncio.Event()), "fine"])).build()
+        session = await core.session("s").open()
+        turn = asyncio.ensure_future(session.turn("hi").run())
+        while not session._shared.runtime.running_turn_id:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        assert session.cancel_running_turns() == 1
+        done = await turn
+        assert outcome_data(done.result.outcome) == {"stopped": "cancelled"}
+        assert done.result.cancellation is not None
+        assert said(session) == [("User", "hi")]
+        await session.turn("again").run()
+        assert [t for _, t in said(session)] == ["hi", "again", "fine"]
+
+    asyncio.run(run())
+
+
+def test_a_fired_token_and_a_request_before_the_start_cancel(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["x"])).build()
+        session = await core.session("s").open()
+        token = CancellationToken()
+        token.cancel()
+        done = await session.turn("hi").cancel(token).run()
+        assert done.result.is_cancelled
+        receipt = await session.request_turn_cancel("t9", "r1", "ui")
+        assert receipt.outcome.outcome == "requested"
+        done = await session.turn("hi").turn_id("t9").run()
+        assert done.result.cancellation.request_id == "r1"
+
+    asyncio.run(run())
+
+
+def test_queued_input_runs_once_in_order(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["both"])).build()
+        session = await core.session("s").open()
+        first = await session.enqueue("one").id("k")
+        assert first.source_key == "host:k"
+        assert await session.enqueue("one").id("k") == first
+        await core.enqueue_turn_input("s", "two")
+        done = await session.queued_turn().run()
+        assert done is not None
+        assert await session.queued_turn().run() is None
+        assert await session.pending_turn_inputs() == ()
+        (user,) = [m for m in session.read_view().messages if m.role == "User"]
+        assert [p.content for p in user.parts] == ["one", "two"]
+
+    asyncio.run(run())
+
+
+def test_a_held_lane_is_busy(wiring):
+    async def run():
+        gate = asyncio.Event()
+        core = await wiring(ScriptedProvider([Reply("slow", hangs=gate)])).build()
+        one, two = await core.session("s").open(), await core.session("s").open()
+        turn = asyncio.ensure_future(one.turn("hi").run())
+        while not one._shared.runtime.running_turn_id:
+            await asyncio.sleep(0.01)
+        with pytest.raises(RuntimeFailure) as busy:
+            await two.turn("hi").run()
+        assert (busy.value.runtime_code, busy.value.is_retryable) == ("session_execution_busy", True)
+        assert await two.queued_turn().run() is None
+        gate.set()
+        await turn
+
+    asyncio.run(run())
+
+
+def test_an_observer_replays_and_recovers(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["hello"])).build()
+        session = await core.session("s").open()
+        start = session.observe().current_observation().cursor.text()
+        await session.turn("hi").run()
+        seen = session.observe().resume_from_cursor(start)
+        kinds = [e.payload.type for e in seen.events]
+        assert kinds[-1] == "committed"
+        assert kinds[0] == "turn_activity"
+        assert session.observe().resume_from_cursor("lashsc1:1:9999:s").gap.reason == "unavailable"
+
+    asyncio.run(run())
+
+
+def test_an_unknown_provider_fails_the_turn_and_keeps_nothing(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["hello"])).build()
+        session = await core.session("s").open()
+        await session.turn("hi").run()
+        other = await wiring(ScriptedProvider(["x"], kind="elsewhere")).build()
+        moved = await other.session("s").open()
+        with pytest.raises(RuntimeFailure) as failed:
+            await moved.turn("lost").run()
+        assert failed.value.runtime_code == "llm_provider"
+        assert [t for _, t in said(moved)] == ["hi", "hello"]
+        assert moved.read_view().turn_index == 1
+
+    asyncio.run(run())
