@@ -40,6 +40,8 @@ class Reply:
     """Raised after the deltas were streamed."""
     hangs: asyncio.Event | None = None
     """Waited for after the deltas, before the answer."""
+    reached: asyncio.Event | None = None
+    """Set once the deltas were streamed."""
 
 
 @dataclass
@@ -68,6 +70,8 @@ class ScriptedProvider:
         for chunk in chunks:
             if chunk:
                 await events(Delta(text=chunk))
+        if reply.reached is not None:
+            reply.reached.set()
         if reply.hangs is not None:
             await reply.hangs.wait()
         if reply.fails is not None:

@@ -112,12 +112,12 @@ def test_park_resume_close_and_ownership(wiring):
 
 def test_a_cancelled_turn_commits_and_the_session_goes_on(wiring):
     async def run():
-        core = await wiring(ScriptedProvider([Reply("partial", hangs=asyncio.Event()), "fine"])).build()
+        reached = asyncio.Event()
+        slow = Reply("partial", hangs=asyncio.Event(), reached=reached)
+        core = await wiring(ScriptedProvider([slow, "fine"])).build()
         session = await core.session("s").open()
         turn = asyncio.ensure_future(session.turn("hi").run())
-        while not session._shared.runtime.running_turn_id:
-            await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
+        await reached.wait()
         assert session.cancel_running_turns() == 1
         done = await turn
         assert outcome_data(done.result.outcome) == {"stopped": "cancelled"}
@@ -165,12 +165,11 @@ def test_queued_input_runs_once_in_order(wiring):
 
 def test_a_held_lane_is_busy(wiring):
     async def run():
-        gate = asyncio.Event()
-        core = await wiring(ScriptedProvider([Reply("slow", hangs=gate)])).build()
+        gate, reached = asyncio.Event(), asyncio.Event()
+        core = await wiring(ScriptedProvider([Reply("slow", hangs=gate, reached=reached)])).build()
         one, two = await core.session("s").open(), await core.session("s").open()
         turn = asyncio.ensure_future(one.turn("hi").run())
-        while not one._shared.runtime.running_turn_id:
-            await asyncio.sleep(0.01)
+        await reached.wait()
         with pytest.raises(RuntimeFailure) as busy:
             await two.turn("hi").run()
         assert (busy.value.runtime_code, busy.value.is_retryable) == ("session_execution_busy", True)
