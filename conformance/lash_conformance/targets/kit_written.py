@@ -25,8 +25,8 @@ from lash_ref.plugins import (
     SessionPlugin,
     SessionReadyContext,
 )
+from lash_ref.policy import SessionPolicy
 from lash_ref.prompt import PromptContribution
-from lash_ref.records import SessionPolicy
 from lash_ref.registrar import PluginRegistrar, TriggerEvent
 from lash_ref.scalars import Json
 from lash_ref.snapshots import PluginSnapshotMeta, SnapshotReader, SnapshotWriter
@@ -260,7 +260,7 @@ class WrittenPlugin(SessionPlugin):
             case hooks.SessionRestored():
                 await self._stand("event session_restored")
             case hooks.SessionConfigChanged(context=context):
-                models = (context.previous.model.id, context.current.model.id)
+                models = (context.previous.model_id, context.current.model_id)
                 await self._stand("event session_config_changed", *models)
 
     async def _response(self, session_id: str, response: Any) -> hooks.AssistantResponseTransform:
@@ -285,7 +285,8 @@ class WrittenPlugin(SessionPlugin):
     ) -> SessionPolicy:
         del context
         await self._stand("mutator")
-        return policy.but(model=policy.model.but(id=policy.model.id + self._options["mutates"]))
+        model = policy.required_model()
+        return policy.but(model=model.but(id=model.id + self._options["mutates"]))
 
     async def _transform(
         self, context: hooks.TurnTransformContext, prepared: hooks.PreparedContext
