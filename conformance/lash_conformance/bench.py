@@ -48,11 +48,13 @@ class RealClock:
 class Minting:
     """Unique text that is the same from run to run."""
 
-    def __init__(self) -> None:
+    def __init__(self, life: str = "") -> None:
         self._numbers = itertools.count(1)
+        self._life = life
+        """Tells apart what two processes mint for one place."""
 
     def __call__(self, kind: str) -> str:
-        return f"{kind}-{next(self._numbers)}"
+        return f"{kind}-{self._life}{next(self._numbers)}"
 
 
 def request(session_id: str = "s1", **changes: Any) -> SessionStoreCreateRequest:
@@ -119,14 +121,18 @@ class Lane:
 class Bench:
     """One check's bench."""
 
-    def __init__(self, target: StoreTarget, directory: Path) -> None:
+    def __init__(self, target: StoreTarget, directory: Path, *, given: str = "", life: str = "") -> None:
         self.target = target
+        self.given = given
+        """How the command line names the target, for checks that start it again in a process of its own."""
         self.trace = Trace()
+        self.crash_map: list[dict[str, Any]] = []
+        """What the crash drill did for this check, one line a blow."""
         self.processes = Processes()
         self.virtual = "clock" in target.capabilities
         self.clock: Clock = VirtualClock() if self.virtual else RealClock()
         self.place = Place(
-            directory=directory, clock=self.clock, processes=self.processes, mint=Minting()
+            directory=directory, clock=self.clock, processes=self.processes, mint=Minting(life)
         )
         self._open: list[Backend] = []
         self._line: Line | None = None

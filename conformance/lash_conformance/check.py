@@ -10,7 +10,7 @@ from typing import Literal
 from lash_conformance.host import HostCapability
 from lash_conformance.target import Capability, Damage
 
-Kind = Literal["example", "machine", "race"]
+Kind = Literal["example", "machine", "race", "crash"]
 Profile = Literal["store", "host"]
 CheckFunction = Callable[..., Awaitable[None]]
 

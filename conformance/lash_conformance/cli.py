@@ -145,6 +145,8 @@ def mutants(
     searches: Annotated[
         bool, typer.Option(help="Also those that only a machine or a race finds: a minute or two")
     ] = True,
+    crashes: Annotated[bool, typer.Option(help="Also those that only the crash drill finds: some minutes")] = True,
+    examples: Annotated[bool, typer.Option(help="Also all others")] = True,
 ) -> None:
     """Run the deliberately broken stores and say which check killed which."""
     from lash_conformance import kill
@@ -155,7 +157,7 @@ def mutants(
         table = kill.run_sync(
             lambda clause: selects_clause(select, clause),
             lambda one: status.update(f"{one.clause} {one.mutant.name}"),
-            searches=searches,
+            examples=examples, searches=searches, crashes=crashes,
         )
     if json_file is not None:
         json_file.write_text(json.dumps(data(table), indent=1) + "\n", encoding="utf-8")

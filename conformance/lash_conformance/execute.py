@@ -14,7 +14,7 @@ from lash_conformance.host import HostTarget
 from lash_conformance.host_bench import HostBench
 from lash_conformance.target import Damaging, HarnessFault, Interruptible, StoreTarget, TargetBroke, load
 from lash_conformance.traced import settle
-from lash_conformance.vocabulary import Unexpected
+from lash_conformance.vocabulary import Inapplicable, Unexpected
 from lash_conformance.wire import OutcomeUnknown, Uncarriable
 from lash_ref.errors import LashError
 
@@ -43,6 +43,8 @@ class Result:
     lines: list[str] = field(default_factory=list[str])
     total_s: float = 0.0
     target_s: float = 0.0
+    crash_map: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """What the crash drill did for this check, one line a blow."""
 
 
 def inapplicable(check: Check, target: StoreTarget | HostTarget) -> str:
@@ -61,10 +63,11 @@ def inapplicable(check: Check, target: StoreTarget | HostTarget) -> str:
 
 
 async def execute(
-    check: Check, target: StoreTarget | HostTarget, deadline_s: float = DEADLINE_S
+    check: Check, target: StoreTarget | HostTarget, deadline_s: float = DEADLINE_S, given: str = ""
 ) -> Result:
     """Run ``check`` on a fresh place of ``target``; never raises what the target raised.
 
+    ``given`` names the target for checks that run it in processes of its own.
     A check in which a target's process missed a deadline is run once more: a slow machine is no hung target.
 
     Raises:
@@ -72,20 +75,20 @@ async def execute(
     """
     if reason := inapplicable(check, target):
         return Result(check, "not-applicable", reason=reason)
-    result, missed = await _attempt(check, target, deadline_s)
+    result, missed = await _attempt(check, target, deadline_s, given)
     if missed:
         first = result.reason
-        result, _ = await _attempt(check, target, deadline_s)
+        result, _ = await _attempt(check, target, deadline_s, given)
         if result.verdict == "pass":
             result.reason = f"passed when run again; at first {first}"
     return result
 
 
 async def _attempt(
-    check: Check, target: StoreTarget | HostTarget, deadline_s: float
+    check: Check, target: StoreTarget | HostTarget, deadline_s: float, given: str
 ) -> tuple[Result, bool]:
     directory = scratch()
-    bench = bench_of(target, directory)
+    bench = bench_of(target, directory, given)
     started = time.perf_counter()
     result = Result(check, "pass")
     missed = False
@@ -114,6 +117,7 @@ async def _attempt(
         shutil.rmtree(directory, ignore_errors=True)
     result.total_s = time.perf_counter() - started
     result.target_s = bench.trace.target_seconds
+    result.crash_map = bench.crash_map if isinstance(bench, Bench) else []
     if result.verdict != "pass":
         settle(bench.trace)
         result.steps = bench.trace.data()
@@ -121,10 +125,10 @@ async def _attempt(
     return result, missed
 
 
-def bench_of(target: StoreTarget | HostTarget, directory: Path) -> Bench | HostBench:
+def bench_of(target: StoreTarget | HostTarget, directory: Path, given: str = "") -> Bench | HostBench:
     """The bench at which the target is judged."""
     if isinstance(target, StoreTarget):
-        return Bench(target, directory)
+        return Bench(target, directory, given=given)
     return HostBench(target, directory, load(target.store))
 
 
@@ -135,6 +139,8 @@ def judged(check: Check, err: BaseException) -> Result:
         if entry.name == check.name:
             where = f"{check.module}:{entry.lineno}: {entry.line}"
     match err:
+        case Inapplicable():
+            return Result(check, "not-applicable", reason=str(err))
         case Unexpected():
             return Result(
                 check, "fail", reason=str(err), expected=err.expected, found=err.found, where=where

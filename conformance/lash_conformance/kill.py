@@ -12,8 +12,8 @@ from lash_conformance.check import Check, all_checks
 from lash_conformance.execute import Result, execute
 from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
-from lash_conformance.mutants import Mutant, all_mutants
-from lash_conformance.target import Capability, Interruptible, StoreTarget
+from lash_conformance.mutants import Mutant, all_mutants, served
+from lash_conformance.target import Capability, Interruptible, StoreTarget, load
 from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
@@ -22,6 +22,8 @@ WIRE_DEADLINE_S = 120.0
 """For targets out of process, whose start takes what the machine makes it take."""
 SEARCH_DEADLINE_S = 120.0
 """For machines and races; one that takes longer has found nothing and kills nothing."""
+CRASH_DEADLINE_S = 600.0
+"""For the crash drill, which starts a process for every blow."""
 
 
 @dataclass
@@ -59,7 +61,7 @@ class KillTable:
 
 def judged_by(mutant: Mutant, clause: str, checks: Sequence[Check]) -> list[Check]:
     """The checks of ``clause``; slow kinds only when there is no example, the slowest last."""
-    mine = [check for check in checks if clause in check.clauses]
+    mine = [check for check in checks if clause in check.clauses and (check.kind == "crash") == mutant.crashes]
     if mutant.searched:
         return sorted((c for c in mine if c.kind != "example"), key=lambda c: c.kind == "machine")
     examples = [check for check in mine if check.kind == "example"]
@@ -70,16 +72,21 @@ async def run(
     selected: Callable[[str], bool] = lambda clause: True,
     progress: Callable[[Kill], None] = lambda kill: None,
     *,
+    examples: bool = True,
     searches: bool = True,
+    crashes: bool = True,
 ) -> KillTable:
     """Run every selected clause's mutants, and the unbroken store over the same checks.
 
-    Without ``searches``, those that only a machine or a race can find are left out.
+    Without ``searches``, those that only a machine or a race can find are left out; without ``crashes``, those
+    that only the crash drill can; without ``examples``, all others.
     """
     checks = all_checks()
     kills: list[Kill] = []
     used: dict[tuple[str, str], Check] = {}
-    for mutant in (one for one in all_mutants() if searches or not one.searched):
+    for mutant in (
+        one for one in all_mutants() if (crashes if one.crashes else searches if one.searched else examples)
+    ):
         for clause in (c for c in mutant.clauses if selected(c)):
             kill = Kill(clause, mutant)
             target = mutant.make()
@@ -87,7 +94,7 @@ async def run(
                 used[check.id, base_of(target)] = check
                 if kill.killed and check.kind != "example":
                     continue
-                result = await _attempt(check, target)
+                result = await _attempt(check, target, served.named(mutant.name))
                 hung = result.verdict == "error" and "no end within" in result.reason
                 kills_it = result.verdict == "fail" or (hung and check.kind == "example" and not _spoken(target))
                 (kill.killers if kills_it else kill.others).append(result)
@@ -98,7 +105,7 @@ async def run(
     baseline = [
         result for (_, base), check in used.items() if (result := await _sound(check, base))
     ]
-    named = {clause for kill in kills for clause in (kill.clause,)}
+    named = {clause for one in all_mutants() for clause in one.clauses}
     unproven = [
         c.id
         for c in clauses().values()
@@ -108,7 +115,7 @@ async def run(
     weak = [
         check.id
         for check in checks
-        if any(selected(c) for c in check.clauses) and check.kind == "example" and check.id not in killers
+        if any(selected(c) for c in check.clauses) and check.kind == "example" and examples and check.id not in killers
     ]
     return KillTable(kills, baseline, unproven, weak)
 
@@ -126,22 +133,25 @@ def _spoken(target: StoreTarget | HostTarget) -> bool:
     return "wire" in target.capabilities
 
 
-async def _attempt(check: Check, target: StoreTarget | HostTarget) -> Result:
+async def _attempt(check: Check, target: StoreTarget | HostTarget, given: str) -> Result:
     if check.kind == "example":
         return await execute(check, target, WIRE_DEADLINE_S if _spoken(target) else KILL_DEADLINE_S)
     with search.proving():
-        return await execute(check, target, SEARCH_DEADLINE_S)
+        return await execute(check, target, CRASH_DEADLINE_S if check.kind == "crash" else SEARCH_DEADLINE_S, given)
 
 
 async def _sound(check: Check, base: str) -> Result | None:
-    if check.profile == "host":
+    if check.kind == "crash":
+        with search.brief():
+            result = await execute(check, load("sqlite"), CRASH_DEADLINE_S, "sqlite")
+    elif check.profile == "host":
         result = await execute(check, load_host(base))
     elif base == "wire":
         from lash_conformance.mutants.wire import sound
 
-        served = sound(lacking=bool(check.without))
-        result = await execute(check, served, WIRE_DEADLINE_S)
-        served.stop()
+        spoken = sound(lacking=bool(check.without))
+        result = await execute(check, spoken, WIRE_DEADLINE_S)
+        spoken.stop()
     else:
         sound = lacking(*cast("frozenset[Capability]", check.without)) if check.without else WrappedTarget()
         sound.on_sqlite = base == "sqlite"
@@ -150,8 +160,13 @@ async def _sound(check: Check, base: str) -> Result | None:
 
 
 def run_sync(
-    selected: Callable[[str], bool], progress: Callable[[Kill], None], *, searches: bool = True
+    selected: Callable[[str], bool],
+    progress: Callable[[Kill], None],
+    *,
+    examples: bool = True,
+    searches: bool = True,
+    crashes: bool = True,
 ) -> KillTable:
     """As `run`, for callers without a loop."""
     warnings.simplefilter("ignore", RuntimeWarning)
-    return asyncio.run(run(selected, progress, searches=searches))
+    return asyncio.run(run(selected, progress, examples=examples, searches=searches, crashes=crashes))

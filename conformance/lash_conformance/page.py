@@ -6,6 +6,7 @@ import pygal
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from pygal.style import Style
 
+from lash_conformance import crash_map
 from lash_conformance.execute import VERDICTS
 from lash_conformance.report import Report
 
@@ -42,6 +43,7 @@ def render(report: Report) -> str:
     return environment.get_template("report.html").render(
         report=report, checks=checks, verdicts=VERDICTS, colours=COLOURS,
         chart=chart(report) if report.checks else "",
+        crash_lines=crash_map.lines(report), crash_rows=crash_map.rows(report),
         red=[check for check in report.checks if check.verdict in ("fail", "error", "unknown")],
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--lash-target", default=None, help="store target to judge")
     group.addoption("--lash-select", default="*", help="comma-separated clause or check patterns")
     group.addoption("--lash-deadline", default="30", help="seconds an example may take")
-    group.addoption("--lash-search", default="", help="seed,examples,steps of the searches")
+    group.addoption("--lash-search", default="", help="seed and scale of the searches")
     group.addoption("--lash-isolate", action="store_true", help="bound what the target may write")
 
 
@@ -84,8 +84,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if search := cast("str", config.getoption("lash_search")):
         from lash_conformance import search as searching
 
-        seed, examples, steps = (int(part) for part in search.split(","))
-        searching.configure(seed=seed, examples=examples, steps=steps)
+        searching.configure(search)
     if config.getoption("lash_isolate") and hasattr(config, "workerinput"):
         _bound_files()
 

@@ -25,6 +25,27 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+class Blow(Part):
+    """One line of the crash map: what was struck, and what was found."""
+
+    scene: str
+    """What the process was doing."""
+    step: int
+    """Which of its durable steps, from 1; one more than there are for the moment after the answer."""
+    steps: int
+    call: str
+    """The system call, and the file."""
+    blow: str
+    """``killed``, ``power cut``, the errno that the call failed with, or ``watched``."""
+    answer: str
+    """What the caller was told: ``ok``, a refusal, or nothing."""
+    found: str
+    """What the place was found like."""
+    fate: str = ""
+    """What is wrong with that; empty when nothing is."""
+    told: str = ""
+
+
 class CheckReport(Part):
     """One check's verdict."""
 
@@ -46,6 +67,8 @@ class CheckReport(Part):
     """The trace as replayable data."""
     total_s: float = 0.0
     target_s: float = 0.0
+    crash_map: tuple[Blow, ...] = ()
+    """What the crash drill did for this check."""
 
 
 class ClauseReport(Part):

@@ -21,7 +21,7 @@ from lash_conformance.execute import DEADLINE_S, Result
 from lash_conformance.host import HostTarget
 from lash_conformance.log import EventLog
 from lash_conformance.report import Report, build, verdict_of
-from lash_conformance.select import selects, selects_clause
+from lash_conformance.select import leaves_out, selects, selects_clause
 from lash_conformance.target import StoreTarget
 from lash_ref import __version__
 
@@ -95,7 +95,7 @@ class Watcher:
             "id": check.id, "clauses": check.clauses, "claim": check.claim, "kind": check.kind,
             "needs": sorted(check.needs),
         }  # fmt: skip
-        event["wall"] = {"total_s": event.pop("total_s"), "target_s": event.pop("target_s")}
+        event["wall"] = {name: event.pop(name) for name in ("total_s", "target_s", "crash_map")}
         event["verdict"], event["note"] = known.judged(self.known, event, date.today())
         self.log.write("check", **event)
         self.written += 1
@@ -114,6 +114,9 @@ def _last_line(text: str) -> str:
 
 def header(options: Options) -> dict[str, Any]:
     """What the log says before the first check."""
+    judged = {c: check for check in all_checks(options.profile) for c in check.clauses if not leaves_out(options.select, check)}
+    unjudged = {c for check in all_checks(options.profile) for c in check.clauses} - judged.keys()
+    chosen = {c for c in clauses() if selects_clause(options.select, c)} - unjudged
     return {
         "suite": __version__,
         "edition": EDITION,
@@ -129,7 +132,7 @@ def header(options: Options) -> dict[str, Any]:
         "clauses": {
             clause.id: {
                 "hash": clause.text_hash, "level": clause.level, "rule": clause.rule, "page": clause.page,
-                "untested": clause.untested, "selected": selects_clause(options.select, clause.id),
+                "untested": clause.untested, "selected": clause.id in chosen,
             }
             for clause in clauses().values()
             if clause.area in PROFILES[options.profile]
@@ -149,7 +152,7 @@ def arguments(options: Options) -> list[str]:
         "--noconftest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q", "-q", "--no-header",
         "--lash-target", options.target_name, "--lash-select", options.select,
         "--lash-deadline", str(options.deadline_s),
-        "--lash-search", f"{options.seed},{scale.examples},{scale.steps}",
+        "--lash-search", scale.option(options.seed),
     ]  # fmt: skip
     if options.isolate:
         limit = options.deadline_s + HANG_MARGIN_S

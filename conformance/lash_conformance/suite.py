@@ -42,7 +42,8 @@ def conforms(check: Check, target: StoreTarget | HostTarget, request: pytest.Fix
     deadline = float(cast("str", request.config.getoption("lash_deadline", DEADLINE_S)))
     if check.kind != "example":
         deadline = SEARCH_DEADLINE_S
-    result = asyncio.run(execute(check, target, deadline))
+    given = cast("str | None", request.config.getoption("lash_target", None)) or ""
+    result = asyncio.run(execute(check, target, deadline, given))
     request.node.user_properties.append((PROPERTY, json.dumps(flat(result))))
     if result.verdict == "not-applicable":
         pytest.skip(result.reason)

@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from lash_conformance import crash_map
 from lash_conformance.execute import VERDICTS, Verdict
 from lash_conformance.report import CheckReport, Report
 
@@ -76,6 +77,8 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
         f"{report.seconds:.1f} s: {report.target_seconds:.1f} s inside the target, "
         f"{report.harness_seconds:.1f} s in the harness; seed {report.seed}"
     )
+    for line in crash_map.lines(report):
+        console.print(line, highlight=False, soft_wrap=True)
     for problem in report.problems:
         console.print(f"problem: {problem}", style="red")
     console.print(report.advice, style="green" if report.exit_code == 0 else "bold red")

@@ -76,6 +76,10 @@ class Unexpected(AssertionError):
         self.found = found
 
 
+class Inapplicable(Exception):
+    """The check cannot judge this target on this machine; the text says why."""
+
+
 async def refused(kind: type[E], attempt: Awaitable[object], **fields: object) -> E:
     """The refusal of ``attempt``: an error of exactly ``kind`` whose named fields hold these values."""
     wanted = f"{kind.__name__}({', '.join(f'{k}={v!r}' for k, v in fields.items())})"

@@ -36,6 +36,8 @@ class Mutant:
     line: int
     searched: bool
     """Only a machine or a race can find it."""
+    crashes: bool = False
+    """Only the crash drill can find it."""
 
 
 MUTANTS: dict[str, Mutant] = {}
@@ -47,6 +49,7 @@ def mutant(
     on_sqlite: bool = False,
     lacks: tuple[Capability, ...] = (),
     searched: bool = False,
+    crashes: bool = False,
 ) -> Callable[[T], T]:
     """Register a broken store that checks of each of ``clauses`` must kill.
 
@@ -66,6 +69,7 @@ def mutant(
             module=broken.__module__,
             line=inspect.getsourcelines(broken)[1],
             searched=searched,
+            crashes=crashes,
         )
         return broken
 

@@ -1,0 +1,167 @@
+"""What the crash checks share: one drill a target, of which each check looks at its own rows."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Literal
+
+from lash_conformance import search, strace
+from lash_conformance.bench import Bench
+from lash_conformance.drill import FATES, HANDS, Drill, Fate, Rehearsal, Struck
+from lash_conformance.load import loaded
+from lash_conformance.scenes import SCENES, Scene
+from lash_conformance.steps import Step, chosen
+from lash_conformance.strace import Errno
+from lash_conformance.victim import served
+from lash_conformance.vocabulary import Inapplicable, Unexpected
+
+Blow = Literal["kill", "cut", "refuse", "sync"]
+ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
+TELLING = ("append", "settle claims", "commit with outbox")
+"""Scenes that are struck at several steps also when there is little time."""
+COMMITS = ("append", "first commit", "replace graph", "settle claims", "commit with outbox", "adopt attachment")
+MOMENTS_S = (0.0, 0.001, 0.003, 0.01)
+"""When a call is cut short where no tracer can be asked to do it at a step."""
+
+
+@dataclass
+class Rows:
+    """A drill and the rows it has so far."""
+
+    drill: Drill
+    struck: dict[tuple[str, Blow], list[Struck]] = field(default_factory=dict[tuple[str, Blow], list[Struck]])
+
+
+ROWS: dict[str, Rows] = {}
+"""By command, for the life of this process: each blow is struck once, however many checks look at it."""
+
+
+def rows_of(bench: Bench) -> Rows:
+    """The drill of the bench's target.
+
+    Raises:
+        Inapplicable: the target cannot be run in a process of its own.
+    """
+    command = served(bench.target, bench.given)
+    if not command:
+        raise Inapplicable("the target has no name by which a process of its own could run it: give it with --target")
+    rows = ROWS.setdefault(command, Rows(Drill(bench.target, command)))
+    rows.drill.target = bench.target
+    rows.drill.hands = asyncio.Semaphore(HANDS)
+    return rows
+
+
+async def struck(bench: Bench, blow: Blow, scenes: Sequence[str], fates: Sequence[Fate]) -> None:
+    """Strike the scenes; refuse a target that met one of the fates.
+
+    Raises:
+        Inapplicable: such a blow cannot be struck here, or on this target.
+        Unexpected: a fate was met.
+    """
+    rows = rows_of(bench)
+    if blow != "kill" and (why := strace.missing()):
+        raise Inapplicable(why)
+    if blow in ("cut", "sync") and await bench.factory.durability_tier() != "durable":
+        raise Inapplicable("the store is not of the durable tier: it promises to outlive its process, not the machine")
+    chosen_ = [SCENES[name] for name in scenes if SCENES[name].needs <= bench.target.capabilities]
+    found: list[Struck] = []
+    started = time.perf_counter()
+    if search.SEARCH.first_is_enough:
+        for scene in chosen_:
+            found += await _row(bench, rows, scene, blow)
+            if any(one.fate in fates for one in found):
+                break
+    else:
+        for made in await asyncio.gather(*(_row(bench, rows, scene, blow) for scene in chosen_)):
+            found += made
+    bench.trace.target_seconds += time.perf_counter() - started
+    if not found:
+        raise Inapplicable(f"{blow}: the target writes nothing here that could be struck; a server keeps its data")
+    for one in found:
+        if one.fate in fates:
+            where = f"{one.scene}, step {one.step} of {one.steps}, {one.call}: {one.blow}"
+            raise Unexpected("sound", f"{FATES[one.fate]} ({where}): {one.told}")
+
+
+async def _row(bench: Bench, rows: Rows, scene: Scene, blow: Blow) -> list[Struck]:
+    key = (scene.name, blow)
+    if key not in rows.struck:
+        rows.struck[key] = await STRIKES[blow](rows.drill, scene)
+        bench.crash_map += [asdict(one) for one in rows.struck[key]]
+    return rows.struck[key]
+
+
+# -- the blows
+
+
+async def _kills(drill: Drill, scene: Scene) -> list[Struck]:
+    if strace.missing():
+        return list(await asyncio.gather(*(drill.kill_at(scene, moment) for moment in MOMENTS_S)))
+    rehearsal = await drill.rehearse(scene)
+    every, scale = search.SEARCH.scale.strikes == 0, search.SEARCH.scale
+    few = scene.name not in TELLING and not search.SEARCH.first_is_enough
+    most = None if every else 1 if few else scale.strikes
+    steps = rehearsal.steps
+    made = [drill.kill(scene, _number(rehearsal, step), step, len(steps)) for step in chosen(steps, most)]
+    return [*await asyncio.gather(*made), rehearsal.struck]
+
+
+async def _cuts(drill: Drill, scene: Scene) -> list[Struck]:
+    rehearsal = await drill.rehearse(scene)
+    if rehearsal.elsewhere or not rehearsal.steps:
+        return []
+    if rehearsal.unlike:
+        why = f"not played: the trace does not explain {', '.join(rehearsal.unlike)}"
+        return [Struck(scene.name, 0, len(rehearsal.steps), why, "power cut", "", "not judged")]
+    return await drill.cuts(scene, rehearsal)
+
+
+async def _refusals(drill: Drill, scene: Scene) -> list[Struck]:
+    rehearsal = await drill.rehearse(scene)
+    if rehearsal.elsewhere:
+        return []
+    steps = [step for step in rehearsal.steps if step.kind != "reply"]
+    most = search.SEARCH.scale.refusals or None
+    made = [
+        drill.refuse(scene, _number(rehearsal, step), step, len(rehearsal.steps), errno)
+        for errno in ERRNOS
+        for step in chosen(steps, most)
+    ]
+    return list(await asyncio.gather(*made))
+
+
+async def _syncs(drill: Drill, scene: Scene) -> list[Struck]:
+    rehearsal = await drill.rehearse(scene)
+    if rehearsal.elsewhere:
+        return []
+    steps = len(rehearsal.steps)
+    fate: Fate = "unsynced" if rehearsal.syncs else ""
+    found = FATES["unsynced"] if fate else "synced before the answer"
+    return [Struck(scene.name, steps, steps, "write answer", "watched", "ok", found, fate, rehearsal.syncs)]
+
+
+def _number(rehearsal: Rehearsal, step: Step) -> int:
+    return rehearsal.steps.index(step) + 1
+
+
+STRIKES: dict[Blow, Callable[[Drill, Scene], Awaitable[list[Struck]]]] = {
+    "kill": _kills, "cut": _cuts, "refuse": _refusals, "sync": _syncs,
+}  # fmt: skip
+
+
+async def killed_under_load(bench: Bench) -> None:
+    """Kill writers at random moments; refuse a target that lost something.
+
+    Raises:
+        Unexpected: an acknowledged commit is gone, or one is there in part or twice.
+    """
+    rows = rows_of(bench)
+    load = await loaded(
+        rows.drill.command, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, shared="shared" in bench.target.capabilities
+    )
+    fate: Fate = "lost" if load.faults else ""
+    line = Struck("random kills", 0, 0, load.line(), "killed at a moment", "", FATES[fate], fate, "; ".join(load.faults))
+    bench.crash_map.append(asdict(line))
+    if load.faults:
+        raise Unexpected("0 acknowledged commits lost, each settled once", load.faults[0])

@@ -1,0 +1,50 @@
+"""The crash map of a report: every blow by what the process was doing, and the whole in a sentence."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from lash_conformance.report import Blow, Report
+
+UNTRACED = "killed at a moment"
+RANDOM = "random kills"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One scene and the blows it was dealt, in the order of its steps."""
+
+    scene: str
+    blows: tuple[Blow, ...]
+
+    @property
+    def ill(self) -> tuple[Blow, ...]:
+        """The blows that were not borne."""
+        return tuple(blow for blow in self.blows if blow.fate)
+
+
+def rows(report: Report) -> tuple[Row, ...]:
+    """The map; a blow that several processes of the judge dealt appears once."""
+    found: dict[str, dict[tuple[object, ...], Blow]] = {}
+    for check in report.checks:
+        for blow in check.crash_map:
+            told = found.setdefault(blow.scene, {})
+            told.setdefault((blow.step, blow.call, blow.blow, blow.fate), blow)
+    return tuple(
+        Row(scene, tuple(sorted(blows.values(), key=lambda blow: (blow.step, blow.blow))))
+        for scene, blows in found.items()
+    )
+
+
+def lines(report: Report) -> list[str]:
+    """What the drill came to, a sentence a line; nothing when there was no drill."""
+    drilled = [row for row in rows(report) if row.scene != RANDOM]
+    told: list[str] = []
+    if drilled:
+        counted = Counter(blow.blow.partition(",")[0] for row in drilled for blow in row.blows)
+        blows = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
+        ill = sum(len(row.ill) for row in drilled)
+        told.append(f"crash drill: {sum(counted.values())} blows over {len(drilled)} scenes ({blows}), {ill} not borne")
+        if UNTRACED in counted:
+            told.append("crash drill: no working strace here, so nothing was killed at a step, cut or refused; install strace")
+    told += [f"crash drill: {blow.call}" for row in rows(report) if row.scene == RANDOM for blow in row.blows]
+    return told

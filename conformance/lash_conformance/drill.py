@@ -1,0 +1,335 @@
+"""The crash drill: a process is struck at its durable steps, the place is opened again, and judged.
+
+One `Struck` is one line of the crash map.
+"""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from lash_conformance import strace
+from lash_conformance.aftermath import Worlds
+from lash_conformance.bench import Bench, scratch
+from lash_conformance.disk import Cut, Disk, restore
+from lash_conformance.model_lease import FENCE
+from lash_conformance.model_state import Data
+from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, reads
+from lash_conformance.steps import Step, row, syncs_before_answering
+from lash_conformance.strace import Errno
+from lash_conformance.target import StoreTarget
+from lash_conformance.transcript import Driver, short
+from lash_conformance.victim import Victim, outcome, ttl_of
+
+Fate = Literal["", "lost", "torn", "lane", "number", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
+FATES: dict[Fate, str] = {
+    "": "sound",
+    "lost": "what was acknowledged is gone",
+    "torn": "what was cut short is there in part",
+    "lane": "the lane cannot be taken over",
+    "number": "the number of a lease was given again",
+    "repeat": "the repeated call did not settle once",
+    "unopenable": "the place does not open again",
+    "untyped": "the refused write was not answered with a typed error",
+    "stuck": "the session does not go on after the disk had room again",
+    "unsynced": "it was acknowledged before it was synced",
+}
+REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
+"""How a store says that its disk refused."""
+HANDS = 2
+ATTEMPTS = 12
+"""How often a call is made while the disk has no room."""
+CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept")
+AFTER_ANSWER = "after the answer"
+FULL_FOR = 5
+"""How many calls of one name meet a full disk before it has room again."""
+
+
+@dataclass(frozen=True)
+class Struck:
+    """One blow and what was found after it."""
+
+    scene: str
+    step: int
+    """Which step of the row, from 1; one more than there are for the moment after the answer; 0 when unknown."""
+    steps: int
+    """How many steps the row has."""
+    call: str
+    blow: str
+    """``killed``, ``power cut``, an errno, or ``killed at a moment``."""
+    answer: str
+    """What the caller was told, or nothing."""
+    found: str
+    """Whether the place was found as before the call, as after it, or as either."""
+    fate: Fate = ""
+    told: str = ""
+
+
+@dataclass
+class Ward:
+    """The place opened again, and what may be found there."""
+
+    scene: Scene
+    bench: Bench
+    driver: Driver
+    worlds: Worlds
+    before: Worlds
+    answered: bool
+    fate: Fate = ""
+    told: str = ""
+
+    async def saw(self, fate: Fate, on: str, method: str, *arguments: Any) -> Data:
+        """Make a call; if nothing explains the answer, that is the fate unless there is one already."""
+        found = await outcome(self.driver, on, method, arguments)
+        if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
+            gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
+            self.fate = "number" if "does not exceed" in fault else "lost" if fate == "torn" and gone else fate
+            self.told = fault
+        return found
+
+    async def look(self, fate: Fate) -> bool:
+        """Read everything; whether the session is there."""
+        for on, method, arguments in reads(self.scene, self.bench.target.capabilities):
+            found = await self.saw(fate, on, method, *arguments)
+            if method == "open_existing_store" and found.get("ok") is None:
+                return False
+        return True
+
+    async def take_over(self) -> Data | None:
+        """Let another owner claim the lane, at once and when its time has run out."""
+        ttl = ttl_of(self.bench)
+        claim = (STORE, "try_claim_session_execution_lease", "s1", SUCCESSOR, ttl)
+        if self.bench.virtual:
+            await self.saw("lane", *claim)
+        await self.saw("lane", "place", "advance", {"ms": ttl + 1})
+        answer: Any = (await self.saw("lane", *claim)).get("ok")
+        granted: Data | None = answer.get("Acquired") if answer else None
+        return {name: granted[name] for name in FENCE} if granted else None
+
+    async def judge(self, doomed: Doomed) -> None:
+        """Everything that must hold after the process was killed."""
+        present = await self.look("torn")
+        fence = await self.take_over() if present and not self.fate else None
+        if doomed.repeats and not self.fate and (fence is not None or not present):
+            again = doomed.under(fence) if fence is not None else doomed
+            await self.saw("repeat", again.on, again.method, *again.arguments)
+            await self.look("repeat")
+
+
+@dataclass
+class Rehearsal:
+    """A scene played under the tracer without a blow, killed after the answer."""
+
+    place: Path
+    calls: list[strace.Call]
+    steps: list[Step]
+    doomed: Doomed
+    answer: Data | None
+    before: Worlds
+    after: Worlds
+    struck: Struck
+    unlike: list[str]
+    """Files that the trace does not explain, so that a power cut cannot be played."""
+    syncs: str
+    """Why the answer was not backed by a sync; empty when it was."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether the data is kept by a server: nothing was written here, but something sent."""
+        return all(step.kind in ("send", "reply") for step in self.steps) and len(self.steps) > 1
+
+
+@dataclass
+class Drill:
+    """The drill of one target."""
+
+    target: StoreTarget
+    command: str
+    rehearsals: dict[str, Rehearsal] = field(default_factory=dict[str, Rehearsal])
+    hands: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HANDS))
+    """How many places are drilled at once; belongs to one event loop."""
+
+    @asynccontextmanager
+    async def _folder(self) -> AsyncGenerator[Path]:
+        folder = scratch().resolve()
+        (folder / "place").mkdir()
+        try:
+            async with self.hands:
+                yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @asynccontextmanager
+    async def _staged(
+        self, folder: Path, scene: Scene, blow: strace.Blow | None, *, traced: bool = True
+    ) -> AsyncGenerator[tuple[Victim, Doomed, Worlds]]:
+        victim = await Victim.start(self.command, folder / "place", folder / "trace" if traced else None, blow)
+        try:
+            doomed = await scene.play(victim)
+            yield victim, doomed, victim.worlds.copy()
+        finally:
+            await victim.kill()
+
+    async def reopened(
+        self, directory: Path, scene: Scene, doomed: Doomed, worlds: Worlds, before: Worlds, *, answered: bool
+    ) -> Ward:
+        """Open a place in another process, or this one, and judge it."""
+        bench = Bench(self.target, directory, life="again-")
+        ward = Ward(scene, bench, Driver(bench), worlds.copy(), before, answered)
+        try:
+            await ward.driver.open()
+        except Exception as err:
+            ward.fate, ward.told = "unopenable", f"{type(err).__name__}: {err}"
+            return ward
+        try:
+            await ward.judge(doomed)
+        finally:
+            try:
+                await bench.remove()
+            except Exception as err:
+                ward.fate = ward.fate or "unopenable"
+                ward.told = ward.told or f"close: {type(err).__name__}: {err}"
+        return ward
+
+    # -- blows
+
+    async def rehearse(self, scene: Scene) -> Rehearsal:
+        """Play a scene undisturbed, note its steps, and kill after the answer."""
+        if scene.name not in self.rehearsals:
+            self.rehearsals[scene.name] = await self._rehearse(scene)
+        return self.rehearsals[scene.name]
+
+    async def _rehearse(self, scene: Scene) -> Rehearsal:
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, None) as (victim, doomed, before):
+                found = await victim.doomed(doomed)
+                fault = victim.worlds.saw(doomed.on, doomed.method, doomed.arguments, found or {"broken": "no answer"})
+                shutil.copytree(folder / "place", folder / "seen")
+            calls = victim.calls()
+            steps = row(calls, victim.watched)
+            disk = Disk(folder / "place")
+            disk.play(calls[: steps[-1].position + 1] if steps else calls)
+            unlike = disk.unlike(folder / "seen")
+            ward = await self.reopened(folder / "place", scene, doomed, victim.worlds, before, answered=True)
+            if fault:
+                ward.fate, ward.told = "torn", f"undisturbed: {fault}"
+            made = self._line(ward, len(steps) + 1, len(steps), AFTER_ANSWER, "killed", found)
+            return Rehearsal(
+                folder / "place", calls, steps, doomed, found, before, victim.worlds, made, unlike,
+                syncs_before_answering(calls, steps),
+            )  # fmt: skip
+
+    async def kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
+        """Kill just before a step."""
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, step.blow()) as (victim, doomed, before):
+                found = await victim.doomed(doomed)
+                missed = not victim.dead
+            worlds = victim.worlds
+            if found is None:
+                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+            else:
+                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
+            ward = await self.reopened(folder / "place", scene, doomed, worlds, before, answered=found is not None)
+            hit = f"{step} (not reached, killed after the answer)" if missed else str(step)
+            return self._line(ward, number, steps, hit, "killed", found)
+
+    async def kill_at(self, scene: Scene, seconds: float) -> Struck:
+        """Kill some time after the call was sent: all that can be done without a tracer."""
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, None, traced=False) as (victim, doomed, before):
+                making = asyncio.create_task(victim.doomed(doomed))
+                await asyncio.sleep(seconds)
+                await victim.kill()
+                found = await making
+            worlds = victim.worlds
+            if found is None:
+                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+            else:
+                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
+            ward = await self.reopened(folder / "place", scene, doomed, worlds, before, answered=found is not None)
+            return self._line(ward, 0, 0, f"{seconds * 1000:.1f} ms after the call", "killed at a moment", found)
+
+    async def cuts(self, scene: Scene, rehearsal: Rehearsal) -> list[Struck]:
+        """Cut the power at every step that changes what is left, and after the answer."""
+        steps = rehearsal.steps
+        jobs: list[asyncio.Task[Struck]] = []
+        disk = Disk(rehearsal.place)
+        played = 0
+        seen: list[tuple[bool, dict[str, bytes]]] = []
+        for number in range(len(steps) + 1):
+            until = steps[number].position if number < len(steps) else steps[-1].position + 1
+            disk.play(rehearsal.calls[played:until])
+            played = until
+            for cut in CUTS:
+                left = (number == len(steps), disk.left(cut))
+                if left not in seen:
+                    seen.append(left)
+                    jobs.append(asyncio.create_task(self._cut(scene, rehearsal, number, cut, left[1])))
+        return list(await asyncio.gather(*jobs))
+
+    async def _cut(
+        self, scene: Scene, rehearsal: Rehearsal, number: int, cut: Cut, left: dict[str, bytes]
+    ) -> Struck:
+        steps, doomed = rehearsal.steps, rehearsal.doomed
+        answered = number == len(steps)
+        worlds = (rehearsal.after if answered else rehearsal.before).copy()
+        if not answered:
+            worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+        async with self._folder() as folder:
+            restore(left, folder / "place")
+            ward = await self.reopened(folder / "place", scene, doomed, worlds, rehearsal.before, answered=answered)
+        call = AFTER_ANSWER if answered else str(steps[number])
+        if answered and ward.fate in ("lost", "torn", "unopenable"):
+            ward.fate = "unsynced"
+        return self._line(ward, number + 1, len(steps), call, f"power cut, {cut}", rehearsal.answer if answered else None)
+
+    async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
+        """Let a step fail, for a while when the disk is full, and let the caller try again."""
+        length = FULL_FOR if errno == "ENOSPC" else 1
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, step.blow(errno, length)) as (victim, doomed, before):
+                bench = victim.bench
+                found = await victim.doomed(doomed)
+                ward = Ward(scene, bench, victim.driver, victim.worlds, before, answered=found is not None and "ok" in found)
+                first = found
+                for _ in range(ATTEMPTS):
+                    if found is None or "broken" in found or found.get("refused") not in {None, *REFUSALS}:
+                        ward.fate, ward.told = "untyped", short(found) if found else f"the process ended: {victim.child.fate}"
+                        break
+                    if "ok" in found:
+                        if fault := ward.worlds.saw(doomed.on, doomed.method, doomed.arguments, found):
+                            ward.fate, ward.told = "repeat", fault
+                        break
+                    ward.worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+                    found = await victim.doomed(doomed)
+                else:
+                    ward.fate, ward.told = "stuck", f"refused {ATTEMPTS} times, at last with {short(found)}"
+                if not ward.fate:
+                    ward.answered = True
+                    await ward.look("torn")
+            if any(call.struck for call in victim.calls()) and not ward.fate:
+                after = await self.reopened(folder / "place", scene, doomed, ward.worlds, before, answered=True)
+                ward.fate, ward.told = after.fate, after.told
+            return self._line(ward, number, steps, str(step), errno, first)
+
+    def _line(self, ward: Ward, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
+        return Struck(ward.scene.name, step, steps, call, blow, _answer(answer), _found(ward, answer), ward.fate, ward.told)
+
+
+def _answer(found: Data | None) -> str:
+    if found is None:
+        return ""
+    return next((f"refused {found[kind]}" if kind == "refused" else kind for kind in ("ok", "refused") if kind in found), "broken")
+
+
+def _found(ward: Ward, answer: Data | None) -> str:
+    if ward.fate:
+        return FATES[ward.fate]
+    if answer is not None and "refused" in answer:
+        return "done when repeated"
+    took = {world.took for world in ward.worlds.possible}
+    return "either" if len(took) > 1 else "as after the call" if took == {True} else "as before the call"

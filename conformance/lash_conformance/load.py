@@ -1,0 +1,207 @@
+"""Random kills under load: writers commit turn after turn, and are killed without warning, again and again.
+
+What a writer was told is all that is compared: after each kill its session must hold every turn it was
+answered, at most the one that was under way besides, and each exactly once.
+"""
+
+import asyncio
+import random
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lash_conformance.bench import owner, request, scratch
+from lash_conformance.model_lease import FENCE
+from lash_conformance.model_state import Data
+from lash_conformance.scenes import turn
+from lash_conformance.target import TargetBroke, VirtualClock
+from lash_conformance.victim import Victim, outcome, ttl_of
+from lash_conformance.vocabulary import Unexpected, batch
+
+SESSIONS_A_PROCESS = 2
+MOST_TURNS = 12
+"""Before a kill one session commits fewer turns than this."""
+
+
+@dataclass
+class Writer:
+    """One session and what its writer was told."""
+
+    session_id: str
+    acknowledged: int = 0
+    """How many turns were answered; they are numbered from 1."""
+    begun: int = 0
+    """The last turn that was sent."""
+    fence: Data | None = None
+    incarnation: int = 0
+
+    @property
+    def store(self) -> str:
+        """Address of the session's store."""
+        return f"store[{self.session_id}]"
+
+    def data(self, number: int) -> Data:
+        """The commit of one turn, with a batch in its outbox."""
+        assert self.fence is not None
+        sent = (batch(source_key=f"k{number}", session_id=self.session_id),)
+        made = turn(self.fence, f"t{number}", number, enqueued_queue_batches=sent)
+        stamp: Data = made["turn_commit"] | {"session_id": self.session_id}
+        frames = [one | {"session_id": self.session_id} for one in made["agent_frames"]]
+        return made | {"session_id": self.session_id, "turn_commit": stamp, "agent_frames": frames}
+
+
+@dataclass
+class Load:
+    """What came of it."""
+
+    kills: int = 0
+    acknowledged: int = 0
+    unanswered: int = 0
+    """Commits that were under way when their process was killed."""
+    applied: int = 0
+    """How many of those had been applied all the same."""
+    faults: list[str] = field(default_factory=list[str])
+
+    def line(self) -> str:
+        """The sentence for the report."""
+        lost = len(self.faults)
+        return (
+            f"{self.kills} random kills, {self.acknowledged} acknowledged commits, {lost} lost; of {self.unanswered} "
+            f"commits cut short {self.applied} were applied, each settled once by its repeat"
+        )
+
+
+@dataclass
+class Process:
+    """One process of the target and the writers in it."""
+
+    writers: list[Writer]
+    victim: Victim | None = None
+    lives: int = 0
+
+
+async def loaded(command: str, *, kills: int, seed: int, shared: bool) -> Load:
+    """Run writers in processes on one place, kill a process at a random moment ``kills`` times, judge each time."""
+    folder = scratch().resolve()
+    load, chance = Load(), random.Random(f"load/{seed}")
+    count = 2 if shared else 1
+    processes = [
+        Process([Writer(f"w{number}{n}") for n in range(SESSIONS_A_PROCESS)]) for number in range(count)
+    ]
+    try:
+        for process in processes:
+            await _revive(command, folder, process, load)
+        while load.kills < kills and not load.faults:
+            process = processes[load.kills % count]
+            await _round(process, load, chance)
+            await _revive(command, folder, process, load)
+    finally:
+        for process in processes:
+            if process.victim is not None:
+                await process.victim.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    return load
+
+
+async def _round(process: Process, load: Load, chance: random.Random) -> None:
+    """Let every writer commit, and kill their process in the middle of it."""
+    victim = process.victim
+    assert victim is not None
+    enough, patience = asyncio.Event(), chance.randrange(1, MOST_TURNS)
+
+    async def write(writer: Writer) -> None:
+        while not victim.dead:
+            writer.begun = writer.acknowledged + 1
+            found = await outcome(victim.driver, writer.store, "commit_runtime_state", (writer.data(writer.begun),))
+            if found.get("ok", {}).get("head_revision") == writer.begun:
+                writer.acknowledged = writer.begun
+                load.acknowledged += 1
+            elif "broken" in found:
+                return
+            else:
+                load.faults.append(f"{writer.session_id}: turn {writer.begun} was answered {found}")
+                return
+            if writer.acknowledged % MOST_TURNS >= patience or writer.acknowledged >= MOST_TURNS * 50:
+                enough.set()
+
+    writing = [asyncio.create_task(write(writer)) for writer in process.writers]
+    waiting = asyncio.create_task(enough.wait())
+    await asyncio.wait([waiting, *writing], return_when=asyncio.FIRST_COMPLETED, timeout=5)
+    await asyncio.sleep(chance.random() * 0.02)
+    await victim.kill()
+    waiting.cancel()
+    await asyncio.gather(*writing)
+    load.kills += 1
+
+
+async def _revive(command: str, folder: Path, process: Process, load: Load) -> None:
+    """Start the process again, and see what it finds of its sessions."""
+    process.lives += 1
+    victim = process.victim = await Victim.start(command, folder, None)
+    if isinstance(victim.bench.clock, VirtualClock):
+        victim.bench.clock.advance(process.lives * (ttl_of(victim.bench) + 1))
+    for writer in process.writers:
+        if process.lives == 1:
+            await _answer(victim, "factory", "create_store", request(writer.session_id).to_data())
+        try:
+            await _inspect(victim, writer, load, first=process.lives == 1)
+        except (Unexpected, TargetBroke) as err:
+            load.faults.append(f"{writer.session_id}: {err}")
+
+
+async def _inspect(victim: Victim, writer: Writer, load: Load, *, first: bool) -> None:
+    applied = 0 if first else await _turns(victim, writer)
+    if not writer.acknowledged <= applied <= writer.begun:
+        raise Unexpected(f"turns 1 to {writer.acknowledged} or {writer.begun}", f"{applied} turns")
+    await _take_over(victim, writer)
+    if writer.begun > writer.acknowledged:
+        load.unanswered += 1
+        load.applied += applied == writer.begun
+        answer = await _answer(victim, writer.store, "commit_runtime_state", writer.data(writer.begun))
+        if answer["head_revision"] != writer.begun or await _turns(victim, writer) != writer.begun:
+            raise Unexpected(f"turn {writer.begun} settled once", f"revision {answer['head_revision']}")
+        writer.acknowledged = writer.begun
+        load.acknowledged += 1
+
+
+async def _turns(victim: Victim, writer: Writer) -> int:
+    """How many turns the session holds, each whole and once.
+
+    Raises:
+        Unexpected: a turn is there in part, twice, or out of order.
+    """
+    read = await _answer(victim, writer.store, "load_session", "FullGraph")
+    queue = await _answer(victim, writer.store, "list_queued_work", writer.session_id)
+    head = read["head_revision"] if read else 0
+    nodes = [node["node_id"] for node in read["graph"]["nodes"]] if read else []
+    spent = sum(entry["usage"]["input_tokens"] for entry in read["token_ledger"]) if read else 0
+    keys = [one["source_key"] for one in queue]
+    wanted = [f"n{n}" for n in range(1, head + 1)], head * (head + 1) // 2, [f"k{n}" for n in range(1, head + 1)]
+    if (nodes, spent, keys) != wanted:
+        raise Unexpected(f"{head} whole turns", f"nodes {nodes[-3:]}, {spent} tokens, batches {keys[-3:]}")
+    return int(head)
+
+
+async def _take_over(victim: Victim, writer: Writer) -> None:
+    writer.incarnation += 1
+    holder = owner(writer.session_id, str(writer.incarnation)).to_data()
+    # Between two rounds the clock stands still, or a round is over long before this is.
+    ttl = ttl_of(victim.bench) if victim.bench.virtual else 10_000
+    answer: Any = None
+    for _ in range(3):
+        answer = await _answer(
+            victim, writer.store, "try_claim_session_execution_lease", writer.session_id, holder, ttl
+        )
+        if "Acquired" in answer:
+            writer.fence = {name: answer["Acquired"][name] for name in FENCE}
+            return
+        await victim.bench.pass_time(ttl + 1)
+    raise Unexpected("the lane is free once its time ran out", f"{answer}")
+
+
+async def _answer(victim: Victim, on: str, method: str, *arguments: Any) -> Any:
+    found = await outcome(victim.driver, on, method, arguments)
+    if "ok" not in found:
+        raise Unexpected(f"{method} is answered", f"{found}")
+    return found["ok"]

@@ -1,0 +1,134 @@
+"""A process of the target that is going to be struck, under the tracer where there is one."""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from lash_conformance import strace
+from lash_conformance.aftermath import Worlds
+from lash_conformance.bench import Bench
+from lash_conformance.machine import REAL_NOW_MS
+from lash_conformance.model import Model
+from lash_conformance.model_state import Data, State
+from lash_conformance.scenes import Doomed
+from lash_conformance.steps import Watched, pipe_of
+from lash_conformance.target import Bounds, StoreTarget, TargetBroke, VirtualClock
+from lash_conformance.targets.stdio import StdioTarget
+from lash_conformance.transcript import Driver
+from lash_conformance.vocabulary import Unexpected
+
+BOUNDS = Bounds(start_s=120, call_s=30)
+"""A traced process is slow to start."""
+REAL_TTL_MS = 3_000
+"""How long a lane is held where time is not the judge's: until the process has been struck, and a little more."""
+
+
+def served(target: StoreTarget, given: str) -> str:
+    """The command that runs the target in a process of its own; empty when there is none."""
+    if isinstance(target, StdioTarget):
+        return target.command
+    if not given:
+        return ""
+    return shlex.join((sys.executable, "-m", "lash_conformance", "serve", "--target", given))
+
+
+def beginning(bench: Bench) -> Worlds:
+    """A place before anything happened."""
+    virtual = isinstance(bench.clock, VirtualClock)
+    now = bench.clock.now_ms() if virtual else REAL_NOW_MS
+    return Worlds(Model(State(frozenset[str](bench.target.capabilities), now, virtual)))
+
+
+def ttl_of(bench: Bench) -> int:
+    """How long a lane is held on that bench, in ms."""
+    return bench.ttl if bench.virtual else REAL_TTL_MS
+
+
+class Victim:
+    """One process with one open place."""
+
+    def __init__(self, target: StdioTarget, directory: Path, log: Path | None) -> None:
+        self.target = target
+        self.bench = Bench(target, directory)
+        self.driver = Driver(self.bench)
+        self.worlds = beginning(self.bench)
+        self.log = log
+        connection = target.connection()
+        self.child = connection.child
+        out = self.child.process.stdout
+        assert out is not None
+        self.watched = Watched(directory, pipe_of(out.fileno()))
+
+    @classmethod
+    async def start(cls, command: str, directory: Path, log: Path | None, blow: strace.Blow | None = None) -> "Victim":
+        """Start the command, traced into ``log`` if one is given, and open the place.
+
+        Raises:
+            TargetFault: it fails at the handshake.
+            Unexpected: it is struck, or ends, before the place is open.
+        """
+        line = command if log is None else shlex.join(strace.traced(shlex.split(command), log, blow))
+        target = await asyncio.to_thread(StdioTarget, line, BOUNDS)
+        victim = cls(target, directory, log)
+        try:
+            await victim.driver.open()
+        except BaseException as err:
+            await victim.kill()
+            raise Unexpected("the place opens", f"{type(err).__name__}: {err}") from err
+        return victim
+
+    @property
+    def ttl(self) -> int:
+        """How long a lane is held, in ms."""
+        return ttl_of(self.bench)
+
+    async def call(self, on: str, method: str, *arguments: Any) -> Any:
+        """The answer of a call that nothing disturbs.
+
+        Raises:
+            Unexpected: it is not the one the contract demands.
+        """
+        found = await outcome(self.driver, on, method, arguments)
+        if fault := self.worlds.saw(on, method, arguments, found):
+            raise Unexpected("the scene is set as the contract says", fault)
+        return found["ok"]
+
+    async def doomed(self, call: Doomed) -> Data | None:
+        """The outcome of the call that is struck; none when it got no answer."""
+        if call.on == "place":
+            try:
+                await self.bench.close()
+            except Exception as err:
+                return None if self.dead else {"broken": f"{type(err).__name__}: {err}"}
+            return {"ok": None}
+        found = await outcome(self.driver, call.on, call.method, call.arguments)
+        return None if "broken" in found and self.dead else found
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self.child.ended.is_set() or bool(self.child.fate)
+
+    async def kill(self) -> None:
+        """Kill the process, not its tracer, and wait until both are gone."""
+        if not self.dead:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child.process.pid, signal.SIGKILL)
+        await asyncio.to_thread(self.child.ended.wait, 30)
+
+    def calls(self) -> list[strace.Call]:
+        """What it asked of the system; to be read when it is dead."""
+        return strace.read_file(self.log) if self.log is not None else []
+
+
+async def outcome(driver: Driver, on: str, method: str, arguments: tuple[Any, ...]) -> Data:
+    """The outcome of a call, ``broken`` when the process ended over it."""
+    try:
+        return await driver.call(on, method, arguments)
+    except TargetBroke as err:
+        return {"broken": str(err)}

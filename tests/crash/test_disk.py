@@ -1,0 +1,128 @@
+"""A disk played back from a trace, and what a power cut leaves of it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lash_conformance import strace
+from lash_conformance.disk import Disk, restore
+
+OPEN = '1 openat(AT_FDCWD</>, "/p/{0}", O_RDWR|O_CREAT, 0644) = {1}</p/{0}>'
+
+
+def disk(*lines: str) -> Disk:
+    made = Disk(Path("/p"))
+    made.play(strace.read(lines))
+    return made
+
+
+def test_what_was_not_synced_is_lost():
+    """The first write was synced, the second not."""
+    made = disk(
+        OPEN.format("a", 3),
+        '1 pwrite64(3</p/a>, "safe", 4, 0) = 4',
+        "1 fdatasync(3</p/a>) = 0",
+        '1 pwrite64(3</p/a>, "gone", 4, 0) = 4',
+    )
+
+    assert made.left("unsynced lost") == {"a": b"safe"}
+    assert made.unsafe() == ["a"]
+
+
+def test_a_file_that_was_never_synced_is_not_there_or_empty():
+    """Its name may have been kept, its bytes not."""
+    made = disk(OPEN.format("a", 3), '1 write(3</p/a>, "text", 4) = 4')
+
+    assert made.left("unsynced lost") == {}
+    assert made.left("names kept") == {"a": b""}
+
+
+def test_a_rename_is_safe_once_its_directory_is_synced():
+    """Until then the old name comes back, or the new one names an empty file when it was not synced."""
+    lines = [
+        OPEN.format("new", 3),
+        '1 write(3</p/new>, "two", 3) = 3',
+        "1 fsync(3</p/new>) = 0",
+        '1 rename("/p/new", "/p/a") = 0',
+    ]
+
+    assert disk(*lines).left("unsynced lost") == {"new": b"two"}
+    assert disk(*lines).left("names kept") == {"a": b"two"}
+    assert disk(*lines, "1 fsync(4</p>) = 0").left("unsynced lost") == {"a": b"two"}
+    assert disk(lines[0], lines[1], lines[3], "1 fsync(4</p>) = 0").left("unsynced lost") == {"a": b""}
+
+
+def test_a_removal_is_undone_until_its_directory_is_synced():
+    """The file was safe, so it comes back."""
+    lines = [OPEN.format("a", 3), '1 write(3</p/a>, "x", 1) = 1', "1 fsync(3</p/a>) = 0", '1 unlink("/p/a") = 0']
+
+    assert disk(*lines).left("unsynced lost") == {"a": b"x"}
+    assert disk(*lines, "1 fsync(4</p>) = 0").left("unsynced lost") == {}
+
+
+def test_a_call_that_failed_changed_nothing():
+    """As when the judge made it fail."""
+    made = disk(OPEN.format("a", 3), '1 pwrite64(3</p/a>, "x", 1, 0) = -1 ENOSPC (No space left) (INJECTED)', "1 fsync(3</p/a>) = 0")
+
+    assert made.left("unsynced lost") == {"a": b""}
+
+
+def test_descriptors_write_where_they_stand():
+    """One after the other, at the end when they append, where they were moved to, and over what was cut."""
+    made = disk(
+        OPEN.format("a", 3),
+        '1 write(3</p/a>, "abc", 3) = 3',
+        '1 write(3</p/a>, "def", 3) = 3',
+        "1 lseek(3</p/a>, 1, SEEK_SET) = 1",
+        '1 write(3</p/a>, "X", 1) = 1',
+        "1 ftruncate(3</p/a>, 5) = 0",
+        '1 openat(AT_FDCWD</>, "/p/a", O_WRONLY|O_APPEND) = 4</p/a>',
+        '1 write(4</p/a>, "!", 1) = 1',
+        "1 fsync(4</p/a>) = 0",
+    )
+
+    assert made.left("unsynced lost") == {"a": b"aXcde!"}
+
+
+PROGRAM = """
+import os, sys, tempfile
+os.chdir(sys.argv[1])
+os.mkdir("sub")
+with open("sub/one", "wb") as file:
+    file.write(b"x" * 10_000)
+    file.flush()
+    file.seek(5)
+    file.write(b"middle")
+os.rename("sub/one", "sub/two")
+with open("log", "ab") as log:
+    log.write(b"line\\n")
+os.truncate("log", 3)
+os.link("log", "copy")
+os.unlink("log")
+"""
+
+
+@pytest.mark.skipif(bool(strace.missing()), reason=strace.missing())
+def test_a_real_trace_is_played_back_to_what_is_on_the_disk(tmp_path: Path):
+    """Every file, byte by byte."""
+    place = tmp_path.resolve() / "place"
+    place.mkdir()
+    log = tmp_path / "log"
+
+    subprocess.run(strace.traced([sys.executable, "-c", PROGRAM, str(place)], log), check=True, timeout=120)
+    made = Disk(place)
+    made.play(strace.read_file(log))
+
+    assert sorted(path.name for path in place.iterdir()) == ["copy", "sub"]
+    assert made.unlike(place) == []
+    (place / "copy").write_bytes(b"other")
+    assert made.unlike(place) == ["copy"]
+
+
+def test_what_is_left_is_written_into_folders(tmp_path: Path):
+    """Made as they are needed."""
+    restore({"a": b"1", "sub/b": b"2"}, tmp_path)
+
+    assert (tmp_path / "sub" / "b").read_bytes() == b"2"

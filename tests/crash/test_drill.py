@@ -1,0 +1,109 @@
+"""A short drill on our own store, its report, and a broken store that only a drill convicts."""
+
+import asyncio
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lash_conformance import crash_map, kill, search, strace
+from lash_conformance.check import REGISTRY, all_checks
+from lash_conformance.execute import execute
+from lash_conformance.mutants import all_mutants, served
+from lash_conformance.run import Options, judge
+from lash_conformance.target import load
+from lash_conformance.terminal import summary
+
+needs_strace = pytest.mark.skipif(bool(strace.missing()), reason=strace.missing())
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "DEFAULT", search.Scale(examples=1, steps=1, strikes=1, refusals=1, kills=1))
+    monkeypatch.setattr("lash_conformance.crash.ROWS", {})
+
+
+@needs_strace
+def test_a_run_draws_the_crash_map(short: None, tmp_path: Path):
+    """In the report's data, on the page and in the terminal; killed before and after the answer, and cut."""
+    from lash_conformance import page  # its charts come with an import hook that warns
+
+    names = "bytes_that_were_put_survive_a_kill,bytes_that_were_put_survive_a_power_cut"
+    events = io.StringIO()
+
+    report = judge(Options(target_name="sqlite", target=load("sqlite"), select=names), events)
+
+    assert [(check.id, check.verdict) for check in report.checks] == [
+        ("ATT.40:bytes_that_were_put_survive_a_kill", "pass"),
+        ("ATT.43:bytes_that_were_put_survive_a_power_cut", "pass"),
+    ]
+    (row,) = crash_map.rows(report)
+    told = {(blow.call, blow.blow): (blow.answer, blow.found) for blow in row.blows}
+    assert row.scene == "put bytes"
+    assert told["write answer", "killed"] == ("", "as after the call")
+    assert told["after the answer", "killed"] == ("ok", "as after the call")
+    assert told["after the answer", "power cut, unsynced lost"] == ("ok", "as after the call")
+    assert row.ill == ()
+    assert "put bytes" in page.render(report)
+    console = Console(file=io.StringIO(), width=200)
+    summary(console, report)
+    assert "blows over 1 scenes" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@needs_strace
+def test_a_store_that_acknowledges_before_it_syncs_is_convicted(short: None):
+    """By the check of its clause, for that reason, and by nothing that does not strike."""
+    (broken,) = [one for one in all_mutants() if one.name == "AcksBeforeSync"]
+    check = REGISTRY["STO.84:a_commit_is_synced_before_its_answer"]
+
+    with search.proving():
+        result = asyncio.run(execute(check, broken.make(), 300, served.named(broken.name)))
+
+    assert result.verdict == "fail"
+    assert "acknowledged before it was synced" in result.found
+    assert result.crash_map[-1]["fate"] == "unsynced"
+
+
+def test_without_a_tracer_calls_are_cut_short_at_moments(short: None, monkeypatch: pytest.MonkeyPatch):
+    """The check still judges, what needs a tracer does not apply, and the report says so."""
+    monkeypatch.setattr("lash_conformance.strace.missing", lambda: "no strace on this machine: told so")
+    monkeypatch.setattr("lash_conformance.crash.MOMENTS_S", (0.0,))
+    names = "queued_work_survives_a_kill,a_commit_is_synced_before_its_answer"
+
+    report = judge(Options(target_name="sqlite", target=load("sqlite"), select=names), io.StringIO())
+
+    assert {check.id.partition(":")[2]: (check.verdict, check.reason) for check in report.checks} == {
+        "queued_work_survives_a_kill": ("pass", ""),
+        "a_commit_is_synced_before_its_answer": ("not-applicable", "no strace on this machine: told so"),
+    }
+    assert "no working strace here" in " ".join(crash_map.lines(report))
+
+
+def test_a_target_without_a_name_cannot_be_drilled():
+    """Another process could not run it, so the check does not apply."""
+    check = REGISTRY["STO.81:a_commit_cut_short_by_a_kill_is_whole_or_absent"]
+
+    result = asyncio.run(execute(check, load("sqlite"), 60))
+
+    assert result.verdict == "not-applicable"
+    assert "no name" in result.reason
+
+
+def test_every_crash_clause_has_a_store_that_only_the_drill_convicts():
+    """And its own check judges it."""
+    clauses = {clause for check in all_checks() if check.kind == "crash" for clause in check.clauses}
+    broken = [one for one in all_mutants() if one.crashes]
+
+    assert clauses - {clause for one in broken for clause in one.clauses} == set()
+    assert all(kill.judged_by(one, clause, all_checks()) for one in broken for clause in one.clauses)
+
+
+def test_crashes_can_be_left_out():
+    """By kind, and then no clause of theirs is missed."""
+    options = Options(target_name="memory", target=load("memory"), select="STO.8*,!kind:crash")
+
+    report = judge(options, io.StringIO())
+
+    assert [check.kind for check in report.checks if check.kind == "crash"] == []
+    assert [clause.id for clause in report.clauses if clause.id == "STO.81"] == []
