@@ -167,6 +167,8 @@ class Fixture(_Strict):
     derived_from: str | None = None
     sdk: Literal["accepts", "raises", "not-judged"] = "not-judged"
     """What an official client makes of it; ``not-judged`` where a client cannot tell."""
+    sdk_note: str = ""
+    """Why no client can judge it."""
     provenance: Provenance
     host: Host = Field(default_factory=Host)
     exchanges: list[Exchange]

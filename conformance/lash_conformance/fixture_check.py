@@ -67,6 +67,8 @@ def faults(*, sdks: bool = True) -> list[str]:
     for made in fixtures().values():
         found += [f"{made.id}: covers {clause}, which is no clause" for clause in made.covers if clause not in known]
         found += [f"{made.id}: holds {what}" for what in secrets((root / made.path).read_text())]
+        if made.sdk == "not-judged" and not made.sdk_note:
+            found.append(f"{made.id}: does not say why no official client judges it")
         if made.derived_from is not None and made.derived_from not in fixtures():
             found.append(f"{made.id}: derived from {made.derived_from}, which is no fixture")
     strangers = sorted({path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()})
