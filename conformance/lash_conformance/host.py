@@ -18,12 +18,13 @@ from lash_ref.errors import LashError
 Data = dict[str, Any]
 """A JSON object."""
 
-HostCapability = Literal["durable", "clock", "processes", "triggers"]
+HostCapability = Literal["durable", "clock", "processes", "triggers", "providers"]
 HOST_CAPABILITIES: dict[HostCapability, str] = {
     "durable": "the store outlives the core, so a session can be killed and reopened",
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
     "processes": "sessions start, await, signal and cancel processes",
     "triggers": "sessions declare trigger events and receive deliveries",
+    "providers": "real wire dialects are spoken, as `SpeaksProviders` has it",
 }
 assert set(HOST_CAPABILITIES) == set(get_args(HostCapability)), "every capability is described"
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar, cast
 
+from lash_conformance.fixture import Fixture
 from lash_conformance.host import (
     HOST_CAPABILITIES,
     CoreSpec,
@@ -20,6 +21,7 @@ from lash_conformance.host import (
     load,
 )
 from lash_conformance.mutants import MUTANTS, Mutant
+from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper
 from lash_ref.contracts import SessionStoreFactory
 
@@ -114,6 +116,15 @@ class BrokenHost:
             self._undo()
             raise
         return cast("HostCore", BrokenCore(core, self._undo))
+
+    async def provider_calls(self, fixture: Fixture, base_url: str) -> list[Data]:
+        """The reference's dialects, broken."""
+        self._alive += 1
+        self.breaks(self._patch)
+        try:
+            return await ReferenceProviders().provider_calls(fixture, base_url)
+        finally:
+            self._undo()
 
     async def pure(self, method: str, arguments: Data) -> Any:
         """A pure helper of the reference, broken."""
