@@ -110,7 +110,7 @@ async def no_damaged_stream_becomes_a_success_without_evidence(bench: HostBench)
     @given(st.sampled_from(streams), st.data())
     def searched(made: Fixture, draw: st.DataObject) -> None:
         frames = [frame for frame in made.exchanges[0].response.frames if frame.end is None]
-        kept = _damaged(frames, draw)
+        kept = _damaged(made.dialect, frames, draw)
         response = made.exchanges[0].response.model_copy(update={"frames": kept})
         broken = made.model_copy(
             update={
@@ -127,13 +127,15 @@ async def no_damaged_stream_becomes_a_success_without_evidence(bench: HostBench)
     await asyncio.to_thread(searched)
 
 
-def _damaged(frames: list[Frame], draw: st.DataObject) -> list[Frame]:
+def _damaged(dialect: str, frames: list[Frame], draw: st.DataObject) -> list[Frame]:
     kept = list(frames)
     for _ in range(draw.draw(st.integers(min_value=1, max_value=3))):
         place = draw.draw(st.integers(min_value=0, max_value=len(kept) - 1))
-        match draw.draw(st.sampled_from(["drop", "double", "swap", "stop", "stranger"])):
+        match draw.draw(st.sampled_from(["drop", "double", "swap", "stop", "stranger", "endless"])):
             case "drop" if len(kept) > 1:
                 del kept[place]
+            case "endless":
+                kept = [frame for frame in kept if not _is_terminal(dialect, frame)] or kept[:1]
             case "double":
                 kept.insert(place, kept[place])
             case "swap":
