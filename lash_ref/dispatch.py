@@ -167,11 +167,13 @@ class ToolDispatch:
         pending = PendingToolCall(
             call_id=call.call_id, tool_name=call.tool_name, args=args, replay=call.replay
         )
-        prepared = await self.registry.prepare_tool_call(
-            ToolPrepareCall(
-                manifest.id, pending, self.session_id, self.turn_context, services=self.services
-            )
+        asked = ToolPrepareCall(
+            manifest.id, pending, self.session_id, self.turn_context, services=self.services
         )
+        try:
+            prepared = await self.registry.prepare_tool_call(asked)
+        except Exception as err:
+            return Done.err(f"{type(err).__name__}: {err}")
         if isinstance(prepared, PreparedToolCall) and prepared.tool_id != manifest.id:
             return runtime_failure(
                 "internal",

@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol, Self
 
-from lash_ref.attachments import InMemoryAttachmentStore, SessionAttachmentStore
+from lash_ref.attachments import FileAttachmentStore, InMemoryAttachmentStore, SessionAttachmentStore
 from lash_ref.contracts import AttachmentStore, Clock, RuntimePersistence, SessionStoreFactory
 from lash_ref.effects import EffectHost, InlineEffectHost
+from lash_ref.errors import AttachmentNotFound
 from lash_ref.inputs import AttachmentRef, AttachmentSource
 from lash_ref.ladder import RetryPolicy, Sleep
 from lash_ref.lease import LeaseOwnerIdentity, LeaseTimings, this_process
@@ -81,6 +83,28 @@ class InMemoryProcessEnvStore:
     async def get(self, ref: str) -> bytes | None:
         """An environment by ref."""
         return self._kept.get(ref)
+
+
+class FileProcessEnvStore:
+    """Environments as files named by their SHA-256; what `put` acknowledged survives a crash."""
+
+    def __init__(self, directory: Path, clock: Clock | None = None) -> None:
+        self._files = FileAttachmentStore(directory, clock or SystemClock())
+
+    async def persistence(self) -> DurabilityTier:
+        """Durable."""
+        return "durable"
+
+    async def put(self, data: bytes) -> str:
+        """Keep an environment; the same one twice has one ref."""
+        return (await self._files.put(data, AttachmentCreateMeta(media_type="application/octet-stream"))).id
+
+    async def get(self, ref: str) -> bytes | None:
+        """An environment by ref."""
+        try:
+            return await self._files.get(ref)
+        except AttachmentNotFound:
+            return None
 
 
 @dataclass
