@@ -17,7 +17,7 @@ from lash_ref.tool_results import Done, Pending, ToolCallOutput, ToolFailure, To
 
 @dataclass(frozen=True)
 class AbortTurn:
-    """Stop the turn; from a tool hook, fail the call instead."""
+    """Stop the turn ([HOK.4][]); from a tool hook, fail the call instead ([HOK.25][])."""
 
     code: str
     message: str
@@ -25,7 +25,7 @@ class AbortTurn:
 
 @dataclass(frozen=True)
 class EnqueueMessages:
-    """Put messages into the conversation; only those of users and the system are kept."""
+    """Put messages into the conversation; only those of users and the system are kept ([HOK.7][])."""
 
     messages: tuple[PluginMessage, ...]
 
@@ -39,14 +39,14 @@ class CreateSession:
 
 @dataclass(frozen=True)
 class ReplaceToolArgs:
-    """Run the call with other arguments, which are validated as the model's are."""
+    """Run the call with other arguments, which are validated as the model's are ([HOK.22][])."""
 
     args: Json
 
 
 @dataclass(frozen=True)
 class ShortCircuitTool:
-    """Answer the call without running it; after the call, replace its answer."""
+    """Answer the call without running it ([HOK.23][]); after the call, replace its answer."""
 
     output: ToolCallOutput
 
@@ -81,7 +81,7 @@ Emit = Callable[[PluginOwned[PluginRuntimeEvent]], Awaitable[None]]
 
 
 def short_circuit(result: ToolResult) -> ShortCircuitTool:
-    """Answer a call with ``result``; one that is still pending is a failure."""
+    """Answer a call with ``result``; one that is still pending is a failure ([HOK.31][])."""
     if isinstance(result, Pending):
         result = runtime_failure(
             "internal", "pending_tool_short_circuit", "a short-circuit needs the output of a finished call"
@@ -118,7 +118,7 @@ async def apply_turn_directives(
     """Carry out the directives of a turn point: sessions and traces now, the rest handed back.
 
     Raises:
-        PluginSessionError: a tool directive at a turn point, or an abort after the turn.
+        PluginSessionError: [HOK.8][], [HOK.15][] a tool directive at a turn point, or an abort after the turn.
     """
     messages: list[PluginMessage] = []
     events: list[PluginOwned[PluginRuntimeEvent]] = []
@@ -154,7 +154,7 @@ def admitted_messages(messages: Iterable[PluginMessage]) -> tuple[PluginMessage,
 async def apply_before_tool(
     emitted: Emitted, args: Json, services: SessionServices, emit: Emit
 ) -> tuple[Json, Done | None]:
-    """The arguments to run with, and the answer if the call is not to run at all."""
+    """The arguments to run with, and the answer if the call is not to run at all ([HOK.22][] to [HOK.26][])."""
     answer: Done | None = None
     for owned in emitted:
         match owned.value:

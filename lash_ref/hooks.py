@@ -262,7 +262,7 @@ def hook_error(plugin_id: str, point: str, err: Exception) -> PluginError:
 async def collect(
     hooks: Sequence[PluginOwned[Callable[[C], Awaitable[Sequence[V]]]]], context: C, point: str
 ) -> list[PluginOwned[V]]:
-    """Call every hook on the same input, one after the other, and pool what they answer.
+    """Call every hook on the same input, one after the other, and pool what they answer ([HOK.1][]).
 
     Raises:
         PluginError: the first hook that fails stops the rest.
@@ -280,7 +280,7 @@ async def collect(
 async def pipe_stream(
     hooks: Sequence[PluginOwned[AssistantStreamHook]], session_id: str, chunk: str
 ) -> tuple[AssistantStreamTransform, list[PluginOwned[PluginRuntimeEvent]]]:
-    """Pass a chunk through every hook; reasoning and events add up, and any abort holds.
+    """Pass a chunk through every hook; reasoning and events add up, any abort holds ([HOK.41][]).
 
     Raises:
         PluginError: the first hook that fails.
@@ -305,7 +305,7 @@ async def pipe_stream(
 async def pipe_response(
     hooks: Sequence[PluginOwned[AssistantResponseHook]], session_id: str, response: Any
 ) -> tuple[Any, list[PluginOwned[PluginRuntimeEvent]]]:
-    """Pass a response through every hook.
+    """Pass a response through every hook ([HOK.40][]).
 
     Raises:
         PluginError: the first hook that fails.

@@ -43,7 +43,7 @@ class PluginOperation(Generic[A, O]):
     session_param: SessionParam = "optional"
 
     def definition(self, kind: OperationKind) -> PluginOperationDef:
-        """The definition, schemas and all."""
+        """The definition, schemas and all ([OPS.4][])."""
         return PluginOperationDef(
             name=self.name,
             description=self.description,
@@ -126,11 +126,11 @@ class RegisteredOperation:
         return self.operation.definition(self.kind)
 
     def session(self, session_id: str | None, current: str | None = None) -> str | None:
-        """The session to run for: the one given, else ``current`` unless the operation forbids one.
+        """The session to run for: the one given, else ``current`` unless the operation forbids one ([OPS.3][]).
 
         Raises:
-            MissingSession: it needs one and there is none.
-            UnexpectedSession: it takes none and one was given.
+            MissingSession: [OPS.1][] it needs one and there is none.
+            UnexpectedSession: [OPS.2][] it takes none and one was given.
         """
         if self.operation.session_param == "forbidden":
             if session_id is not None:

@@ -109,6 +109,8 @@ class PluginSession:
     def snapshot(self) -> PluginSessionSnapshot:
         """Capture every plugin, or none; what was restored for absent plugins is carried along.
 
+        One entry a plugin, under its live id ([SNP.8][], [SNP.20][], [SNP.23][]).
+
         Raises:
             SnapshotError: one of them failed.
         """
@@ -124,6 +126,8 @@ class PluginSession:
 
     def restore(self, snapshot: PluginSessionSnapshot) -> None:
         """Hand every plugin its stored entry, or "no state"; entries of absent plugins are kept as they are.
+
+        Entries are found by id and handed over unchanged ([SNP.1][], [SNP.5][] to [SNP.11][]).
 
         Raises:
             SnapshotError: the first plugin that fails; the session is not opened.
@@ -152,7 +156,7 @@ class PluginSession:
         return tuple(owned.value for owned in pooled)
 
     def tool_catalog(self, registry: ToolRegistry | None = None) -> tuple[ToolManifest, ...]:
-        """The tools the model may call: members of ``registry`` less what anybody takes out.
+        """The tools the model may call: members of ``registry`` less what anybody takes out ([REG.5][]).
 
         Raises:
             PluginError: the first contributor that fails.
@@ -229,13 +233,13 @@ class PluginSession:
     async def emit_lifecycle_event(
         self, event: hooks.PluginLifecycleEvent
     ) -> list[PluginOwned[PluginError]]:
-        """Tell every plugin at once; the failures are for the log."""
+        """Tell every plugin at once and await them all; failures are for the log ([PLG.31][], [PLG.32][])."""
         return await hooks.notify(self.contributions.on_event, event)
 
     async def mutate_session_config(
         self, context: hooks.SessionConfigChangedContext, policy: SessionPolicy
     ) -> tuple[SessionPolicy, list[PluginOwned[PluginError]]]:
-        """The policy as the mutators leave it, one after the other; one that fails is skipped."""
+        """The policy as the mutators leave it in order; one that fails is skipped ([PLG.38][], [PLG.39][])."""
         failures: list[PluginOwned[PluginError]] = []
         for owned in self.contributions.config_mutators:
             try:
@@ -248,7 +252,7 @@ class PluginSession:
     async def prepare_context(
         self, context: hooks.TurnTransformContext, prepared: hooks.PreparedContext
     ) -> hooks.PreparedContext:
-        """The turn's context as the transforms leave it, the highest priority first."""
+        """The turn's context as the transforms leave it, the highest priority first ([HOK.50][])."""
         for owned in self._transforms:
             try:
                 prepared = await owned.value(context, prepared)
@@ -257,7 +261,7 @@ class PluginSession:
         return prepared
 
     async def compact_context(self, context: hooks.CompactionContext) -> tuple[Json, ...] | None:
-        """The nodes of the first compactor that answers any, the highest priority first."""
+        """The nodes of the first compactor that answers any, the highest priority first ([HOK.52][])."""
         for owned in self._compactors:
             try:
                 nodes = await owned.value(context)
@@ -291,10 +295,10 @@ class PluginHost:
     def __init__(
         self, factories: Iterable[PluginFactory] = (), builtins: Iterable[PluginFactory] = ()
     ) -> None:
-        """Take ``builtins`` that no given factory replaces by id, then the factories in order.
+        """Take ``builtins`` that no given factory replaces by id, then the factories in order ([PLG.7][]).
 
         Raises:
-            RegistrationError: two factories share an id, as their stored state would.
+            RegistrationError: [PLG.8][] two factories share an id, as their stored state would.
         """
         given = tuple(factories)
         ids = [factory.id for factory in given]
@@ -324,12 +328,15 @@ class PluginHost:
     def build_session(
         self, context: PluginSessionContext, snapshot: PluginSessionSnapshot | None = None
     ) -> PluginSession:
-        """Build, register and make ready every plugin; restore ``snapshot`` when one is given.
+        """Build and register factory by factory, then make every plugin ready ([PLG.14][], [PLG.27][]).
+
+        ``snapshot`` is restored when one is given.
 
         Each is told the extensions of all ([PLG.9][]).
 
         Raises:
-            PluginError: a plugin failed or clashes, or the session is live already; nothing stays registered.
+            PluginError: a plugin failed or clashes, or the session is live already; its id stays free
+                ([PLG.15][], [PLG.16][], [PLG.28][]).
         """
         context = replace(context, extensions=self.extensions)
         plugins: list[SessionPlugin] = []

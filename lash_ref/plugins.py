@@ -64,7 +64,7 @@ class PluginSessionContext:
     extensions: PluginExtensions = field(default_factory=PluginExtensions)
 
     def is_root_session(self) -> bool:
-        """Whether nobody is its parent, be it as a managed child or by ``.parent(id)``."""
+        """Whether nobody is its parent, be it as a managed child or by ``.parent(id)`` ([PLG.25][])."""
         return self.parent_session_id is None
 
 
@@ -140,7 +140,7 @@ class PluginFactory(ABC):
     def build(self, context: PluginSessionContext) -> SessionPlugin:
         """Make the session's plugin; cheap: no I/O, no compiling, no pools, no large loads, no long locks.
 
-        Runs once for each session opened, forked or spawned, never for a turn.
+        Runs once for each session opened, forked or spawned, never for a turn ([PLG.10][], [PLG.11][]).
         """
 
 
@@ -243,7 +243,7 @@ class PluginSpecFactory(PluginFactory):
 
 @dataclass
 class PluginStack:
-    """Factories in the order in which they are built and called."""
+    """Factories in the order in which they are built and called ([PLG.1][] to [PLG.3][])."""
 
     factories: list[PluginFactory] = field(default_factory=list[PluginFactory])
 
@@ -292,6 +292,6 @@ class PluginBinding(ABC, Generic[Config, Input]):
 
     @classmethod
     def requires_turn_input(cls, config: Config) -> bool:
-        """Whether every turn must carry an input for the plugin."""
+        """Whether every turn must carry an input for the plugin ([PLG.40][])."""
         del config
         return False

@@ -144,7 +144,7 @@ class PromptContext:
     contributions: Sequence[PromptContribution] = ()
 
     def core_guidance(self) -> str:
-        """The built-in guidance; its line about asking is there only while a tool ``ask`` is."""
+        """The built-in guidance; its line on asking is there only while a tool ``ask`` is ([PRM.7][])."""
         return "\n".join((*CORE_GUIDANCE, *((ASK_GUIDANCE,) if "ask" in self.tool_names else ())))
 
 
@@ -226,7 +226,10 @@ class ResolvedPrompt:
 
 
 def resolve_prompt_layers(layers: Iterable[PromptLayer]) -> ResolvedPrompt:
-    """Fold the layers, earliest first: they add up, the last template wins, a reset drops what came before."""
+    """Fold the layers, earliest first: they add up, the last template wins, a reset drops what came before.
+
+    [PRM.2][] to [PRM.4][].
+    """
     template = DEFAULT_TEMPLATE
     contributions: list[PromptContribution] = []
     for layer in layers:

@@ -58,7 +58,7 @@ class Exclusive(Generic[T]):
         """Take the surface.
 
         Raises:
-            RegistrationError: another plugin holds it.
+            RegistrationError: [PLG.19][], [PLG.20][] another plugin holds it.
         """
         if self.held is not None:
             raise RegistrationError(
@@ -199,7 +199,7 @@ class ToolRegistrations(_Namespace):
         """Offer tools.
 
         Raises:
-            RegistrationError: another provider offers a tool of that name or id.
+            RegistrationError: [PLG.17][] another provider offers a tool of that name.
         """
         taken = {m.name: own.plugin_id for own in self.held.tool_providers for m in own.value.tool_manifests()}
         for manifest in provider.tool_manifests():
@@ -218,7 +218,7 @@ class TriggerRegistrations(_Namespace):
         """Declare an event.
 
         Raises:
-            RegistrationError: its key is declared already.
+            RegistrationError: [PLG.22][] its key is declared already.
         """
         if event.key in self.held.triggers:
             raise RegistrationError(f"trigger event {'.'.join(event.key)!r} is declared twice")
@@ -310,7 +310,7 @@ class SessionRegistrations(_Namespace):
 
 
 class OperationRegistrations(_Namespace):
-    """``reg.operations()``."""
+    """``reg.operations()``; one name is one operation, whatever its kind ([PLG.18][])."""
 
     def _add(self, kind: OperationKind, op: PluginOperation[Any, Any], handler: Any) -> None:
         held = self.held.operations.get(op.name)

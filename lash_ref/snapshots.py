@@ -48,7 +48,7 @@ class SnapshotWriter:
         self._artifacts: list[PluginSnapshotArtifact] = []
 
     def write_blob(self, name: str, data: bytes) -> None:
-        """Append bytes under a name; equal names are all kept and the first is read."""
+        """Append bytes under a name; equal names are all kept and the first is read ([SNP.22][])."""
         self._artifacts.append(PluginSnapshotArtifact(name=name, data=data))
 
     @property
@@ -64,7 +64,7 @@ class SnapshotReader:
         self._artifacts = tuple(artifacts)
 
     def read_blob(self, name: str) -> bytes | None:
-        """The first bytes written under that name, or nothing."""
+        """The first bytes written under that name, byte for byte, or nothing ([SNP.21][], [SNP.22][])."""
         return next((each.data for each in self._artifacts if each.name == name), None)
 
 
@@ -80,7 +80,7 @@ class Versioned(Protocol):
 
 
 def snapshot_revision_fingerprint(plugins: Iterable[Versioned]) -> int:
-    """A number that changes with any plugin's id, version, revision or place in the stack.
+    """A number that changes with any plugin's id, version, revision or place in the stack ([SNP.27][]).
 
     The first eight bytes, little-endian, of SHA-256 over id, 0x00, version, 0x00, revision as eight
     little-endian bytes, 0xFF, plugin by plugin; the top bit is cleared, as a record's integers end at 2^63-1.
@@ -127,9 +127,9 @@ class SnapshotSlots(Protocol):
 def refresh_plugin_snapshots(state: SnapshotSlots, plugins: SnapshotSource) -> PluginError | None:
     """Bring ``state`` up to the live plugins before a commit; the failure of the capture, if it failed.
 
-    Tool state is exported unless a ref of this very generation is held. Plugins are captured unless a ref
-    of this very fingerprint is held. A failed capture leaves the former snapshot and its revision, so that
-    the next commit tries again.
+    Tool state is exported unless a ref of this very generation is held ([SNP.30][]). Plugins are captured
+    unless a ref of this very fingerprint is held ([SNP.28][], [SNP.29][]). A failed capture leaves the former
+    snapshot and its revision, so that the next commit tries again ([SNP.23][] to [SNP.25][]).
     """
     generation = plugins.tool_registry.generation
     if state.tool_state_ref is None or state.tool_state_generation != generation:

@@ -1,7 +1,8 @@
 """The tool registry: live sources and stored state reconciled into one surface, at a generation.
 
 Sources say what there is; the stored state says which of it are members, by tool id. What no source
-resolves is kept as an orphan, and rebound by id when its source returns.
+resolves is kept as an orphan, and rebound by id when its source returns ([REG.1][], [REG.8][], [REG.22][] to
+[REG.26][]). Hidden names are never members and never run ([REG.6][]).
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -88,16 +89,16 @@ class ToolRegistry(ToolProvider):
     # -- state
 
     def export_state(self) -> ToolState:
-        """The surface as it is stored."""
+        """The surface as it is stored; it names no sources ([REG.2][])."""
         tools = {id: entry.export() for id, entry in sorted(self._entries.items())}
         return ToolState(generation=self.generation, tools=tools)
 
     def apply_state(self, next_state: ToolState) -> int:
-        """Make the surface exactly ``next_state``, built on this generation; the new generation.
+        """Make the surface exactly ``next_state``, built on this generation; the new generation ([REG.11][]).
 
         Raises:
-            GenerationMismatch: the surface moved on since.
-            InvalidToolSurface: a tool resolves nowhere, or in two sources.
+            GenerationMismatch: [REG.10][] the surface moved on since.
+            InvalidToolSurface: [REG.12][] a tool resolves nowhere, or in two sources.
         """
         if next_state.generation != self.generation:
             raise GenerationMismatch(next_state.generation, self.generation)
@@ -108,7 +109,8 @@ class ToolRegistry(ToolProvider):
     def restore_state(self, stored: ToolState) -> ToolRestoreReport:
         """Lay stored membership over the live surface.
 
-        The generation is the stored one, or one more if the surface differs from what was stored.
+        The generation is the stored one, or one more if the surface differs from what was stored
+        ([REG.20][], [REG.21][]).
 
         Raises:
             InvalidToolSurface: two sources resolve one id, or two tools share a name.
@@ -139,7 +141,7 @@ class ToolRegistry(ToolProvider):
         return ToolSourceHandle(source_id)
 
     def remove_source(self, handle: ToolSourceHandle) -> int:
-        """Take a source away with its tools, leaving no orphans; the new generation."""
+        """Take a source away with its tools, leaving no orphans; the new generation ([REG.7][])."""
         if handle.id not in self._sources:
             raise UnknownToolSource(handle.id)
         del self._sources[handle.id]
@@ -150,7 +152,7 @@ class ToolRegistry(ToolProvider):
     def compose_session_catalog(
         self, providers: Sequence[ToolProvider] = (), *, include_base_tools: bool = True
     ) -> "ToolRegistry":
-        """The registry of one turn: the live sources read anew, ``providers`` laid over and winning clashes."""
+        """The registry of one turn: the live sources read anew ([REG.4][]), ``providers`` winning every clash."""
         if include_base_tools:
             self.refresh_sources()
             composed = self.fork_with_state(self.export_state())

@@ -9,7 +9,7 @@ from lash_ref.tools import Sparse, ToolId, ToolManifest
 
 
 class ToolStateEntry(Sparse):
-    """One tool: its last known manifest, whether a source offers it, whether it may be called."""
+    """One tool: its last known manifest, whether a source offers it, whether it may be called ([REG.14][])."""
 
     sparse: ClassVar[tuple[str, ...]] = ("orphaned", "member")
 

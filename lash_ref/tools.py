@@ -49,7 +49,7 @@ class Sparse(Record):
 
 
 class ToolRetryPolicy(Record):
-    """Whether and how often the runtime may run a call again; a tool says nothing, it runs once."""
+    """Whether and how often a call may run again; when a tool says nothing, it runs once ([TOO.20][], [TOO.21][])."""
 
     type: Literal["never", "safe", "idempotent"] = "never"
     max_attempts: U64 = 1
@@ -173,7 +173,7 @@ def _validator(schema: Json) -> Draft202012Validator:
 
 
 def invalid_tool_input(contract: ToolContract, args: Json) -> str | None:
-    """What is wrong with ``args``, or nothing; a schema that is none is wrong with every argument."""
+    """What is wrong with ``args``, or nothing ([TOO.1][]); a schema that is none is wrong with every argument."""
     try:
         fault = next(_validator(contract.input_schema).iter_errors(args.value), None)
     except SchemaError as err:
