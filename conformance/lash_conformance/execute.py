@@ -163,9 +163,21 @@ def judged(check: Check, err: BaseException) -> Result:
             return Result(check, "unknown", reason=f"the target does not know: {err}", where=where)
         case Uncarriable():
             return Result(check, "not-applicable", reason=f"JSON cannot carry {err}")
+        case KeyError() | IndexError() | TypeError() | ValueError() | AttributeError() if misshapen(check, err):
+            found = f"{type(err).__name__}: {err}"
+            reason = f"an answer is not of the Protocol's shape: {found}"
+            return Result(check, "fail", reason=reason, expected="an answer as the Protocol has it", found=found, where=where)
         case _:
             detail = f"{type(err).__name__}: {err}"
             return Result(check, "error", reason=detail, found=detail, where=where)
+
+
+def misshapen(check: Check, err: BaseException) -> bool:
+    """Whether a host check stumbled over what a host answered, rather than the host over its work."""
+    if check.profile != "host":
+        return False
+    last = Path(traceback.extract_tb(err.__traceback__)[-1].filename)
+    return last.name == "host_words.py" or last.parent.name == "host"
 
 
 def _sides(text: str, where: str) -> tuple[str, str]:

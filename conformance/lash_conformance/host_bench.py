@@ -94,7 +94,7 @@ class HostBench:
             self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
         main, other = self._backends
         power = Power()
-        power.tier = "durable" if "session_store" in spec.durable else None
+        power.tier = "durable" if "session_store" in spec.durable else "inline"
         place = HostPlace(
             stores=cast("SessionStoreFactory", WatchedFactory(main.sessions, power)),
             others=cast("SessionStoreFactory", WatchedFactory(other.sessions, power)),
@@ -225,10 +225,21 @@ class HostBench:
             parts["session"] = await parts["core"].open("s1", OpenSpec())
         return {name: parts[name] for name in wants}
 
+    async def _stop(self) -> None:
+        """End what the check started; a task of a dead core may need to be told twice."""
+        for _ in range(3):
+            running = [task for task in self._started if not task.done()]
+            for task in running:
+                task.cancel()
+            if running:
+                await asyncio.wait(running, timeout=0.2)
+        for task in self._started:
+            if task.done() and not task.cancelled():
+                task.exception()
+
     async def close(self) -> None:
         """Close whatever is open."""
-        for task in self._started:
-            task.cancel()
+        await self._stop()
         while self._cores:
             core, power = self._cores.pop()
             await (core.kill() if power.dead else core.close())

@@ -1,11 +1,15 @@
 """The kit's counter and pool (``docs/kit.md``)."""
 
+import json
+
 from pydantic import BaseModel
 
 from lash_conformance.targets.kit_stage import Stage
 from lash_ref.errors import SnapshotError
+from lash_ref.hooks import PromptHookContext
 from lash_ref.operations import Outcome, PluginCommandContext, PluginOperation, PluginQueryContext
 from lash_ref.plugins import PluginFactory, PluginSessionContext, SessionPlugin, SessionReadyContext
+from lash_ref.prompt import PromptContribution
 from lash_ref.registrar import PluginRegistrar
 from lash_ref.scalars import Json
 from lash_ref.snapshots import PluginSnapshotMeta, SnapshotReader, SnapshotWriter
@@ -105,6 +109,32 @@ class Counter(SessionPlugin):
             raise SnapshotError(f"the counter's parts disagree: {state!r}")
         self.stage.note(f"counter restore {value}")
         self.value, self.revision = value, meta.revision
+
+
+class OptionsFactory(PluginFactory):
+    """Shows the model the turn's protocol options."""
+
+    id = "options"
+
+    def build(self, context: PluginSessionContext) -> SessionPlugin:
+        """The plugin."""
+        del context
+        return Options()
+
+
+class Options(SessionPlugin):
+    """One contribution: the options as JSON."""
+
+    def __init__(self) -> None:
+        self.id = "options"
+
+    def register(self, reg: PluginRegistrar) -> None:
+        """A contributor."""
+        reg.prompt().contribute(self._show)
+
+    async def _show(self, context: PromptHookContext) -> list[PromptContribution]:
+        shown = json.dumps(context.protocol_turn_options.to_data(), sort_keys=True)
+        return [PromptContribution(slot="guidance", content=f"options {shown}")]
 
 
 class PoolFactory(PluginFactory):

@@ -57,11 +57,11 @@ class Stage:
         """The gate of that name."""
         return self.gates.setdefault(name, Gate())
 
-    async def wait(self, name: str) -> None:
+    async def wait(self, gate: str) -> None:
         """Stand at a gate until it is opened."""
-        gate = self.gate(name)
-        gate.reached.set()
-        await gate.opened.wait()
+        found = self.gate(gate)
+        found.reached.set()
+        await found.opened.wait()
 
 
 class KitProvider:

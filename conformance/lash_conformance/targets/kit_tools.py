@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, cast
 
 from lash_conformance.targets.kit_stage import Stage
+from lash_ref.records import AttachmentCreateMeta
 from lash_ref.scalars import Json
 from lash_ref.tool_results import Done, Fail, Finish, Pending, SwitchAgentFrame, ToolFailure, ToolResult
 from lash_ref.tools import (
@@ -13,6 +14,7 @@ from lash_ref.tools import (
     ToolCall,
     ToolDefinition,
     ToolPrepareCall,
+    ToolProvider,
     ToolRetryPolicy,
 )
 
@@ -43,15 +45,25 @@ POLICIES = {
 }
 
 
+class KitStage(Stage):
+    """A core's stage with the tools' hands, which every provider of the core shares."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hands = Hands(self)
+
+    def provider(self, names: Sequence[str]) -> ToolProvider:
+        """Kit tools as one provider."""
+        return KitTools(self.hands, names)
+
+
 class KitTools(StaticToolProvider):
     """Kit tools as one provider."""
 
-    def __init__(self, stage: Stage, names: Sequence[str]) -> None:
+    def __init__(self, hands: "Hands", names: Sequence[str]) -> None:
         super().__init__()
-        self.stage = stage
-        self.hands = Hands(stage)
         for name in names:
-            self.add(definition(name), cast("Handler", getattr(self.hands, name)))
+            self.add(definition(name), cast("Handler", getattr(hands, name)))
 
     async def prepare_tool_call(self, call: ToolPrepareCall) -> PreparedToolCall | Done:
         """As it is, but for the impostor's."""
@@ -134,7 +146,8 @@ class Hands:
 
     async def put(self, call: ToolCall) -> ToolResult:
         """The bytes are the session's."""
-        ref = await call.context.services.put_attachment(call.args["text"].encode(), "text/plain")
+        attachments = call.context.services.resident.services.attachments
+        ref = await attachments.put(call.args["text"].encode(), AttachmentCreateMeta(media_type="text/plain"))
         return Done.ok(ref.id)
 
     async def flaky(self, call: ToolCall) -> ToolResult:

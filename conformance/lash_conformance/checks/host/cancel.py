@@ -1,0 +1,254 @@
+"""Checks of cancellation ([CAN.1] to [CAN.20])."""
+
+from lash_conformance.check import host_check
+from lash_conformance.host_words import (
+    answer,
+    asked,
+    calls,
+    exchange,
+    named,
+    opened,
+    refused,
+    say,
+    script,
+    spent,
+    stored_lines,
+    transcript,
+)
+
+
+async def _stopped(bench, core, session, *before, **parts):
+    """A turn cancelled while its last reply streams; its report."""
+    await script(core, *before, {"chunks": ["par", "tial"], "gate": "g"})
+    running = bench.start(say(session, "hi", cancel="stop", **parts))
+    await core.reached("g")
+    await session.fire("stop")
+    return await running
+
+
+@host_check("CAN.1")
+async def a_cancelled_turn_commits_and_the_session_goes_on(bench, core, session):
+    """Its outcome is Stopped(Cancelled), its commit is there, and the next turn runs and reopens."""
+    report = await _stopped(bench, core, session)
+
+    assert (answer(report), await bench.revision()) == ("stopped cancelled", 1)
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+    await session.close()
+    assert (await transcript(await opened(core)))[-2:] == ["user: more", "assistant: fine"]
+
+
+@host_check("CAN.2")
+async def evidence_comes_with_cancelled_only(bench, core, session):
+    """A cancelled turn names its request; a finished and a failed turn name none."""
+    stopped = await _stopped(bench, core, session, turn_id="t1")
+    finished = await exchange(core, session, "more", "fine")
+    failed = await exchange(core, session, "again", "")
+
+    assert (stopped["cancellation"] or {}).get("request_id") == "internal:t1"
+    assert (finished["cancellation"], failed["cancellation"]) == (None, None)
+
+
+@host_check("CAN.3")
+async def a_token_fired_early_gives_a_committed_turn(bench, core, session):
+    """The model is not asked, the user's message is stored."""
+    await session.fire("stop")
+
+    report = await say(session, "hi", cancel="stop")
+
+    assert answer(report) == "stopped cancelled"
+    assert (await core.requests(), stored_lines(await bench.stored())) == ([], ["user: hi"])
+
+
+@host_check("CAN.4")
+async def partial_prose_is_not_committed(bench, core, session):
+    """Neither the store nor the view nor the next request holds it."""
+    await _stopped(bench, core, session)
+    await exchange(core, session, "more", "fine")
+
+    assert stored_lines(await bench.stored()) == ["user: hi", "user: more", "assistant: fine"]
+    assert await transcript(session) == ["user: hi", "user: more", "assistant: fine"]
+    assert "partial" not in " ".join(asked((await core.requests())[-1]))
+
+
+@host_check("CAN.5")
+async def the_user_s_message_is_kept(bench, core, session):
+    """In the store at once, and shown to the model in the next turn."""
+    await _stopped(bench, core, session)
+
+    assert stored_lines(await bench.stored()) == ["user: hi"]
+    await exchange(core, session, "more", "fine")
+    assert asked((await core.requests())[-1]) == ["user: hi", "user: more"]
+
+
+@host_check("CAN.6")
+async def finished_tools_are_kept(bench, core, session):
+    """A tool that ended before the cancel is stored with its result."""
+    await _stopped(bench, core, session, calls(("echo", {"text": "charged"})))
+
+    assert sum("charged" in line for line in stored_lines(await bench.stored())) >= 1
+    await exchange(core, session, "more", "fine")
+    assert "tool: charged" in asked((await core.requests())[-1])
+
+
+@host_check("CAN.7")
+async def usage_of_finished_calls_is_kept(bench, core, session):
+    """The first call's tokens are in the ledger though the second was cancelled."""
+    await _stopped(bench, core, session, calls(("echo", {"text": "x"})))
+
+    assert spent(await session.read("usage_report")) == (10, 5)
+    assert [entry.usage.input_tokens for entry in (await bench.stored()).token_ledger] == [10]
+
+
+@host_check("CAN.8")
+async def stopping_reaches_executing_and_waiting_turns(bench, core, session):
+    """One turn runs, one of a clone waits for it: both are signalled and end as cancelled."""
+    clone = await session.clone()
+    await script(core, {"text": "late", "gate": "g"})
+    running = bench.start(say(session, "a"))
+    await core.reached("g")
+    waiting = bench.start(say(clone, "b"))
+    await bench.breathe()
+
+    signalled = await clone.cancel_running_turns()
+
+    assert signalled == 2
+    assert [answer(await one) for one in (running, waiting)] == ["stopped cancelled", "stopped cancelled"]
+
+
+@host_check("CAN.9")
+async def stopping_does_not_cross_handles(bench, core, session):
+    """A separately opened handle reaches nothing, and the turn ends as it would."""
+    other = await opened(core)
+    await script(core, {"text": "hello", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+
+    assert await other.cancel_running_turns() == 0
+
+    await core.release("g")
+    assert answer(await running) == "says hello"
+
+
+@host_check("CAN.10")
+async def stopping_reaches_drains(bench, core, session):
+    """A drain of queued input is signalled and ends as cancelled."""
+    await session.call("enqueue", {"text": "later"})
+    await script(core, {"text": "late", "gate": "g"})
+    draining = bench.start(session.queued_turn())
+    await core.reached("g")
+
+    assert await session.cancel_running_turns() == 1
+
+    assert answer(await draining) == "stopped cancelled"
+
+
+@host_check("CAN.11")
+async def a_finished_turn_is_not_counted(core, session):
+    """Neither after an answer nor after a cancel."""
+    await exchange(core, session, "hi", "hello")
+
+    assert await session.cancel_running_turns() == 0
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+
+
+@host_check("CAN.12")
+async def the_first_origin_stands(bench, core, session):
+    """The stop button's word, not that of the second press."""
+    await script(core, {"text": "late", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    await session.cancel_running_turns("stop button")
+    await session.cancel_running_turns("impatience")
+
+    assert (await running)["cancellation"]["origin"] == "stop button"
+
+
+@host_check("CAN.13")
+async def a_running_tool_sees_the_cancel(bench, core, session):
+    """The slow tool ends as cancelled without its gate being opened, and the turn returns."""
+    await script(core, calls(("slow", {"gate": "g"})))
+    running = bench.start(say(session, "hi", cancel="stop"))
+    await core.reached("g")
+    await session.fire("stop")
+
+    assert answer(await running) == "stopped cancelled"
+    assert await core.journal() == ["slow started", "slow cancelled"]
+
+
+@host_check("CAN.14")
+async def a_request_may_come_before_the_turn(bench, core, session):
+    """The named turn is cancelled at its start, with the request as evidence; the model is not asked."""
+    told = await session.request_turn_cancel("t1", "r1", "ui", "too slow")
+
+    report = await say(session, "hi", turn_id="t1")
+
+    evidence = report["cancellation"]
+    assert (told["outcome"], answer(report)) == ("requested", "stopped cancelled")
+    assert (evidence["request_id"], evidence["origin"], evidence["reason"]) == ("r1", "ui", "too slow")
+    assert await core.requests() == []
+
+
+@host_check("CAN.15")
+async def the_second_request_meets_the_first(core, session):
+    """It answers already_requested, and the turn's evidence is the first's."""
+    await session.request_turn_cancel("t1", "r1")
+
+    again = await session.request_turn_cancel("t1", "r2")
+
+    assert again["outcome"] == "already_requested"
+    assert again["evidence"]["request_id"] == "r1"
+    assert (await say(session, "hi", turn_id="t1"))["cancellation"]["request_id"] == "r1"
+
+
+@host_check("CAN.16")
+async def a_request_after_the_end_is_too_late(bench, core, session):
+    """It answers completion_won_race, and the answer stands."""
+    await script(core, "hello")
+    await say(session, "hi", turn_id="t1")
+
+    told = await session.request_turn_cancel("t1", "r1")
+
+    assert told["outcome"] == "completion_won_race"
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
+
+
+@host_check("CAN.17")
+async def a_request_needs_a_name(core, session):
+    """A blank id is refused and the turn runs."""
+    await refused(session.request_turn_cancel("t1", " "))
+
+    await script(core, "hello")
+    assert answer(await say(session, "hi", turn_id="t1")) == "says hello"
+
+
+@host_check("CAN.18")
+async def a_request_touches_one_turn(core, session):
+    """Another turn of the session, and the turn of that name in another session, run."""
+    other = await opened(core, "s2")
+    await session.request_turn_cancel("t1", "r1")
+    await script(core, "one", "two")
+
+    assert answer(await say(session, "a", turn_id="t2")) == "says one"
+    assert answer(await say(other, "b", turn_id="t1")) == "says two"
+    assert answer(await say(session, "c", turn_id="t1")) == "stopped cancelled"
+
+
+@host_check("CAN.19")
+async def a_receipt_says_whether_it_is_durable(core, session):
+    """A core whose facets live with the process says inline."""
+    assert (await session.request_turn_cancel("t1", "r1"))["durability_tier"] == "inline"
+
+
+@host_check("CAN.20")
+async def claimed_input_of_a_cancelled_turn_is_done(bench, core, session):
+    """It is in the conversation once, and no drain finds it again."""
+    await session.call("enqueue", {"text": "later"})
+    await script(core, {"text": "late", "gate": "g"})
+    draining = bench.start(session.queued_turn())
+    await core.reached("g")
+    await session.cancel_running_turns()
+    await draining
+
+    assert named(await session.call("pending_turn_inputs", {}), "input_id") == []
+    assert await session.queued_turn() is None
+    assert stored_lines(await bench.stored()) == ["user: later"]

@@ -1,0 +1,112 @@
+"""Checks of agent frames ([FRM.1] to [FRM.8])."""
+
+from lash_conformance.check import host_check
+from lash_conformance.host_words import answer, asked, calls, exchange, named, opened, say, script
+
+
+def _switch(frame_id: str, task: str = "go on"):
+    return calls(("switch_frame", {"frame_id": frame_id, "task": task}))
+
+
+@host_check("FRM.1")
+async def a_switch_opens_a_frame_after_the_old(core, session):
+    """The new frame is active and names the old, which is superseded and keeps its assignment."""
+    await script(core, _switch("f2"), "done")
+    await say(session, "hi")
+
+    old, new = await session.read("frames")
+    assert (old["status"], new["status"]) == ("superseded", "active")
+    assert (new["frame_id"], new.get("previous_frame_id")) == ("f2", old["frame_id"])
+    assert old["frame_id"] == "s1:frame:initial"
+    assert old["assignment"] == new["assignment"]
+    assert await session.read("current_frame") == "f2"
+
+
+@host_check("FRM.2")
+async def a_blank_or_current_frame_is_no_switch(core, session):
+    """Opening either leaves the frames as they were."""
+    await exchange(core, session, "hi", "hello")
+    before = await session.read("frames")
+
+    for frame_id in ("", "s1:frame:initial"):
+        await session.call("open_agent_frame", {"frame_id": frame_id, "task": "again"})
+
+    assert await session.read("frames") == before
+
+
+@host_check("FRM.3")
+async def the_model_reads_the_current_frame(core, session):
+    """After a switch the earlier conversation is not shown; the new task is."""
+    await exchange(core, session, "old words", "old answer")
+    await script(core, _switch("f2", "new task"), "done", "fine")
+    await say(session, "switch please")
+    await say(session, "more")
+
+    last = " ".join(asked((await core.requests())[-1]))
+    assert ("old words" in last, "switch please" in last) == (False, False)
+    assert last.endswith("user: more")
+    assert "new task" in last
+
+
+@host_check("FRM.4")
+async def the_turn_goes_on_in_the_new_frame(core, session):
+    """One call of the host gives the answer that the new frame gave."""
+    await script(core, _switch("f2", "new task"), "from the new frame")
+
+    report = await say(session, "hi")
+
+    assert answer(report) == "says from the new frame"
+    assert "new task" in " ".join(asked((await core.requests())[1]))
+
+
+@host_check("FRM.5")
+async def each_physical_turn_has_its_stamp(bench, core, session):
+    """A turn t1 that switches twice commits t1 and its two frames under ids of their own."""
+    await script(core, _switch("f2"), _switch("f3"), "done")
+    await say(session, "hi", turn_id="t1")
+
+    stamps = [commit.turn_commit.turn_id for commit in bench.commits(core) if commit.turn_commit]
+    assert stamps == ["t1", "t1:agent-frame:1", "t1:agent-frame:2"]
+
+
+@host_check("FRM.6")
+async def endless_switching_ends(core, session):
+    """The seventeenth switch is not followed."""
+    await script(core, *(_switch(f"f{n}") for n in range(2, 22)))
+
+    report = await say(session, "hi")
+
+    assert answer(report) == "stopped runtime_error"
+    assert len(await core.requests()) == 17
+
+
+@host_check("FRM.7")
+async def compaction_keeps_the_history(bench):
+    """A compaction opens a frame with the summary; every node from before is still stored."""
+    core = await bench.core("a", options={"a": {"compacts": {"priority": 0, "text": "in short"}}})
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    before = {node.node_id for node in (await bench.stored()).graph.nodes}
+
+    done = await session.call("compact_context", {"instructions": "short"})
+    await exchange(core, session, "more", "fine")
+
+    assert done is True
+    assert [f["reason"] for f in await session.read("frames")] == ["initial", "compaction"]
+    assert before <= {node.node_id for node in (await bench.stored()).graph.nodes}
+    assert asked((await core.requests())[-1]) == ["user: in short", "user: more"]
+
+
+@host_check("FRM.8")
+async def a_cancelled_chain_is_one_cancelled_turn(bench, core, session):
+    """Stopped in its second frame, the turn answers Cancelled once, and the session goes on."""
+    await script(core, _switch("f2"), {"text": "late", "gate": "g"}, "fine")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    await core.reached("g")
+    await session.fire("stop")
+
+    report = await running
+
+    assert answer(report) == "stopped cancelled"
+    assert answer(await say(session, "more")) == "says fine"
+    assert named(await session.call("queued_work", {}), "batch_id") == []

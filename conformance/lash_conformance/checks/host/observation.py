@@ -1,0 +1,213 @@
+"""Checks of observation ([OBS.1] to [OBS.14])."""
+
+from lash_conformance.check import host_check
+from lash_conformance.host_words import (
+    answer,
+    calls,
+    exchange,
+    line,
+    opened,
+    refusal,
+    say,
+    script,
+    transcript,
+)
+
+
+async def _cursor(session):
+    return (await session.observe())["cursor"]
+
+
+async def _after(session, cursor):
+    """What followed the cursor, as lines."""
+    return [line(event) for event in (await session.resume_from(cursor))["events"]]
+
+
+@host_check("OBS.1")
+async def reads_do_not_wait(bench, core, session):
+    """While a turn runs the last committed view is read at once."""
+    await exchange(core, session, "hi", "hello")
+    await script(core, {"text": "late", "gate": "g"})
+    running = bench.start(say(session, "more"))
+    await core.reached("g")
+
+    async with bench.promptly():
+        assert await transcript(session) == ["user: hi", "assistant: hello"]
+        assert (await session.read("policy"))["model"]["id"] == "m-1"
+        assert (await session.read("usage_report"))["usage"]["input_tokens"] == 10
+    await core.release("g")
+    assert answer(await running) == "says late"
+
+
+@host_check("OBS.2")
+async def a_turn_is_replayed_in_order(core, session):
+    """Its activities, as its caller got them, and then its commit."""
+    cursor = await _cursor(session)
+    await script(core, calls(("echo", {"text": "x"})), {"chunks": ["do", "ne"]})
+    await say(session, "hi")
+
+    assert await _after(session, cursor) == [
+        "model_request_started", "usage", "started echo", "completed echo",
+        "model_request_started", "prose do", "prose ne", "usage", "committed",
+    ]  # fmt: skip
+
+
+@host_check("OBS.3")
+async def every_event_has_its_cursor(core, session):
+    """All differ, and replaying after any of them gives exactly the rest."""
+    start = await _cursor(session)
+    await exchange(core, session, "hi", {"chunks": ["a", "b"]})
+    events = (await session.resume_from(start))["events"]
+
+    cursors = [event["cursor"] for event in events]
+    assert len(set(cursors)) == len(cursors) == 5
+    for number, cursor in enumerate(cursors, start=1):
+        assert await _after(session, cursor) == [line(event) for event in events[number:]]
+
+
+@host_check("OBS.4")
+async def a_subscription_misses_and_repeats_nothing(bench, core, session):
+    """Opened in the middle of a turn: what was buffered, then what comes, each once."""
+    cursor = await _cursor(session)
+    await script(core, {"chunks": ["a", "b"], "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    following = await session.subscribe(cursor)
+    early = [line(await following.next()) for _ in range(3)]
+
+    await core.release("g")
+    await running
+
+    assert early == ["model_request_started", "prose a", "prose b"]
+    assert [line(await following.next()) for _ in range(2)] == ["usage", "committed"]
+    await following.close()
+
+
+@host_check("OBS.5")
+async def a_cursor_that_is_not_of_here_is_refused(core, session):
+    """Malformed text, and a cursor of another session, by replay and by subscription."""
+    other = await opened(core, "s2")
+    foreign = await _cursor(other)
+
+    for cursor in ("nonsense", "lashsc1:x:0:s1", foreign):
+        await refusal("ObservationError", session.resume_from(cursor))
+        await refusal("ObservationError", session.subscribe(cursor))
+
+
+def _moved(cursor, position):
+    """The cursor with another position."""
+    mark, revision, _, session_id = cursor.split(":", 3)
+    return f"{mark}:{revision}:{position}:{session_id}"
+
+
+@host_check("OBS.6")
+async def a_cursor_ahead_is_a_gap(core, session):
+    """Unavailable, with the cursor to go on from."""
+    await exchange(core, session, "hi", "hello")
+    latest = await _cursor(session)
+
+    gap = (await session.resume_from(_moved(latest, 999)))["gap"]
+
+    assert (gap["reason"], gap["session_id"], gap["latest_cursor"]) == ("unavailable", "s1", latest)
+
+
+@host_check("OBS.7")
+async def a_cursor_behind_what_is_kept_is_a_gap(bench):
+    """With room for three events a turn of five trims; replay and subscription say so."""
+    core = await bench.core(replay_events=3)
+    session = await opened(core)
+    start = await _cursor(session)
+    await exchange(core, session, "hi", {"chunks": ["a", "b"]})
+
+    gap = (await session.resume_from(start))["gap"]
+    following = await session.subscribe(start, recover=True)
+
+    assert (gap["reason"], gap["requested_cursor"]) == ("trimmed", start)
+    assert (await following.next())["gap"]["reason"] == "trimmed"
+    await following.close()
+
+
+@host_check("OBS.8")
+async def a_recovering_subscription_goes_on_after_the_gap(bench):
+    """The gap names the cursor of its observation, and what comes next follows from it."""
+    core = await bench.core(replay_events=3)
+    session = await opened(core)
+    start = await _cursor(session)
+    await exchange(core, session, "hi", {"chunks": ["a", "b"]})
+    following = await session.subscribe(start, recover=True)
+
+    gap = (await following.next())["gap"]
+    await session.configure({"model": "m-2"})
+
+    assert gap["latest_cursor"] == gap["observation"]["cursor"]
+    assert line(await following.next()) == "committed"
+    await following.close()
+
+
+@host_check("OBS.9")
+async def changes_are_published_at_once(core, session):
+    """A patch shows in the policy, and an enqueue and a cancel in the events, without a turn."""
+    cursor = await _cursor(session)
+    await session.configure({"model": "m-2"})
+    row = await session.call("enqueue", {"text": "later"})
+    await session.call("cancel_pending_turn_input", {"input_id": row["input_id"]})
+
+    events = (await session.resume_from(cursor))["events"]
+    changes = [(one["change"], one["ids"]) for one in events if one["type"] == "queue_changed"]
+    assert (await session.read("policy"))["model"]["id"] == "m-2"
+    assert [line(one) for one in events][:1] == ["committed"]
+    assert changes == [("enqueued", [row["input_id"]]), ("cancelled", [row["input_id"]])]
+
+
+@host_check("OBS.10")
+async def an_error_publishes_no_commit(bench, core, session):
+    """A turn whose commit the store refuses leaves its activities and no Committed."""
+    cursor = await _cursor(session)
+    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await script(core, "lost")
+
+    await refusal("Runtime", say(session, "hi"), runtime_code="store_commit_failed")
+
+    seen = await _after(session, cursor)
+    assert ("prose lost" in seen, "committed" in seen) == (True, False)
+    bench.power(core).failing.clear()
+    await bench.after_expiry()
+    await exchange(core, session, "hi", "hello")
+    assert (await _after(session, cursor)).count("committed") == 1
+
+
+@host_check("OBS.11")
+async def the_revision_is_the_stored_head(bench, core, session):
+    """After each of two turns."""
+    seen = []
+    for words in ("hi", "more"):
+        await exchange(core, session, words, "ok")
+        seen.append(((await session.observe())["revision"], await bench.revision()))
+
+    assert seen == [(1, 1), (2, 2)]
+
+
+@host_check("OBS.13")
+async def a_frame_switch_is_seen_before_its_commit(core, session):
+    """The event that names the new frame directly precedes a Committed."""
+    cursor = await _cursor(session)
+    await script(core, calls(("switch_frame", {"frame_id": "f2", "task": "go on"})), "done")
+    await say(session, "hi")
+
+    events = (await session.resume_from(cursor))["events"]
+    at = [event["type"] for event in events].index("agent_frame_switched")
+    assert events[at]["frame_id"] == "f2"
+    assert events[at + 1]["type"] == "committed"
+
+
+@host_check("OBS.14")
+async def sessions_are_strangers(core, session):
+    """A turn of one session leaves no event with another."""
+    other = await opened(core, "s2")
+    cursor = await _cursor(other)
+
+    await exchange(core, session, "hi", "hello")
+
+    assert await _after(other, cursor) == []
+    await exchange(core, other, "you", "too")
+    assert (await _after(other, cursor))[-1] == "committed"

@@ -1,0 +1,193 @@
+"""Checks of the tool loop and of how a turn ends ([TRN.20] to [TRN.34])."""
+
+from lash_conformance.check import host_check
+from lash_conformance.host_words import (
+    answer,
+    asked,
+    calls,
+    exchange,
+    opened,
+    say,
+    script,
+    stored_lines,
+)
+
+
+@host_check("TRN.20")
+async def results_are_shown_in_call_order(core, session):
+    """The first call waits for the second; the model still reads the first result first."""
+    await script(core, calls(("meet", {"id": "one", "of": 2, "after": "two"}), ("meet", {"id": "two", "of": 2})), "done")
+
+    report = await say(session, "hi")
+
+    completed = [one for one in report["activities"] if one["type"] == "tool_call_completed"]
+    assert asked((await core.requests())[-1])[-2:] == ["tool: one", "tool: two"]
+    assert [one["args"]["id"] for one in completed] == ["two", "one"]
+
+
+@host_check("TRN.21")
+async def calls_of_one_reply_run_together(core, session):
+    """Three calls that wait for each other all return."""
+    await script(core, calls(*(("meet", {"id": name, "of": 3}) for name in "abc")), "done")
+
+    assert answer(await say(session, "hi")) == "says done"
+
+
+@host_check("TRN.22")
+async def a_failing_tool_is_shown_to_the_model(core, session):
+    """The failure's words are in the next request, and the turn ends with the model's answer."""
+    await script(core, calls(("fail", {"message": "no such file"})), "sorry")
+
+    report = await say(session, "hi")
+
+    assert answer(report) == "says sorry"
+    assert "no such file" in asked((await core.requests())[-1])[-1]
+
+
+@host_check("TRN.23")
+async def the_first_control_in_call_order_decides(core, session):
+    """A failing call does not count; of two controls the first called wins, also when it gives up."""
+    await script(
+        core,
+        calls(("fail", {"message": "no"}), ("finish", {"value": 1}), ("give_up", {"value": 2})),
+        calls(("give_up", {"value": 2}), ("finish", {"value": 1})),
+    )
+
+    first, second = await say(session, "a"), await say(session, "b")
+
+    assert (answer(first), answer(second)) == ("tool finish = 1", "stopped tool_error give_up = 2")
+
+
+@host_check("TRN.24")
+async def a_turn_ends_at_its_limit(bench):
+    """With two calls allowed the third is not made, and the tool results so far are stored."""
+    core = await bench.core(tools=("echo",), max_turns=2)
+    session = await opened(core)
+    again = calls(("echo", {"text": "again"}))
+    await script(core, again, again, again)
+
+    report = await say(session, "hi")
+
+    assert answer(report) == "stopped max_turns"
+    assert len(await core.requests()) == 2
+    assert sum("again" in line for line in stored_lines(await bench.stored())) >= 2
+
+
+@host_check("TRN.25")
+async def an_empty_reply_is_a_provider_error(bench, core, session):
+    """Its issue says empty_response, the user's message is stored, the next turn runs."""
+    report = await exchange(core, session, "hi", "")
+
+    assert answer(report) == "stopped provider_error"
+    assert [issue["code"] for issue in report["errors"]] == ["empty_response"]
+    assert stored_lines(await bench.stored()) == ["user: hi"]
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+
+
+@host_check("TRN.26")
+async def an_empty_reply_after_tools_finishes(core, session):
+    """With empty text."""
+    await script(core, calls(("echo", {"text": "x"})), "")
+
+    assert answer(await say(session, "hi")) == "says "
+
+
+@host_check("TRN.27")
+async def a_reply_cut_at_the_limit_is_incomplete(core, session):
+    """And not a message."""
+    report = await exchange(core, session, "hi", {"text": "and then", "finish": "output_limit"})
+
+    assert answer(report) == "stopped incomplete"
+
+
+@host_check("TRN.28")
+async def a_failed_provider_ends_a_committed_turn(bench, core, session):
+    """Not an error: the outcome is ProviderError, the issue says why, the user's message is stored."""
+    report = await exchange(core, session, "hi", {"error": {"kind": "auth", "retryable": False, "message": "no key"}})
+
+    assert answer(report) == "stopped provider_error"
+    assert "no key" in report["errors"][0]["message"]
+    assert stored_lines(await bench.stored()) == ["user: hi"]
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+
+
+@host_check("TRN.29")
+async def a_retried_attempt_leaves_nothing(bench, core, session):
+    """Half an answer that broke off is neither in the report nor in the store; the second attempt is."""
+    broken = {"chunks": ["half "], "error": {"kind": "transport", "retryable": True, "message": "cut", "retry_after_ms": 1}}
+    await script(core, broken, "whole")
+
+    report = await say(session, "hi")
+
+    assert answer(report) == "says whole"
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: whole"]
+    assert "model_attempt_reset" in [one["type"] for one in report["activities"]]
+
+
+@host_check("TRN.30")
+async def start_and_completion_are_paired(core, session):
+    """Two calls of one tool: each start has its completion under one correlation id, different from the other's."""
+    await script(core, calls(("echo", {"text": "a"}), ("echo", {"text": "b"})), "done")
+
+    report = await say(session, "hi")
+
+    found = {
+        kind: {one["args"]["text"]: one["correlation_id"] for one in report["activities"] if one["type"] == kind}
+        for kind in ("tool_call_started", "tool_call_completed")
+    }
+    assert found["tool_call_started"] == found["tool_call_completed"]
+    assert len(set(found["tool_call_started"].values())) == 2
+
+
+@host_check("TRN.31")
+async def a_pending_tool_waits_for_the_world(bench, core, session):
+    """The turn goes on when its key is resolved, with the resolution as the tool's result."""
+    await script(core, calls(("pending", {"name": "order"})), "delivered")
+    running = bench.start(say(session, "hi"))
+    key = await bench.pending_key(core, "order")
+
+    told = await core.call("resolve", {"key": key, "resolution": {"ok": "parcel 7"}})
+
+    assert told == "resolved"
+    assert answer(await running) == "says delivered"
+    assert "parcel 7" in asked((await core.requests())[-1])[-1]
+
+
+@host_check("TRN.32")
+async def tool_results_are_history(bench, core, session):
+    """The call and its result are stored with the turn, and shown to the model in the next."""
+    await script(core, calls(("echo", {"text": "ping"})), "done", "fine")
+    await say(session, "hi")
+    stored = stored_lines(await bench.stored())
+    await say(session, "more")
+
+    assert sum("ping" in line for line in stored) >= 1
+    assert asked((await core.requests())[-1]) == [
+        "user: hi", "assistant: call c1 echo", "tool: ping", "assistant: done", "user: more",
+    ]  # fmt: skip
+
+
+@host_check("TRN.33", needs=("clock",))
+async def a_turn_starts_when_the_clock_says(bench, core, session):
+    """The reported start is the clock's, also after it moved."""
+    await bench.pass_time(12_345)
+    now = bench.clock.now_ms()
+
+    report = await exchange(core, session, "hi", "hello")
+
+    assert report["execution"]["started_at_ms"] == now
+
+
+@host_check("TRN.34")
+async def attachments_are_adopted_by_their_turn(bench, core, session):
+    """The intent is the turn's, and the commit adopted it."""
+    await script(core, calls(("put", {"text": "some bytes"})), {"text": "done", "gate": "g"})
+    running = bench.start(say(session, "hi", turn_id="t1"))
+    await core.reached("g")
+    (intent,) = await bench.intents()
+    await core.release("g")
+    await running
+
+    assert (intent.owner_kind, intent.owner_id) == ("turn", "t1")
+    assert await bench.intents() == ()
+    assert await (await bench.store()).holds_ref("s1", intent.attachment_id)

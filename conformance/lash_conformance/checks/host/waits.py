@@ -1,0 +1,141 @@
+"""Checks of durable waits ([WAI.1] to [WAI.10])."""
+
+from lash_conformance.check import host_check
+from lash_conformance.host_words import answer, asked, calls, exchange, opened, say, script
+
+
+async def _key(core, name="w1", session_id="s1"):
+    """The key of a wait that the host itself names."""
+    return await core.call("wait_key", {"session_id": session_id, "wait_id": name})
+
+
+@host_check("WAI.1")
+async def an_early_answer_waits_for_its_question(core, session):
+    """Resolved before anybody awaited, the wait answers at once."""
+    key = await _key(core)
+
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 7}}) == "resolved"
+
+    assert await core.call("await", {"key": key}) == {"ok": 7}
+
+
+@host_check("WAI.2")
+async def the_first_resolution_stands(core, session):
+    """The second is told so, and the waiter gets the first."""
+    key = await _key(core)
+    await core.call("resolve", {"key": key, "resolution": {"ok": 1}})
+
+    again = await core.call("resolve", {"key": key, "resolution": {"ok": 2}})
+
+    assert again == "already_resolved"
+    assert await core.call("await", {"key": key}) == {"ok": 1}
+
+
+@host_check("WAI.3")
+async def a_wait_ends_at_its_deadline(bench, core, session):
+    """With timeout, for good: a later resolution is too late."""
+    key = await _key(core)
+
+    waiting = bench.start(core.call("await", {"key": key, "deadline_ms": 20}))
+    await bench.breathe()
+    await bench.pass_time(21)
+
+    assert await waiting == "timeout"
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "already_resolved"
+
+
+@host_check("WAI.4")
+async def a_cancelled_turn_ends_its_pending_wait(bench, core, session):
+    """The key of a pending tool whose turn was cancelled is resolved, and a late answer is too late."""
+    await script(core, calls(("pending", {"name": "order"})))
+    running = bench.start(say(session, "hi", cancel="stop"))
+    key = await bench.pending_key(core, "order")
+    await session.fire("stop")
+
+    assert answer(await running) == "stopped cancelled"
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "already_resolved"
+    assert await core.call("await", {"key": key}) == "cancelled"
+
+
+@host_check("WAI.5")
+async def revoking_ends_every_pending_wait(bench, core, session):
+    """Two waiters get cancelled, and the turn that a pending tool held goes on."""
+    waiting = [bench.start(core.call("await", {"key": await _key(core, name)})) for name in ("w1", "w2")]
+    await bench.breathe()
+
+    await session.call("revoke_durable_waits", {})
+
+    assert [await one for one in waiting] == ["cancelled", "cancelled"]
+
+
+@host_check("WAI.5")
+async def revoking_frees_a_turn_that_waits(bench, core, session):
+    """The pending tool ends as cancelled and the model is told."""
+    await script(core, calls(("pending", {"name": "order"})), "never mind")
+    running = bench.start(say(session, "hi"))
+    await bench.pending_key(core, "order")
+
+    await session.call("revoke_durable_waits", {})
+
+    assert answer(await running) == "says never mind"
+    assert len(asked((await core.requests())[-1])) == 3
+
+
+@host_check("WAI.6")
+async def a_swept_session_waits_again(bench, core, session):
+    """A wait made afterwards is resolved as usual."""
+    waiting = bench.start(core.call("await", {"key": await _key(core, "w1")}))
+    await bench.breathe()
+    await session.call("revoke_durable_waits", {})
+    await waiting
+
+    key = await _key(core, "w2")
+
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 2}}) == "resolved"
+    assert await core.call("await", {"key": key}) == {"ok": 2}
+    assert answer(await exchange(core, session, "hi", "hello")) == "says hello"
+
+
+@host_check("WAI.7")
+async def a_late_answer_meets_the_cancel(bench, core, session):
+    """It is told already_resolved, and whoever awaits again gets cancelled."""
+    key = await _key(core)
+    waiting = bench.start(core.call("await", {"key": key}))
+    await bench.breathe()
+    await session.call("revoke_durable_waits", {})
+    await waiting
+
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "already_resolved"
+    assert await core.call("await", {"key": key}) == "cancelled"
+
+
+@host_check("WAI.8")
+async def deletion_revokes_for_good(bench, core):
+    """A key of the deleted session is unknown, and one of another session is not."""
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    key, other = await _key(core), await _key(core, "w1", "s2")
+    await session.close()
+
+    await core.delete("s1")
+
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "unknown_or_revoked"
+    assert await core.call("resolve", {"key": other, "resolution": {"ok": 1}}) == "resolved"
+
+
+@host_check("WAI.9")
+async def a_tampered_key_is_unknown(core, session):
+    """Any changed field; the wait stays open for its own key."""
+    key = await _key(core)
+
+    for field, value in (("wait_id", "w2"), ("session_id", "s2"), ("seal", "0" * 64)):
+        forged = key | {field: value}
+        assert await core.call("resolve", {"key": forged, "resolution": {"ok": 1}}) == "unknown_or_revoked"
+    assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "resolved"
+
+
+@host_check("WAI.10")
+async def a_key_is_a_name(core, session):
+    """Asked for twice it is the same; another wait's is another."""
+    assert await _key(core) == await _key(core)
+    assert await _key(core) != await _key(core, "w2")

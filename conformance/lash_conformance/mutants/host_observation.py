@@ -1,0 +1,198 @@
+"""Broken hosts of the observation chapter ([OBS.1] to [OBS.14])."""
+
+# pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
+
+from typing import Any
+
+from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
+from lash_conformance.mutants.host_cancel import method
+from lash_ref.observe import Gap, SessionResume
+
+
+@host_mutant("OBS.1", character="Jealous: nobody looks while a turn runs.")
+class ReadsWait(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(read: Any) -> Any:
+            async def broken(session: Any, what: str) -> Any:
+                async with session.inner._shared.runtime.writer:
+                    return await read(session, what)
+
+            return broken
+
+        patch("lash_conformance.targets.reference_session:ReferenceSession.read", make)
+
+
+@host_mutant("OBS.2", character="Terse: tells of commits and not of what led there.")
+class TellsCommitsOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(record: Any) -> Any:
+            def broken(runtime: Any, payload: Any) -> None:
+                if payload.type != "turn_activity":
+                    record(runtime, payload)
+
+            return broken
+
+        patch("lash_ref.resident:Resident.record", make)
+
+
+@host_mutant("OBS.3", character="Coarse: one cursor a commit.")
+class OneCursorForAll(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(resume: Any) -> Any:
+            def broken(observer: Any, given: Any) -> Any:
+                found = resume(observer, given)
+                if not found.events:
+                    return found
+                last = found.events[-1].cursor
+                return SessionResume(events=tuple(e.but(cursor=last) for e in found.events))
+
+            return broken
+
+        patch("lash_ref.observe:Observer.resume", make)
+
+
+@host_mutant("OBS.4", character="Present-minded: a subscription starts now.")
+class SubscribesToTheFuture(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(subscribe: Any) -> Any:
+            def broken(observer: Any, given: Any) -> Any:
+                made = subscribe(observer, given)
+                made.cursor = made.cursor.but(position=observer.store.tail(observer.session_id))
+                return made
+
+            return broken
+
+        patch("lash_ref.observe:Observer.subscribe", make)
+
+
+@host_mutant("OBS.5", character="Hospitable: any session's cursor is welcome.")
+class TakesForeignCursors(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        from lash_ref.observe import SessionCursor
+
+        def broken(observer: Any, given: Any) -> Any:
+            return SessionCursor.parse(given) if isinstance(given, str) else given
+
+        patch("lash_ref.observe:Observer.cursor", method(broken))
+
+
+@host_mutant("OBS.6", character="Silent: a cursor from the future has simply missed nothing.")
+class SilentAheadOfTheTail(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _quiet(patch, "unavailable")
+
+
+@host_mutant("OBS.7", character="Silent: tells what is left and not that something is gone.")
+class HidesTheGap(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _quiet(patch, "trimmed")
+
+
+def _quiet(patch: Patch, reason: str) -> None:
+    def make(replay: Any) -> Any:
+        def broken(store: Any, cursor: Any) -> Any:
+            found = replay(store, cursor)
+            if found != reason:
+                return found
+            stream = store._streams.get(cursor.session_id)
+            kept = [] if stream is None else [event for _, event in stream.events]
+            return [event for event in kept if event.cursor.position > cursor.position]
+
+        return broken
+
+    patch("lash_ref.observe:LiveReplayStore.replay", make)
+
+
+@host_mutant("OBS.8", character="Offended: a subscription ends with its first gap.")
+class EndsAtTheGap(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def broken(observer: Any, given: Any) -> Any:
+            async for seen in observer.subscribe(given):
+                yield seen
+                if isinstance(seen, Gap):
+                    return
+
+        patch("lash_ref.observe:Observer.subscribe_and_recover", method(broken))
+
+
+@host_mutant("OBS.9", character="Discreet: keeps changes to itself until the next turn.")
+class PublishesTurnsOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(record: Any) -> Any:
+            def broken(runtime: Any, payload: Any) -> None:
+                if payload.type != "queue_changed":
+                    record(runtime, payload)
+
+            return broken
+
+        patch("lash_ref.resident:Resident.record", make)
+
+
+@host_mutant("OBS.10", character="Optimist: announces the commit before it is made.")
+class AnnouncesEarly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(commit: Any) -> Any:
+            async def broken(turn: Any, task: Any) -> Any:
+                turn.runtime.publish(committed=True)
+                return await commit(turn, task)
+
+            return broken
+
+        patch("lash_ref.turn_commit:_commit", make)
+
+
+@host_mutant("OBS.11", character="Own-minded: counts revisions by itself.")
+class CountsItsOwnRevisions(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(observe: Any) -> Any:
+            async def broken(session: Any) -> Any:
+                told = await observe(session)
+                return told | {"revision": told["revision"] + 1}
+
+            return broken
+
+        patch("lash_conformance.targets.reference_session:ReferenceSession.observe", make)
+
+
+@host_mutant("OBS.13", character="Late: tells of a new frame after its commit.")
+class TellsFramesLate(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(record: Any) -> Any:
+            held: list[Any] = []
+
+            def broken(runtime: Any, payload: Any) -> None:
+                if payload.type == "agent_frame_switched":
+                    held.append(payload)
+                    return
+                record(runtime, payload)
+                while held and payload.type == "committed":
+                    record(runtime, held.pop())
+
+            return broken
+
+        patch("lash_ref.resident:Resident.record", make)
+
+
+@host_mutant("OBS.14", character="Gossip: tells every session what any of them does.")
+class MixesSessions(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(append: Any) -> Any:
+            def broken(store: Any, session_id: str, revision: int, payload: Any) -> Any:
+                made = append(store, session_id, revision, payload)
+                for other in list(store._streams):
+                    if other != session_id:
+                        append(store, other, revision, payload)
+                return made
+
+            return broken
+
+        patch("lash_ref.observe:LiveReplayStore.append", make)
+        patch("lash_ref.observe:LiveReplayStore.tail", _opens_a_stream)
+
+
+def _opens_a_stream(tail: Any) -> Any:
+    def broken(store: Any, session_id: str) -> int:
+        store.changed(session_id)
+        return int(tail(store, session_id))
+
+    return broken
