@@ -1,0 +1,187 @@
+"""Checks of processes, triggers and children ([PRC.1] to [PRC.9], [TRG.1], [TRG.2])."""
+
+from typing import Any
+
+from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
+from lash_conformance.host_words import (
+    exchange,
+    named,
+    opened,
+    refused,
+    say,
+    script,
+    stored_lines,
+    transcript,
+)
+
+EVENT = {"resource_type": "kit", "alias": "door", "event": "opened"}
+
+
+async def _core(bench: HostBench, *plugins: str, **parts: Any) -> HostCore:
+    """A core that runs processes."""
+    return await bench.core(*plugins, tools=("echo",), registry="inline", **parts)
+
+
+async def _start(session: HostSession, name: str, **arguments: Any) -> str:
+    """Start a kit process; its id."""
+    return (await session.call("processes.start", {"name": name, "arguments": arguments}))["process_id"]
+
+
+@host_check("PRC.1", needs=("processes",))
+async def a_process_is_listed(bench: HostBench) -> None:
+    """As running while it runs and as completed afterwards; another session does not list it."""
+    core = await _core(bench)
+    session, other = await opened(core), await opened(core, "s2")
+    started = await _start(session, "wait", gate="g")
+    await core.reached("g")
+    running = await session.call("processes.list", {})
+    await core.release("g")
+    await session.call("processes.await", {"id": started})
+
+    ended = await session.call("processes.list", {})
+    assert [(one["process_id"], one["state"]) for one in running] == [(started, "running")]
+    assert [(one["process_id"], one["state"]) for one in ended] == [(started, "completed")]
+    assert await other.call("processes.list", {}) == []
+
+
+@host_check("PRC.2", needs=("processes",))
+async def output_can_be_awaited_twice(bench: HostBench) -> None:
+    """By somebody who waits before the end, and by somebody who asks afterwards."""
+    core = await _core(bench)
+    session = await opened(core)
+    started = await _start(session, "wait", gate="g")
+    early = bench.start(session.call("processes.await", {"id": started}))
+    await core.reached("g")
+    await core.release("g")
+
+    outputs = [(await early)["output"], (await session.call("processes.await", {"id": started}))["output"]]
+    assert outputs == [{"gate": "g"}, {"gate": "g"}]
+
+
+@host_check("PRC.3", needs=("processes",))
+async def a_cancelled_process_ends(bench: HostBench) -> None:
+    """As cancelled, for whoever waits for it."""
+    core = await _core(bench)
+    session = await opened(core)
+    started = await _start(session, "wait", gate="g")
+    await core.reached("g")
+    waiting = bench.start(session.call("processes.await", {"id": started}))
+
+    await session.call("processes.cancel", {"id": started})
+
+    assert (await waiting)["state"] == "cancelled"
+
+
+@host_check("PRC.4", needs=("processes",))
+async def a_signal_reaches_its_process(bench: HostBench) -> None:
+    """The process answers with what it was told; an unknown process is refused."""
+    core = await _core(bench)
+    session = await opened(core)
+    started = await _start(session, "listen")
+
+    await session.call("processes.signal", {"id": started, "signal": {"go": 1}})
+
+    assert (await session.call("processes.await", {"id": started}))["output"] == {"go": 1}
+    await refused(session.call("processes.signal", {"id": "nowhere", "signal": 1}), "nowhere")
+
+
+@host_check("PRC.5", needs=("processes",))
+async def a_process_outlives_its_session(bench: HostBench) -> None:
+    """The delete reports it, and it goes on to its end."""
+    core = await _core(bench)
+    session, witness = await opened(core), await opened(core, "s2")
+    await exchange(core, session, "hi", "hello")
+    started = await _start(session, "wait", gate="g")
+    await core.reached("g")
+    await session.close()
+
+    report = await core.delete("s1")
+    await core.release("g")
+
+    assert report["running_processes"] == [started]
+    assert (await witness.call("processes.await", {"id": started}))["state"] == "completed"
+
+
+@host_check("PRC.6")
+async def the_graph_is_refreshed_on_demand(bench: HostBench) -> None:
+    """What another handle committed is shown after a refresh, without a turn."""
+    core = await bench.core()
+    session, worker = await opened(core), await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await exchange(core, worker, "more", "fine")
+    before = await transcript(session)
+
+    await session.call("refresh_background_graph", {})
+
+    assert before == ["user: hi", "assistant: hello"]
+    assert await transcript(session) == ["user: hi", "assistant: hello", "user: more", "assistant: fine"]
+
+
+@host_check("PRC.7")
+async def a_child_has_a_store_and_an_id_of_its_own(bench: HostBench) -> None:
+    """Its turn is in its own store; its parent's id, and another child's, are refused."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.call("children.create", {"session_id": "kid"})
+    await script(core, "from the kid")
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+
+    assert stored_lines(await bench.stored("s1")) == ["user: hi", "assistant: hello"]
+    assert stored_lines(await bench.stored("kid", other=True)) == ["user: go", "assistant: from the kid"]
+    for taken in ("s1", "kid"):
+        await refused(session.call("children.create", {"session_id": taken}), taken)
+
+
+@host_check("PRC.8")
+async def a_child_s_usage_is_told_apart(bench: HostBench) -> None:
+    """After the parent's next turn its report holds both, by source."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.call("children.create", {"session_id": "kid"})
+    await script(core, {"text": "from the kid", "usage": {"input_tokens": 100, "output_tokens": 1}}, "hello")
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+    await say(session, "hi")
+
+    report = await session.read("usage_report")
+    assert {one["source"]: one["usage"]["input_tokens"] for one in report["by_source"]} == {"child": 100, "turn": 10}
+    assert {e.source: e.usage.input_tokens for e in (await bench.stored()).token_ledger} == {"child": 100, "turn": 10}
+
+
+@host_check("PRC.9")
+async def a_core_without_processes_lists_none(core: HostCore, session: HostSession) -> None:
+    """And refuses to start one."""
+    assert await session.call("processes.list", {}) == []
+
+    await refused(session.call("processes.start", {"name": "echo"}))
+
+
+@host_check("TRG.1", needs=("triggers",))
+async def a_declared_event_is_listed_once(bench: HostBench) -> None:
+    """By its resource type, alias and name."""
+    core = await _core(bench, "a", options={"a": {"triggers": [EVENT]}})
+    session = await opened(core)
+
+    listed = await session.call("triggers.catalog", {})
+
+    assert [{key: one[key] for key in EVENT} for one in listed] == [EVENT]
+
+
+@host_check("TRG.2", needs=("triggers",))
+async def an_event_starts_one_process_a_subscription(bench: HostBench) -> None:
+    """Two subscriptions, one event told twice under its key: two processes; another key starts two more."""
+    core = await _core(bench, "a", options={"a": {"triggers": [EVENT]}})
+    session = await opened(core)
+    for _ in range(2):
+        await session.call("triggers.register", {"event": "door.opened", "process": "echo"})
+    for key in ("k1", "k1", "k2"):
+        await session.call("triggers.emit", {"event": "door.opened", "key": key, "payload": {"by": "cat"}})
+
+    started = named(await session.call("processes.list", {}), "process_id")
+    for one in started:
+        await session.call("processes.await", {"id": one})
+    ran = [line for line in await core.journal() if line.startswith("process ")]
+    assert (len(set(started)), len(ran)) == (4, 4)
+    await refused(session.call("triggers.register", {"event": "door.closed", "process": "echo"}), "door.closed")
