@@ -31,6 +31,19 @@ KIT_TOOLS = ("echo", "fail", "slow", "pending", "meet", "finish", "give_up", "sw
 """The kit's tools, as ``docs/kit.md`` has them."""
 
 
+class Loaded:
+    """A stored session whose checkpoint and leaves can be asked for as if they were there."""
+
+    def __init__(self, read: PersistedSessionRead) -> None:
+        self.read = read
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.read, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.read == (other.read if isinstance(other, Loaded) else other)
+
+
 class Glass:
     """A core or session seen through glass: every call is passed on, timed and written down."""
 
@@ -197,6 +210,12 @@ class HostBench:
     async def stored(self, session_id: str = "s1", *, other: bool = False) -> PersistedSessionRead | None:
         """What the store holds of a session."""
         return await (await self.store(session_id, other=other)).load_session(FullGraph())
+
+    async def loaded(self, session_id: str = "s1", *, other: bool = False) -> Loaded:
+        """As `stored`, of a session that must have been committed; the check fails if it was not."""
+        read = await self.stored(session_id, other=other)
+        assert read is not None, f"session {session_id!r} was to be committed, yet its store holds nothing"
+        return Loaded(read)
 
     async def revision(self, session_id: str = "s1") -> int:
         """The stored head revision; 0 when nothing was committed."""

@@ -8,11 +8,10 @@ import json
 from collections.abc import Awaitable, Sequence
 from typing import Any, TypeVar
 
-from lash_conformance.host import Data, HostCore, HostSession, OpenSpec, TurnSpec
+from lash_conformance.host import Data, HostCore, HostSession, HostSubscription, OpenSpec, TurnSpec
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.errors import LashError
 from lash_ref.messages import message_of
-from lash_ref.records import PersistedSessionRead
 
 T = TypeVar("T")
 
@@ -95,7 +94,7 @@ async def transcript(session: HostSession) -> list[str]:
     return [f"{one['role']}: {one['text']}" for one in await session.read("transcript")]
 
 
-def stored_lines(read: PersistedSessionRead | None) -> list[str]:
+def stored_lines(read: Any) -> list[str]:
     """The messages on the stored active path, one line each; tool parts by name."""
     if read is None:
         return []
@@ -113,8 +112,10 @@ def stored_lines(read: PersistedSessionRead | None) -> list[str]:
     ]
 
 
-def answer(report: Data) -> str:
-    """How a turn ended, as one line: ``says hello``, ``stopped cancelled``, ``tool finish = 3``."""
+def answer(report: Data | None) -> str:
+    """How a turn ended, as one line: ``says hello``, ``stopped cancelled``, ``tool finish = 3``; or ``none``."""
+    if report is None:
+        return "none"
     match report["outcome"]:
         case {"finished": {"assistant_message": {"text": said}}}:
             return f"says {said}"
@@ -133,6 +134,13 @@ def answer(report: Data) -> str:
 def activities(report: Data) -> list[str]:
     """A turn's activities as lines."""
     return [line(one) for one in report["activities"]]
+
+
+async def seen(following: HostSubscription) -> Data:
+    """The next event or gap of a subscription; the check fails if the stream has ended."""
+    event = await following.next()
+    assert event is not None, "the stream goes on, yet it has ended"
+    return event
 
 
 def line(activity: Data) -> str:

@@ -54,12 +54,16 @@ class RenamesStates(BrokenHost):
         patch("lash_ref.session_builder:SessionBuilder.open_with_state", make)
 
 
+def _just_a_failure(session_id: str, message: str) -> SessionError:
+    return SessionError(message)
+
+
 @host_mutant("SES.5", character="Vague: a factory's failure is just a failure.")
 class BlursFactoryFailures(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch(
             "lash_ref.session_builder:StoreFactoryError",
-            method(lambda session_id, message: SessionError(message)),
+            method(_just_a_failure),
         )
 
 

@@ -1,6 +1,10 @@
 """Checks of cancellation ([CAN.1] to [CAN.20])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     asked,
@@ -17,7 +21,7 @@ from lash_conformance.host_words import (
 )
 
 
-async def _stopped(bench, core, session, *before, **parts):
+async def _stopped(bench: HostBench, core: HostCore, session: HostSession, *before: Any, **parts: Any) -> Any:
     """A turn cancelled while its last reply streams; its report."""
     await script(core, *before, {"chunks": ["par", "tial"], "gate": "g"})
     running = bench.start(say(session, "hi", cancel="stop", **parts))
@@ -27,7 +31,7 @@ async def _stopped(bench, core, session, *before, **parts):
 
 
 @host_check("CAN.1")
-async def a_cancelled_turn_commits_and_the_session_goes_on(bench, core, session):
+async def a_cancelled_turn_commits_and_the_session_goes_on(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Its outcome is Stopped(Cancelled), its commit is there, and the next turn runs and reopens."""
     report = await _stopped(bench, core, session)
 
@@ -38,7 +42,7 @@ async def a_cancelled_turn_commits_and_the_session_goes_on(bench, core, session)
 
 
 @host_check("CAN.2")
-async def evidence_comes_with_cancelled_only(bench, core, session):
+async def evidence_comes_with_cancelled_only(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A cancelled turn names its request; a finished and a failed turn name none."""
     stopped = await _stopped(bench, core, session, turn_id="t1")
     finished = await exchange(core, session, "more", "fine")
@@ -49,7 +53,7 @@ async def evidence_comes_with_cancelled_only(bench, core, session):
 
 
 @host_check("CAN.3")
-async def a_token_fired_early_gives_a_committed_turn(bench, core, session):
+async def a_token_fired_early_gives_a_committed_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The model is not asked, the user's message is stored."""
     await session.fire("stop")
 
@@ -60,7 +64,7 @@ async def a_token_fired_early_gives_a_committed_turn(bench, core, session):
 
 
 @host_check("CAN.4")
-async def partial_prose_is_not_committed(bench, core, session):
+async def partial_prose_is_not_committed(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Neither the store nor the view nor the next request holds it."""
     await _stopped(bench, core, session)
     await exchange(core, session, "more", "fine")
@@ -71,7 +75,7 @@ async def partial_prose_is_not_committed(bench, core, session):
 
 
 @host_check("CAN.5")
-async def the_user_s_message_is_kept(bench, core, session):
+async def the_user_s_message_is_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """In the store at once, and shown to the model in the next turn."""
     await _stopped(bench, core, session)
 
@@ -81,7 +85,7 @@ async def the_user_s_message_is_kept(bench, core, session):
 
 
 @host_check("CAN.6")
-async def finished_tools_are_kept(bench, core, session):
+async def finished_tools_are_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A tool that ended before the cancel is stored with its result."""
     await _stopped(bench, core, session, calls(("echo", {"text": "charged"})))
 
@@ -91,16 +95,16 @@ async def finished_tools_are_kept(bench, core, session):
 
 
 @host_check("CAN.7")
-async def usage_of_finished_calls_is_kept(bench, core, session):
+async def usage_of_finished_calls_is_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The first call's tokens are in the ledger though the second was cancelled."""
     await _stopped(bench, core, session, calls(("echo", {"text": "x"})))
 
     assert spent(await session.read("usage_report")) == (10, 5)
-    assert [entry.usage.input_tokens for entry in (await bench.stored()).token_ledger] == [10]
+    assert [entry.usage.input_tokens for entry in (await bench.loaded()).token_ledger] == [10]
 
 
 @host_check("CAN.8")
-async def stopping_reaches_executing_and_waiting_turns(bench, core, session):
+async def stopping_reaches_executing_and_waiting_turns(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """One turn runs, one of a clone waits for it: both are signalled and end as cancelled."""
     clone = await session.clone()
     await script(core, {"text": "late", "gate": "g"})
@@ -116,7 +120,7 @@ async def stopping_reaches_executing_and_waiting_turns(bench, core, session):
 
 
 @host_check("CAN.9")
-async def stopping_does_not_cross_handles(bench, core, session):
+async def stopping_does_not_cross_handles(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A separately opened handle reaches nothing, and the turn ends as it would."""
     other = await opened(core)
     await script(core, {"text": "hello", "gate": "g"})
@@ -130,7 +134,7 @@ async def stopping_does_not_cross_handles(bench, core, session):
 
 
 @host_check("CAN.10")
-async def stopping_reaches_drains(bench, core, session):
+async def stopping_reaches_drains(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A drain of queued input is signalled and ends as cancelled."""
     await session.call("enqueue", {"text": "later"})
     await script(core, {"text": "late", "gate": "g"})
@@ -143,7 +147,7 @@ async def stopping_reaches_drains(bench, core, session):
 
 
 @host_check("CAN.11")
-async def a_finished_turn_is_not_counted(core, session):
+async def a_finished_turn_is_not_counted(core: HostCore, session: HostSession) -> None:
     """Neither after an answer nor after a cancel."""
     await exchange(core, session, "hi", "hello")
 
@@ -152,7 +156,7 @@ async def a_finished_turn_is_not_counted(core, session):
 
 
 @host_check("CAN.12")
-async def the_first_origin_stands(bench, core, session):
+async def the_first_origin_stands(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The stop button's word, not that of the second press."""
     await script(core, {"text": "late", "gate": "g"})
     running = bench.start(say(session, "hi"))
@@ -164,7 +168,7 @@ async def the_first_origin_stands(bench, core, session):
 
 
 @host_check("CAN.13")
-async def a_running_tool_sees_the_cancel(bench, core, session):
+async def a_running_tool_sees_the_cancel(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The slow tool ends as cancelled without its gate being opened, and the turn returns."""
     await script(core, calls(("slow", {"gate": "g"})))
     running = bench.start(say(session, "hi", cancel="stop"))
@@ -176,7 +180,7 @@ async def a_running_tool_sees_the_cancel(bench, core, session):
 
 
 @host_check("CAN.14")
-async def a_request_may_come_before_the_turn(bench, core, session):
+async def a_request_may_come_before_the_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The named turn is cancelled at its start, with the request as evidence; the model is not asked."""
     told = await session.request_turn_cancel("t1", "r1", "ui", "too slow")
 
@@ -189,7 +193,7 @@ async def a_request_may_come_before_the_turn(bench, core, session):
 
 
 @host_check("CAN.15")
-async def the_second_request_meets_the_first(core, session):
+async def the_second_request_meets_the_first(core: HostCore, session: HostSession) -> None:
     """It answers already_requested, and the turn's evidence is the first's."""
     await session.request_turn_cancel("t1", "r1")
 
@@ -201,7 +205,7 @@ async def the_second_request_meets_the_first(core, session):
 
 
 @host_check("CAN.16")
-async def a_request_after_the_end_is_too_late(bench, core, session):
+async def a_request_after_the_end_is_too_late(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """It answers completion_won_race, and the answer stands."""
     await script(core, "hello")
     await say(session, "hi", turn_id="t1")
@@ -213,7 +217,7 @@ async def a_request_after_the_end_is_too_late(bench, core, session):
 
 
 @host_check("CAN.17")
-async def a_request_needs_a_name(core, session):
+async def a_request_needs_a_name(core: HostCore, session: HostSession) -> None:
     """A blank id is refused and the turn runs."""
     await refused(session.request_turn_cancel("t1", " "))
 
@@ -222,7 +226,7 @@ async def a_request_needs_a_name(core, session):
 
 
 @host_check("CAN.18")
-async def a_request_touches_one_turn(core, session):
+async def a_request_touches_one_turn(core: HostCore, session: HostSession) -> None:
     """Another turn of the session, and the turn of that name in another session, run."""
     other = await opened(core, "s2")
     await session.request_turn_cancel("t1", "r1")
@@ -234,13 +238,13 @@ async def a_request_touches_one_turn(core, session):
 
 
 @host_check("CAN.19")
-async def a_receipt_says_whether_it_is_durable(core, session):
+async def a_receipt_says_whether_it_is_durable(core: HostCore, session: HostSession) -> None:
     """A core whose facets live with the process says inline."""
     assert (await session.request_turn_cancel("t1", "r1"))["durability_tier"] == "inline"
 
 
 @host_check("CAN.20")
-async def claimed_input_of_a_cancelled_turn_is_done(bench, core, session):
+async def claimed_input_of_a_cancelled_turn_is_done(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """It is in the conversation once, and no drain finds it again."""
     await session.call("enqueue", {"text": "later"})
     await script(core, {"text": "late", "gate": "g"})

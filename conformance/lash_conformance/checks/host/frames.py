@@ -1,15 +1,19 @@
 """Checks of agent frames ([FRM.1] to [FRM.8])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import answer, asked, calls, exchange, named, opened, say, script
 
 
-def _switch(frame_id: str, task: str = "go on"):
+def _switch(frame_id: str, task: str = "go on") -> Any:
     return calls(("switch_frame", {"frame_id": frame_id, "task": task}))
 
 
 @host_check("FRM.1")
-async def a_switch_opens_a_frame_after_the_old(core, session):
+async def a_switch_opens_a_frame_after_the_old(core: HostCore, session: HostSession) -> None:
     """The new frame is active and names the old, which is superseded and keeps its assignment."""
     await script(core, _switch("f2"), "done")
     await say(session, "hi")
@@ -23,7 +27,7 @@ async def a_switch_opens_a_frame_after_the_old(core, session):
 
 
 @host_check("FRM.2")
-async def a_blank_or_current_frame_is_no_switch(core, session):
+async def a_blank_or_current_frame_is_no_switch(core: HostCore, session: HostSession) -> None:
     """Opening either leaves the frames as they were."""
     await exchange(core, session, "hi", "hello")
     before = await session.read("frames")
@@ -35,7 +39,7 @@ async def a_blank_or_current_frame_is_no_switch(core, session):
 
 
 @host_check("FRM.3")
-async def the_model_reads_the_current_frame(core, session):
+async def the_model_reads_the_current_frame(core: HostCore, session: HostSession) -> None:
     """After a switch the earlier conversation is not shown; the new task is."""
     await exchange(core, session, "old words", "old answer")
     await script(core, _switch("f2", "new task"), "done", "fine")
@@ -49,7 +53,7 @@ async def the_model_reads_the_current_frame(core, session):
 
 
 @host_check("FRM.4")
-async def the_turn_goes_on_in_the_new_frame(core, session):
+async def the_turn_goes_on_in_the_new_frame(core: HostCore, session: HostSession) -> None:
     """One call of the host gives the answer that the new frame gave."""
     await script(core, _switch("f2", "new task"), "from the new frame")
 
@@ -60,7 +64,7 @@ async def the_turn_goes_on_in_the_new_frame(core, session):
 
 
 @host_check("FRM.5")
-async def each_physical_turn_has_its_stamp(bench, core, session):
+async def each_physical_turn_has_its_stamp(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A turn t1 that switches twice commits t1 and its two frames under ids of their own."""
     await script(core, _switch("f2"), _switch("f3"), "done")
     await say(session, "hi", turn_id="t1")
@@ -70,7 +74,7 @@ async def each_physical_turn_has_its_stamp(bench, core, session):
 
 
 @host_check("FRM.6")
-async def endless_switching_ends(core, session):
+async def endless_switching_ends(core: HostCore, session: HostSession) -> None:
     """The seventeenth switch is not followed."""
     await script(core, *(_switch(f"f{n}") for n in range(2, 22)))
 
@@ -81,24 +85,24 @@ async def endless_switching_ends(core, session):
 
 
 @host_check("FRM.7")
-async def compaction_keeps_the_history(bench):
+async def compaction_keeps_the_history(bench: HostBench) -> None:
     """A compaction opens a frame with the summary; every node from before is still stored."""
     core = await bench.core("a", options={"a": {"compacts": {"priority": 0, "text": "in short"}}})
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
-    before = {node.node_id for node in (await bench.stored()).graph.nodes}
+    before = {node.node_id for node in (await bench.loaded()).graph.nodes}
 
     done = await session.call("compact_context", {"instructions": "short"})
     await exchange(core, session, "more", "fine")
 
     assert done is True
     assert [f["reason"] for f in await session.read("frames")] == ["initial", "compaction"]
-    assert before <= {node.node_id for node in (await bench.stored()).graph.nodes}
+    assert before <= {node.node_id for node in (await bench.loaded()).graph.nodes}
     assert asked((await core.requests())[-1]) == ["user: in short", "user: more"]
 
 
 @host_check("FRM.8")
-async def a_cancelled_chain_is_one_cancelled_turn(bench, core, session):
+async def a_cancelled_chain_is_one_cancelled_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Stopped in its second frame, the turn answers Cancelled once, and the session goes on."""
     await script(core, _switch("f2"), {"text": "late", "gate": "g"}, "fine")
     running = bench.start(say(session, "hi", cancel="stop"))

@@ -1,6 +1,10 @@
 """Checks of observation ([OBS.1] to [OBS.14])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     calls,
@@ -10,21 +14,22 @@ from lash_conformance.host_words import (
     refusal,
     say,
     script,
+    seen,
     transcript,
 )
 
 
-async def _cursor(session):
+async def _cursor(session: HostSession) -> Any:
     return (await session.observe())["cursor"]
 
 
-async def _after(session, cursor):
+async def _after(session: HostSession, cursor: Any) -> Any:
     """What followed the cursor, as lines."""
     return [line(event) for event in (await session.resume_from(cursor))["events"]]
 
 
 @host_check("OBS.1")
-async def reads_do_not_wait(bench, core, session):
+async def reads_do_not_wait(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """While a turn runs the last committed view is read at once."""
     await exchange(core, session, "hi", "hello")
     await script(core, {"text": "late", "gate": "g"})
@@ -40,7 +45,7 @@ async def reads_do_not_wait(bench, core, session):
 
 
 @host_check("OBS.2")
-async def a_turn_is_replayed_in_order(core, session):
+async def a_turn_is_replayed_in_order(core: HostCore, session: HostSession) -> None:
     """Its activities, as its caller got them, and then its commit."""
     cursor = await _cursor(session)
     await script(core, calls(("echo", {"text": "x"})), {"chunks": ["do", "ne"]})
@@ -53,7 +58,7 @@ async def a_turn_is_replayed_in_order(core, session):
 
 
 @host_check("OBS.3")
-async def every_event_has_its_cursor(core, session):
+async def every_event_has_its_cursor(core: HostCore, session: HostSession) -> None:
     """All differ, and replaying after any of them gives exactly the rest."""
     start = await _cursor(session)
     await exchange(core, session, "hi", {"chunks": ["a", "b"]})
@@ -66,25 +71,25 @@ async def every_event_has_its_cursor(core, session):
 
 
 @host_check("OBS.4")
-async def a_subscription_misses_and_repeats_nothing(bench, core, session):
+async def a_subscription_misses_and_repeats_nothing(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Opened in the middle of a turn: what was buffered, then what comes, each once."""
     cursor = await _cursor(session)
     await script(core, {"chunks": ["a", "b"], "gate": "g"})
     running = bench.start(say(session, "hi"))
     await core.reached("g")
     following = await session.subscribe(cursor)
-    early = [line(await following.next()) for _ in range(3)]
+    early = [line(await seen(following)) for _ in range(3)]
 
     await core.release("g")
     await running
 
     assert early == ["model_request_started", "prose a", "prose b"]
-    assert [line(await following.next()) for _ in range(2)] == ["usage", "committed"]
+    assert [line(await seen(following)) for _ in range(2)] == ["usage", "committed"]
     await following.close()
 
 
 @host_check("OBS.5")
-async def a_cursor_that_is_not_of_here_is_refused(core, session):
+async def a_cursor_that_is_not_of_here_is_refused(core: HostCore, session: HostSession) -> None:
     """Malformed text, and a cursor of another session, by replay and by subscription."""
     other = await opened(core, "s2")
     foreign = await _cursor(other)
@@ -94,14 +99,14 @@ async def a_cursor_that_is_not_of_here_is_refused(core, session):
         await refusal("ObservationError", session.subscribe(cursor))
 
 
-def _moved(cursor, position):
+def _moved(cursor: Any, position: Any) -> Any:
     """The cursor with another position."""
     mark, revision, _, session_id = cursor.split(":", 3)
     return f"{mark}:{revision}:{position}:{session_id}"
 
 
 @host_check("OBS.6")
-async def a_cursor_ahead_is_a_gap(core, session):
+async def a_cursor_ahead_is_a_gap(core: HostCore, session: HostSession) -> None:
     """Unavailable, with the cursor to go on from."""
     await exchange(core, session, "hi", "hello")
     latest = await _cursor(session)
@@ -112,7 +117,7 @@ async def a_cursor_ahead_is_a_gap(core, session):
 
 
 @host_check("OBS.7")
-async def a_cursor_behind_what_is_kept_is_a_gap(bench):
+async def a_cursor_behind_what_is_kept_is_a_gap(bench: HostBench) -> None:
     """With room for three events a turn of five trims; replay and subscription say so."""
     core = await bench.core(replay_events=3)
     session = await opened(core)
@@ -123,12 +128,12 @@ async def a_cursor_behind_what_is_kept_is_a_gap(bench):
     following = await session.subscribe(start, recover=True)
 
     assert (gap["reason"], gap["requested_cursor"]) == ("trimmed", start)
-    assert (await following.next())["gap"]["reason"] == "trimmed"
+    assert (await seen(following))["gap"]["reason"] == "trimmed"
     await following.close()
 
 
 @host_check("OBS.8")
-async def a_recovering_subscription_goes_on_after_the_gap(bench):
+async def a_recovering_subscription_goes_on_after_the_gap(bench: HostBench) -> None:
     """The gap names the cursor of its observation, and what comes next follows from it."""
     core = await bench.core(replay_events=3)
     session = await opened(core)
@@ -136,16 +141,16 @@ async def a_recovering_subscription_goes_on_after_the_gap(bench):
     await exchange(core, session, "hi", {"chunks": ["a", "b"]})
     following = await session.subscribe(start, recover=True)
 
-    gap = (await following.next())["gap"]
+    gap = (await seen(following))["gap"]
     await session.configure({"model": "m-2"})
 
     assert gap["latest_cursor"] == gap["observation"]["cursor"]
-    assert line(await following.next()) == "committed"
+    assert line(await seen(following)) == "committed"
     await following.close()
 
 
 @host_check("OBS.9")
-async def changes_are_published_at_once(core, session):
+async def changes_are_published_at_once(core: HostCore, session: HostSession) -> None:
     """A patch shows in the policy, and an enqueue and a cancel in the events, without a turn."""
     cursor = await _cursor(session)
     await session.configure({"model": "m-2"})
@@ -160,7 +165,7 @@ async def changes_are_published_at_once(core, session):
 
 
 @host_check("OBS.10")
-async def an_error_publishes_no_commit(bench, core, session):
+async def an_error_publishes_no_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A turn whose commit the store refuses leaves its activities and no Committed."""
     cursor = await _cursor(session)
     bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
@@ -168,8 +173,8 @@ async def an_error_publishes_no_commit(bench, core, session):
 
     await refusal("Runtime", say(session, "hi"), runtime_code="store_commit_failed")
 
-    seen = await _after(session, cursor)
-    assert ("prose lost" in seen, "committed" in seen) == (True, False)
+    after = await _after(session, cursor)
+    assert ("prose lost" in after, "committed" in after) == (True, False)
     bench.power(core).failing.clear()
     await bench.after_expiry()
     await exchange(core, session, "hi", "hello")
@@ -177,18 +182,18 @@ async def an_error_publishes_no_commit(bench, core, session):
 
 
 @host_check("OBS.11")
-async def the_revision_is_the_stored_head(bench, core, session):
+async def the_revision_is_the_stored_head(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """After each of two turns."""
-    seen = []
+    told: list[tuple[int, int]] = []
     for words in ("hi", "more"):
         await exchange(core, session, words, "ok")
-        seen.append(((await session.observe())["revision"], await bench.revision()))
+        told.append(((await session.observe())["revision"], await bench.revision()))
 
-    assert seen == [(1, 1), (2, 2)]
+    assert told == [(1, 1), (2, 2)]
 
 
 @host_check("OBS.13")
-async def a_frame_switch_is_seen_before_its_commit(core, session):
+async def a_frame_switch_is_seen_before_its_commit(core: HostCore, session: HostSession) -> None:
     """The event that names the new frame directly precedes a Committed."""
     cursor = await _cursor(session)
     await script(core, calls(("switch_frame", {"frame_id": "f2", "task": "go on"})), "done")
@@ -201,7 +206,7 @@ async def a_frame_switch_is_seen_before_its_commit(core, session):
 
 
 @host_check("OBS.14")
-async def sessions_are_strangers(core, session):
+async def sessions_are_strangers(core: HostCore, session: HostSession) -> None:
     """A turn of one session leaves no event with another."""
     other = await opened(core, "s2")
     cursor = await _cursor(other)

@@ -147,7 +147,7 @@ async def a_child_s_usage_is_told_apart(bench: HostBench) -> None:
 
     report = await session.read("usage_report")
     assert {one["source"]: one["usage"]["input_tokens"] for one in report["by_source"]} == {"child": 100, "turn": 10}
-    assert {e.source: e.usage.input_tokens for e in (await bench.stored()).token_ledger} == {"child": 100, "turn": 10}
+    assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}
 
 
 @host_check("PRC.9")

@@ -1,6 +1,10 @@
 """Checks of parking, resuming, closing and deleting sessions, and of their lease ([SES.30] to [SES.66])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     exchange,
@@ -17,7 +21,7 @@ RESET = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guida
 
 
 @host_check("SES.30")
-async def a_live_clone_keeps_a_session_from_parking(bench):
+async def a_live_clone_keeps_a_session_from_parking(bench: HostBench) -> None:
     """The park is refused, nothing is committed, and the clone goes on and can park."""
     core = await bench.core()
     session = await opened(core)
@@ -31,7 +35,7 @@ async def a_live_clone_keeps_a_session_from_parking(bench):
 
 
 @host_check("SES.30")
-async def a_running_turn_keeps_a_session_from_parking(bench):
+async def a_running_turn_keeps_a_session_from_parking(bench: HostBench) -> None:
     """The park is refused while the turn runs, and the turn ends as if nobody had asked."""
     core = await bench.core()
     session = await opened(core)
@@ -47,7 +51,7 @@ async def a_running_turn_keeps_a_session_from_parking(bench):
 
 
 @host_check("SES.31")
-async def a_live_clone_keeps_a_session_from_closing(bench):
+async def a_live_clone_keeps_a_session_from_closing(bench: HostBench) -> None:
     """The close is refused, nothing is committed, and the clone still works."""
     core = await bench.core()
     session = await opened(core)
@@ -61,7 +65,7 @@ async def a_live_clone_keeps_a_session_from_closing(bench):
 
 
 @host_check("SES.32")
-async def a_session_without_a_store_cannot_be_parked(bench):
+async def a_session_without_a_store_cannot_be_parked(bench: HostBench) -> None:
     """It is refused, and the session goes on."""
     core = await bench.core(store="none")
     session = await opened(core)
@@ -70,23 +74,23 @@ async def a_session_without_a_store_cannot_be_parked(bench):
 
 
 @host_check("SES.33")
-async def parking_and_closing_commit_what_was_configured(bench):
+async def parking_and_closing_commit_what_was_configured(bench: HostBench) -> None:
     """The model set after the last turn is stored by either."""
     core = await bench.core(model="m-1")
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
     await session.configure({"model": "m-parked"})
     await session.park()
-    parked = (await bench.stored()).config.model.id
+    parked = (await bench.loaded()).config.model.id
     again = await opened(core, "s1", model="m-parked")
     await again.configure({"model": "m-closed"})
     await again.close()
 
-    assert (parked, (await bench.stored()).config.model.id) == ("m-parked", "m-closed")
+    assert (parked, (await bench.loaded()).config.model.id) == ("m-parked", "m-closed")
 
 
 @host_check("SES.33")
-async def parking_commits_a_fresh_start(bench):
+async def parking_commits_a_fresh_start(bench: HostBench) -> None:
     """A session opened fresh and parked without a turn has replaced the stored one."""
     core = await bench.core()
     old = await opened(core)
@@ -99,21 +103,21 @@ async def parking_commits_a_fresh_start(bench):
 
 
 @host_check("SES.33")
-async def parking_commits_what_a_plugin_changed(bench):
+async def parking_commits_what_a_plugin_changed(bench: HostBench) -> None:
     """State that a plugin changed after the turn was kept is stored by the park."""
     core = await bench.core("a", options={"a": {"changes_at": ["event turn_persisted"]}})
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
-    before = (await bench.stored()).checkpoint.plugin_snapshot.value
+    before = (await bench.loaded()).checkpoint.plugin_snapshot.value
 
     await session.park()
 
-    after = (await bench.stored()).checkpoint.plugin_snapshot.value
+    after = (await bench.loaded()).checkpoint.plugin_snapshot.value
     assert [each["plugins"]["a"]["meta"]["state"] for each in (before, after)] == [{"n": 0}, {"n": 1}]
 
 
 @host_check("SES.34")
-async def a_clean_session_is_parked_and_closed_without_a_commit(bench):
+async def a_clean_session_is_parked_and_closed_without_a_commit(bench: HostBench) -> None:
     """The head revision stays."""
     core = await bench.core()
     session = await opened(core)
@@ -126,7 +130,7 @@ async def a_clean_session_is_parked_and_closed_without_a_commit(bench):
 
 
 @host_check("SES.35")
-async def a_park_whose_flush_fails_is_told(bench):
+async def a_park_whose_flush_fails_is_told(bench: HostBench) -> None:
     """The store's refusal surfaces, and the stored session is as before."""
     core = await bench.core()
     session = await opened(core)
@@ -136,11 +140,11 @@ async def a_park_whose_flush_fails_is_told(bench):
 
     await refused(session.park())
 
-    assert (await bench.revision(), (await bench.stored()).config.model.id) == (1, "m-1")
+    assert (await bench.revision(), (await bench.loaded()).config.model.id) == (1, "m-1")
 
 
 @host_check("SES.36")
-async def the_flush_takes_and_returns_its_own_lease(bench):
+async def the_flush_takes_and_returns_its_own_lease(bench: HostBench) -> None:
     """The lane is free after a dirty park, and its fencing number shows that it was held."""
     core = await bench.core()
     session = await opened(core)
@@ -153,7 +157,7 @@ async def the_flush_takes_and_returns_its_own_lease(bench):
 
 
 @host_check("SES.37")
-async def a_busy_lane_fails_a_dirty_park_and_close(bench):
+async def a_busy_lane_fails_a_dirty_park_and_close(bench: HostBench) -> None:
     """Nothing is committed while another worker holds the lane."""
     core = await bench.core()
     one, other = await opened(core, "s1"), await opened(core, "s2")
@@ -169,7 +173,7 @@ async def a_busy_lane_fails_a_dirty_park_and_close(bench):
 
 
 @host_check("SES.38")
-async def a_resumed_session_goes_on(bench):
+async def a_resumed_session_goes_on(bench: HostBench) -> None:
     """Transcript and usage are those of the park, and the model sees the history."""
     core = await bench.core()
     session = await opened(core)
@@ -184,7 +188,7 @@ async def a_resumed_session_goes_on(bench):
 
 
 @host_check("SES.39")
-async def an_empty_parked_session_keeps_its_policy(bench):
+async def an_empty_parked_session_keeps_its_policy(bench: HostBench) -> None:
     """A session parked before its first turn resumes with the model that its builder chose."""
     core = await bench.core(model="m-1")
     session = await opened(core, "s1", model="m-2")
@@ -196,7 +200,7 @@ async def an_empty_parked_session_keeps_its_policy(bench):
 
 
 @host_check("SES.40")
-async def resuming_brings_back_the_core_s_plugins_only(bench):
+async def resuming_brings_back_the_core_s_plugins_only(bench: HostBench) -> None:
     """The counter of the core is there; the pool that only the builder bound is not."""
     core = await bench.core("counter")
     session = await opened(core, "s1", plugins=("pool",))
@@ -209,7 +213,7 @@ async def resuming_brings_back_the_core_s_plugins_only(bench):
 
 
 @host_check("SES.41")
-async def what_was_configured_is_in_force(bench):
+async def what_was_configured_is_in_force(bench: HostBench) -> None:
     """The next turn uses model and prompt, and so does the first after park and resume."""
     core = await bench.core(model="m-1")
     session = await opened(core)
@@ -225,7 +229,7 @@ async def what_was_configured_is_in_force(bench):
 
 
 @host_check("SES.41")
-async def a_patch_without_a_turn_survives_the_park(bench):
+async def a_patch_without_a_turn_survives_the_park(bench: HostBench) -> None:
     """What was configured after the last turn is there after park and resume on another core."""
     core = await bench.core(model="m-1")
     session = await opened(core)
@@ -239,7 +243,7 @@ async def a_patch_without_a_turn_survives_the_park(bench):
 
 
 @host_check("SES.42")
-async def deleting_needs_a_factory(bench):
+async def deleting_needs_a_factory(bench: HostBench) -> None:
     """A core without one refuses."""
     core = await bench.core(store="none")
 
@@ -247,7 +251,7 @@ async def deleting_needs_a_factory(bench):
 
 
 @host_check("SES.43")
-async def a_deleted_session_is_gone(bench):
+async def a_deleted_session_is_gone(bench: HostBench) -> None:
     """It opens empty, its store holds nothing, and another session stays."""
     core = await bench.core()
     for session_id in ("s1", "s2"):
@@ -264,7 +268,7 @@ async def a_deleted_session_is_gone(bench):
 
 
 @host_check("SES.44")
-async def a_session_without_a_store_closes(bench):
+async def a_session_without_a_store_closes(bench: HostBench) -> None:
     """After a turn in memory it closes without complaint, and its id opens empty."""
     core = await bench.core(store="none")
     session = await opened(core)
@@ -276,7 +280,7 @@ async def a_session_without_a_store_closes(bench):
     assert await transcript(await opened(core)) == []
 
 
-async def _abandoned(core):
+async def _abandoned(core: HostCore) -> Any:
     """Session "s1" with an abandoned branch; the branch's node ids and the path's."""
     session = await opened(core)
     await exchange(core, session, "root", "r")
@@ -290,7 +294,7 @@ async def _abandoned(core):
 
 
 @host_check("SES.45")
-async def a_node_that_is_not_resident_is_found(bench):
+async def a_node_that_is_not_resident_is_found(bench: HostBench) -> None:
     """An active-path session finds a node of the abandoned branch, and none for an unknown id."""
     left, root = await _abandoned(await bench.core())
     session = await opened(await bench.core(residency="active_path_only"))
@@ -301,7 +305,7 @@ async def a_node_that_is_not_resident_is_found(bench):
 
 
 @host_check("SES.46")
-async def orphaned_ids_are_those_off_the_path(bench):
+async def orphaned_ids_are_those_off_the_path(bench: HostBench) -> None:
     """Both nodes of the abandoned branch, and nothing else; none before the first commit."""
     core = await bench.core()
     empty = await opened(core, "s2")
@@ -313,7 +317,7 @@ async def orphaned_ids_are_those_off_the_path(bench):
 
 
 @host_check("SES.47")
-async def stored_nodes_need_a_store(bench):
+async def stored_nodes_need_a_store(bench: HostBench) -> None:
     """Without one both questions are refused rather than answered with none."""
     core = await bench.core(store="none")
     session = await opened(core)
@@ -323,7 +327,7 @@ async def stored_nodes_need_a_store(bench):
 
 
 @host_check("SES.48")
-async def clones_share_one_session(bench):
+async def clones_share_one_session(bench: HostBench) -> None:
     """What a clone configures and runs, the other handle shows."""
     core = await bench.core()
     session = await opened(core)
@@ -338,7 +342,7 @@ async def clones_share_one_session(bench):
 
 
 @host_check("SES.49")
-async def a_child_knows_its_parent(bench):
+async def a_child_knows_its_parent(bench: HostBench) -> None:
     """The given parent is answered; a root has none; the store's factory was told."""
     core = await bench.core()
     child, root = await opened(core, "kid", parent="s1"), await opened(core, "s1")
@@ -353,7 +357,7 @@ async def a_child_knows_its_parent(bench):
 
 
 @host_check("SES.50")
-async def reading_changes_nothing_stored(bench):
+async def reading_changes_nothing_stored(bench: HostBench) -> None:
     """Every read of a clean session, a park and a resume leave the stored session as it was."""
     core = await bench.core("counter", tools=("echo",))
     session = await opened(core)
@@ -369,7 +373,7 @@ async def reading_changes_nothing_stored(bench):
 
 
 @host_check("SES.60")
-async def a_turn_on_a_held_lane_is_busy(bench):
+async def a_turn_on_a_held_lane_is_busy(bench: HostBench) -> None:
     """It is refused at once, nothing changes, and it runs when the lane is free."""
     core = await bench.core()
     session = await opened(core)
@@ -383,7 +387,7 @@ async def a_turn_on_a_held_lane_is_busy(bench):
 
 
 @host_check("SES.61")
-async def a_drain_on_a_held_lane_answers_none(bench):
+async def a_drain_on_a_held_lane_answers_none(bench: HostBench) -> None:
     """The input stays pending and runs when the lane is free."""
     core = await bench.core()
     session = await opened(core)
@@ -398,7 +402,7 @@ async def a_drain_on_a_held_lane_answers_none(bench):
 
 
 @host_check("SES.62", needs=("clock",))
-async def a_lost_lease_ends_the_turn_without_a_commit(bench):
+async def a_lost_lease_ends_the_turn_without_a_commit(bench: HostBench) -> None:
     """Another worker takes the lane over mid-turn: the turn fails as lost and its words are nowhere."""
     core = await bench.core()
     session = await opened(core)
@@ -415,7 +419,7 @@ async def a_lost_lease_ends_the_turn_without_a_commit(bench):
 
 
 @host_check("SES.63")
-async def a_turn_starts_from_the_moved_head(bench):
+async def a_turn_starts_from_the_moved_head(bench: HostBench) -> None:
     """A handle opened before another handle's turn shows that turn to the model and commits after it."""
     core = await bench.core()
     early, other = await opened(core), await opened(core)
@@ -429,7 +433,7 @@ async def a_turn_starts_from_the_moved_head(bench):
 
 
 @host_check("SES.64")
-async def a_finished_turn_leaves_the_lane_free(bench):
+async def a_finished_turn_leaves_the_lane_free(bench: HostBench) -> None:
     """Another worker can claim at once."""
     core = await bench.core()
     session = await opened(core)
@@ -441,7 +445,7 @@ async def a_finished_turn_leaves_the_lane_free(bench):
 
 
 @host_check("SES.65")
-async def a_failed_commit_keeps_nothing(bench):
+async def a_failed_commit_keeps_nothing(bench: HostBench) -> None:
     """The turn fails as store_commit_failed, the store is as before, and the next turn starts from there."""
     core = await bench.core()
     session = await opened(core)
@@ -459,7 +463,7 @@ async def a_failed_commit_keeps_nothing(bench):
 
 
 @host_check("SES.66")
-async def only_a_busy_lane_is_worth_a_retry(bench):
+async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
     """A busy lane says retryable; a clone in the way, a missing provider and a failed commit do not."""
     core = await bench.core()
     session = await opened(core)

@@ -1,6 +1,10 @@
 """Checks of opening sessions ([SES.1] to [SES.23])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     calls,
@@ -15,7 +19,7 @@ from lash_conformance.host_words import (
 
 
 @host_check("SES.1")
-async def an_unknown_id_opens_empty(bench):
+async def an_unknown_id_opens_empty(bench: HostBench) -> None:
     """The transcript is empty and the policy is the core's, under the builder's changes."""
     core = await bench.core(model="m-core", max_turns=7)
 
@@ -28,7 +32,7 @@ async def an_unknown_id_opens_empty(bench):
 
 
 @host_check("SES.2", needs=("durable",))
-async def a_committed_session_is_restored(bench):
+async def a_committed_session_is_restored(bench: HostBench) -> None:
     """Another core sees transcript, frames, usage, turn index and tools, and goes on."""
     first = await bench.core(tools=("echo", "fail"))
     one = await opened(first)
@@ -50,7 +54,7 @@ async def a_committed_session_is_restored(bench):
 
 
 @host_check("SES.3")
-async def an_explicit_store_wins(bench):
+async def an_explicit_store_wins(bench: HostBench) -> None:
     """The turn is in the explicit store and the factory's store is empty."""
     core = await bench.core()
     session = await opened(core, "s1", store="other")
@@ -62,7 +66,7 @@ async def an_explicit_store_wins(bench):
 
 
 @host_check("SES.4")
-async def a_state_of_another_session_is_refused(bench):
+async def a_state_of_another_session_is_refused(bench: HostBench) -> None:
     """The refusal names the state's id and the requested one."""
     core = await bench.core()
     session = await opened(core, "s1")
@@ -72,7 +76,7 @@ async def a_state_of_another_session_is_refused(bench):
 
 
 @host_check("SES.5")
-async def a_factory_that_fails_is_named(bench):
+async def a_factory_that_fails_is_named(bench: HostBench) -> None:
     """The refusal is StoreFactory and carries the session id."""
     core = await bench.core()
     bench.power(core).failing["create_store"] = bench.unreachable()
@@ -81,7 +85,7 @@ async def a_factory_that_fails_is_named(bench):
 
 
 @host_check("SES.6")
-async def the_builder_reconfigures_what_comes(bench):
+async def the_builder_reconfigures_what_comes(bench: HostBench) -> None:
     """After reopening with another model the next call uses it; an older frame keeps its own."""
     core = await bench.core(tools=("switch_frame",), model="m-old")
     session = await opened(core)
@@ -100,7 +104,7 @@ async def the_builder_reconfigures_what_comes(bench):
 
 
 @host_check("SES.7")
-async def the_recorded_provider_survives(bench):
+async def the_recorded_provider_survives(bench: HostBench) -> None:
     """A session first run with one provider asks the same one after reopening with another."""
     core = await bench.core(providers=("prov", "spare"))
     session = await opened(core, "s1", provider="spare")
@@ -114,7 +118,7 @@ async def the_recorded_provider_survives(bench):
 
 
 @host_check("SES.8")
-async def an_unknown_provider_fails_the_turn_not_the_open(bench):
+async def an_unknown_provider_fails_the_turn_not_the_open(bench: HostBench) -> None:
     """The session opens and shows its transcript; its turn fails with llm_provider and commits nothing."""
     first = await bench.core(providers=("gone",))
     one = await opened(first)
@@ -130,7 +134,7 @@ async def an_unknown_provider_fails_the_turn_not_the_open(bench):
 
 
 @host_check("SES.9")
-async def a_stale_provider_of_the_frame_is_repaired(bench):
+async def a_stale_provider_of_the_frame_is_repaired(bench: HostBench) -> None:
     """A state whose current frame names another provider opens with the session's."""
     core = await bench.core()
     session = await opened(core)
@@ -145,7 +149,7 @@ async def a_stale_provider_of_the_frame_is_repaired(bench):
 
 
 @host_check("SES.10")
-async def a_fresh_open_starts_over(bench):
+async def a_fresh_open_starts_over(bench: HostBench) -> None:
     """Nothing of the stored session is seen, by the host or by the model."""
     core = await bench.core()
     old = await opened(core)
@@ -161,7 +165,7 @@ async def a_fresh_open_starts_over(bench):
 
 
 @host_check("SES.11")
-async def the_first_commit_after_a_fresh_open_replaces_all(bench):
+async def the_first_commit_after_a_fresh_open_replaces_all(bench: HostBench) -> None:
     """The store holds exactly the new nodes, on and off the path."""
     core = await bench.core()
     old = await opened(core)
@@ -171,13 +175,13 @@ async def the_first_commit_after_a_fresh_open_replaces_all(bench):
 
     await exchange(core, fresh, "anew", "yes")
 
-    read = await bench.stored()
+    read = await bench.loaded()
     assert stored_lines(read) == ["user: anew", "assistant: yes"]
     assert len(read.graph.nodes) == 2
 
 
 @host_check("SES.12")
-async def a_given_state_is_used_instead_of_the_stored(bench):
+async def a_given_state_is_used_instead_of_the_stored(bench: HostBench) -> None:
     """A state exported after one turn shows that turn, though the store holds two."""
     core = await bench.core()
     session = await opened(core)
@@ -191,7 +195,7 @@ async def a_given_state_is_used_instead_of_the_stored(bench):
     assert await transcript(again) == ["user: one", "assistant: 1"]
 
 
-async def _branched(core):
+async def _branched(core: HostCore) -> Any:
     """Session "s1" with a turn on each of two branches; answers the ids of the abandoned branch."""
     session = await opened(core)
     await exchange(core, session, "root", "r")
@@ -205,7 +209,7 @@ async def _branched(core):
 
 
 @host_check("SES.13")
-async def active_path_residency_reads_and_holds_the_path_only(bench):
+async def active_path_residency_reads_and_holds_the_path_only(bench: HostBench) -> None:
     """The store is asked for the active path, and the abandoned branch is not resident."""
     core = await bench.core()
     left = await _branched(core)
@@ -221,7 +225,7 @@ async def active_path_residency_reads_and_holds_the_path_only(bench):
 
 
 @host_check("SES.14")
-async def full_residency_holds_every_node(bench):
+async def full_residency_holds_every_node(bench: HostBench) -> None:
     """The abandoned branch is resident too."""
     core = await bench.core()
     left = await _branched(core)
@@ -234,7 +238,7 @@ async def full_residency_holds_every_node(bench):
 
 
 @host_check("SES.15")
-async def a_dangling_leaf_does_not_empty_the_session(bench):
+async def a_dangling_leaf_does_not_empty_the_session(bench: HostBench) -> None:
     """An active-path open of a session whose stored leaf names nothing shows the conversation, and mends the store."""
     core = await bench.core()
     session = await opened(core)
@@ -251,7 +255,7 @@ async def a_dangling_leaf_does_not_empty_the_session(bench):
 
 
 @host_check("SES.16")
-async def active_path_residency_needs_a_store(bench):
+async def active_path_residency_needs_a_store(bench: HostBench) -> None:
     """A session that would trim what it cannot load again is refused."""
     core = await bench.core(residency="active_path_only", store="none")
 
@@ -259,13 +263,13 @@ async def active_path_residency_needs_a_store(bench):
 
 
 @host_check("SES.17")
-async def an_environment_needs_a_plugin_host(bench):
+async def an_environment_needs_a_plugin_host(bench: HostBench) -> None:
     """An environment without a plugin host makes no runtime."""
     await refusal("Session", bench.target.pure("from_environment", {"plugin_host": False, "session_id": "s1"}))
 
 
 @host_check("SES.18")
-async def a_tool_whose_source_is_gone_is_an_orphan(bench):
+async def a_tool_whose_source_is_gone_is_an_orphan(bench: HostBench) -> None:
     """The session opens, keeps the tool's entry as orphaned, and does not offer it."""
     first = await bench.core(tools=("echo", "fail"))
     one = await opened(first)
@@ -281,7 +285,7 @@ async def a_tool_whose_source_is_gone_is_an_orphan(bench):
 
 
 @host_check("SES.19")
-async def a_failing_restore_fails_the_open(bench):
+async def a_failing_restore_fails_the_open(bench: HostBench) -> None:
     """The plugin's refusal is told and the stored session stays as it was."""
     core = await bench.core("counter")
     session = await opened(core)
@@ -296,7 +300,7 @@ async def a_failing_restore_fails_the_open(bench):
 
 
 @host_check("SES.20")
-async def plugins_hear_once_that_the_session_was_restored(bench):
+async def plugins_hear_once_that_the_session_was_restored(bench: HostBench) -> None:
     """On a first open and on a reopen, after the plugin's own restore."""
     core = await bench.core("a")
     session = await opened(core)
@@ -313,7 +317,7 @@ async def plugins_hear_once_that_the_session_was_restored(bench):
 
 
 @host_check("SES.21")
-async def two_handles_exclude_each_other(bench):
+async def two_handles_exclude_each_other(bench: HostBench) -> None:
     """While one handle's turn runs, the other's is refused as busy; afterwards it runs."""
     core = await bench.core()
     one, other = await opened(core), await opened(core)
@@ -329,7 +333,7 @@ async def two_handles_exclude_each_other(bench):
 
 
 @host_check("SES.22")
-async def opening_takes_no_lease(bench):
+async def opening_takes_no_lease(bench: HostBench) -> None:
     """Another worker can claim the lane while the session is open."""
     core = await bench.core()
     await opened(core)
@@ -338,7 +342,7 @@ async def opening_takes_no_lease(bench):
 
 
 @host_check("SES.23")
-async def an_old_policy_is_refused(bench):
+async def an_old_policy_is_refused(bench: HostBench) -> None:
     """A frame whose policy holds `provider`, or a field nobody knows, is refused and not half read."""
     core = await bench.core()
     session = await opened(core)

@@ -1,6 +1,10 @@
 """Checks of a session's queue ([SES.70] to [SES.91])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     asked,
@@ -18,18 +22,18 @@ from lash_conformance.host_words import (
 from lash_conformance.vocabulary import batch, task
 
 
-async def _queued(session, *words):
+async def _queued(session: HostSession, *words: Any) -> Any:
     """Enqueue each for the next turn; the rows."""
     return [await session.call("enqueue", {"text": one}) for one in words]
 
 
-async def _cancel(session, row):
+async def _cancel(session: HostSession, row: Any) -> Any:
     """The outcome of cancelling one row."""
     return (await session.call("cancel_pending_turn_input", {"input_id": row["input_id"]}))["outcome"]
 
 
 @host_check("SES.70")
-async def queueing_needs_a_store(bench):
+async def queueing_needs_a_store(bench: HostBench) -> None:
     """Enqueueing, listing and awaiting are refused on a session without one."""
     session = await opened(await bench.core(store="none"))
 
@@ -41,7 +45,7 @@ async def queueing_needs_a_store(bench):
 
 
 @host_check("SES.71")
-async def an_id_becomes_a_source_key(session):
+async def an_id_becomes_a_source_key(session: HostSession) -> None:
     """With its prefix; the same id and words answer the same row; without an id there is no key."""
     row = await session.call("enqueue", {"text": "later", "id": "m7"})
     again = await session.call("enqueue", {"text": "later", "id": "m7"})
@@ -52,7 +56,7 @@ async def an_id_becomes_a_source_key(session):
 
 
 @host_check("SES.72")
-async def an_idle_drain_answers_none(bench, core, session):
+async def an_idle_drain_answers_none(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """And asks nothing, writes nothing."""
     assert await session.queued_turn() is None
 
@@ -60,7 +64,7 @@ async def an_idle_drain_answers_none(bench, core, session):
 
 
 @host_check("SES.73")
-async def pending_input_runs_in_order_as_one_turn(core, session):
+async def pending_input_runs_in_order_as_one_turn(core: HostCore, session: HostSession) -> None:
     """Three inputs, one turn, one request in their order."""
     await _queued(session, "a", "b", "c")
     await script(core, "all three")
@@ -75,7 +79,7 @@ async def pending_input_runs_in_order_as_one_turn(core, session):
 
 
 @host_check("SES.74", needs=("durable",))
-async def input_is_delivered_once(bench, core, session):
+async def input_is_delivered_once(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Drained once, it is neither drained again nor by another core after a crash."""
     await _queued(session, "buy milk")
     await script(core, "bought")
@@ -91,7 +95,7 @@ async def input_is_delivered_once(bench, core, session):
 
 
 @host_check("SES.74", needs=("durable",))
-async def a_drain_that_died_before_its_commit_is_repeated_once(bench, core, session):
+async def a_drain_that_died_before_its_commit_is_repeated_once(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Its input is pending again for the next worker, who runs it to one message."""
     await _queued(session, "buy milk")
     await script(core, {"text": "late", "gate": "g"})
@@ -108,7 +112,7 @@ async def a_drain_that_died_before_its_commit_is_repeated_once(bench, core, sess
     assert await again.queued_turn() is None
 
 
-async def _steered(bench, core, session, words="faster"):
+async def _steered(bench: HostBench, core: HostCore, session: HostSession, words: str = "faster") -> Any:
     """A turn t1 held in its tool while ``words`` are enqueued for it; the running turn and the row."""
     await script(core, calls(("slow", {"gate": "g"})), "done", "after that")
     running = bench.start(say(session, "hi", turn_id="t1"))
@@ -119,7 +123,7 @@ async def _steered(bench, core, session, words="faster"):
 
 
 @host_check("SES.75")
-async def active_input_steers_the_running_turn(bench, core, session):
+async def active_input_steers_the_running_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The model reads it after the tool's result, as one user message, and the row is done."""
     running, _ = await _steered(bench, core, session)
     await core.release("g")
@@ -135,12 +139,12 @@ async def active_input_steers_the_running_turn(bench, core, session):
 
 
 @host_check("SES.76")
-async def missed_active_input_waits_for_the_next_turn(bench, core, session):
+async def missed_active_input_waits_for_the_next_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Enqueued for a turn that is past its last checkpoint, it is deferred by that turn's commit and then runs."""
     ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
     power, store = bench.power(core), await bench.store()
 
-    async def enqueue():
+    async def enqueue() -> Any:
         await session.call("enqueue", {"text": "too late", "ingress": ingress})
         power.watching.clear()
         return [row.state for row in await store.list_pending_turn_inputs("s1")]
@@ -155,7 +159,7 @@ async def missed_active_input_waits_for_the_next_turn(bench, core, session):
 
 
 @host_check("SES.77")
-async def cancelled_input_does_not_run(core, session):
+async def cancelled_input_does_not_run(core: HostCore, session: HostSession) -> None:
     """Of two inputs the cancelled one is nowhere in the request."""
     first, _ = await _queued(session, "take this back", "keep this")
     assert await _cancel(session, first) == "cancelled"
@@ -168,7 +172,7 @@ async def cancelled_input_does_not_run(core, session):
 
 
 @host_check("SES.78")
-async def a_cancel_says_what_it_met(bench, core, session):
+async def a_cancel_says_what_it_met(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Cancelled, already cancelled, already completed, already claimed, not found."""
     one, two = await _queued(session, "one", "two")
     outcomes = [await _cancel(session, one), await _cancel(session, one)]
@@ -187,7 +191,7 @@ async def a_cancel_says_what_it_met(bench, core, session):
 
 
 @host_check("SES.79")
-async def a_bulk_cancel_answers_in_order(session):
+async def a_bulk_cancel_answers_in_order(session: HostSession) -> None:
     """Each target with its outcome, ids and source keys mixed."""
     row = await session.call("enqueue", {"text": "one"})
     await session.call("enqueue", {"text": "two", "id": "m2"})
@@ -204,7 +208,7 @@ async def a_bulk_cancel_answers_in_order(session):
 
 
 @host_check("SES.80")
-async def a_suffix_cancel_takes_back_what_followed(session):
+async def a_suffix_cancel_takes_back_what_followed(session: HostSession) -> None:
     """The anchor and the later rows; an unknown anchor changes nothing."""
     one, two, _ = await _queued(session, "one", "two", "three")
     unknown = {"anchor": {"kind": "input_id", "value": "nowhere"}}
@@ -221,7 +225,7 @@ async def a_suffix_cancel_takes_back_what_followed(session):
 
 
 @host_check("SES.81")
-async def lists_show_what_can_still_be_changed(bench, core, session):
+async def lists_show_what_can_still_be_changed(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Pending rows are listed in order; claimed and completed ones are not."""
     rows = await _queued(session, "one", "two")
     listed = named(await session.call("pending_turn_inputs", {}), "input_id")
@@ -237,12 +241,13 @@ async def lists_show_what_can_still_be_changed(bench, core, session):
 
 
 @host_check("SES.82")
-async def an_abandoned_claim_frees_its_rows(bench, core, session):
+async def an_abandoned_claim_frees_its_rows(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Input claimed by a driver that stops is pending again at once."""
     (row,) = await _queued(session, "one")
     lease = await bench.take_lane()
     store = await bench.store()
     claim = await store.claim_next_turn_inputs("s1", lease.fence(), lease.owner, 8)
+    assert claim is not None, "input waits, yet nothing could be claimed"
     hidden = await session.call("pending_turn_inputs", {})
 
     await session.call("abandon_turn_input_claim", {"claim": claim.to_data()})
@@ -252,7 +257,7 @@ async def an_abandoned_claim_frees_its_rows(bench, core, session):
 
 
 @host_check("SES.83")
-async def a_batch_can_be_cancelled_until_it_is_claimed(bench, core, session):
+async def a_batch_can_be_cancelled_until_it_is_claimed(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The batch once, then none, and none for an unknown id."""
     store = await bench.store()
     made = await store.enqueue_queued_work(batch(task("later")))
@@ -266,7 +271,7 @@ async def a_batch_can_be_cancelled_until_it_is_claimed(bench, core, session):
 
 
 @host_check("SES.84")
-async def a_batch_can_be_awaited(bench, core, session):
+async def a_batch_can_be_awaited(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """An unknown id at once; a pending one when somebody takes it back."""
     store = await bench.store()
     made = await store.enqueue_queued_work(batch(task("later")))
@@ -282,7 +287,7 @@ async def a_batch_can_be_awaited(bench, core, session):
 
 
 @host_check("SES.85")
-async def the_core_enqueues_for_a_session_that_is_not_open(bench, core):
+async def the_core_enqueues_for_a_session_that_is_not_open(bench: HostBench, core: HostCore) -> None:
     """A session opened later drains it."""
     await core.call("enqueue_turn_input", {"session_id": "s1", "text": "from the web", "source_key": "web:1"})
     session = await opened(core)
@@ -294,7 +299,7 @@ async def the_core_enqueues_for_a_session_that_is_not_open(bench, core):
 
 
 @host_check("SES.86")
-async def named_batches_are_drained_alone(bench, core, session):
+async def named_batches_are_drained_alone(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """An unknown id drains nothing, though other work waits."""
     await _queued(session, "later")
     await script(core, "unexpected")
@@ -306,7 +311,7 @@ async def named_batches_are_drained_alone(bench, core, session):
 
 
 @host_check("SES.87")
-async def a_repeated_command_is_one(session):
+async def a_repeated_command_is_one(session: HostSession) -> None:
     """Two under one key are one batch; another key is another."""
     for key in ("k1", "k1", "k2"):
         await session.call("command", {"kind": "refresh_tool_catalog", "key": key, "reason": "why"})
@@ -315,7 +320,7 @@ async def a_repeated_command_is_one(session):
 
 
 @host_check("SES.88")
-async def a_command_needs_a_key(session):
+async def a_command_needs_a_key(session: HostSession) -> None:
     """A blank one is refused and nothing is queued."""
     for key in ("", "  "):
         await refused(session.call("command", {"kind": "refresh_tool_catalog", "key": key, "reason": "why"}))
@@ -324,7 +329,7 @@ async def a_command_needs_a_key(session):
 
 
 @host_check("SES.89")
-async def a_drain_of_commands_is_no_turn(core, session):
+async def a_drain_of_commands_is_no_turn(core: HostCore, session: HostSession) -> None:
     """It answers none, asks no model, and the queue is empty."""
     await session.call("command", {"kind": "refresh_tool_catalog", "key": "k1", "reason": "why"})
 
@@ -335,7 +340,7 @@ async def a_drain_of_commands_is_no_turn(core, session):
 
 
 @host_check("SES.90")
-async def a_reset_starts_over_as_the_same_session(bench, core, session):
+async def a_reset_starts_over_as_the_same_session(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The graph is empty, id and policy stay, and the next turn sees no history."""
     await exchange(core, session, "hi", "hello")
     before = await session.read("policy")
@@ -350,7 +355,7 @@ async def a_reset_starts_over_as_the_same_session(bench, core, session):
 
 
 @host_check("SES.91")
-async def input_of_an_aborted_turn_is_settled(bench):
+async def input_of_an_aborted_turn_is_settled(bench: HostBench) -> None:
     """A queued input whose turn a plugin aborts does not come again."""
     abort = {"kind": "abort_turn", "code": "kit_abort", "message": "not now"}
     core = await bench.core("a", options={"a": {"directives": {"before_turn": [abort]}}})

@@ -78,13 +78,13 @@ async def a_default_state_is_root(bench: HostBench) -> None:
 @host_check("STA.3")
 async def a_commit_result_is_taken_over(bench: HostBench) -> None:
     """Head, refs and revision are the result's; bodies are gone and the flag is clear."""
-    body = {"generation": 4, "tools": {}}
+    body: Data = {"generation": 4, "tools": {}}
     given = state(chain("a"), tool_state_snapshot=body, graph_replace_required=True, head_revision=2)
-    manifest = {
+    manifest: Data = {
         "schema_version": 1, "turn_state": {}, "tool_state_ref": "t", "plugin_snapshot_ref": "p",
         "plugin_snapshot_revision": 9, "execution_state_ref": "e",
     }  # fmt: skip
-    result = {"head_revision": 3, "checkpoint_ref": "c", "manifest": manifest}
+    result: Data = {"head_revision": 3, "checkpoint_ref": "c", "manifest": manifest}
 
     found = (await after(bench, given, {"do": "apply_commit_result", "result": result}))["state"]
 
@@ -304,7 +304,7 @@ async def tool_state_is_exported_when_it_changed(bench: HostBench) -> None:
 
     turns = [one for one in bench.commits(core) if one.turn_commit is not None]
     assert [one.checkpoint.tool_state is not None for one in turns[:2]] == [True, False]
-    stored = (await bench.stored()).checkpoint.tool_state.value
+    stored = (await bench.loaded()).checkpoint.tool_state.value
     assert stored["tools"]["kit:fail"]["member"] is False
 
 

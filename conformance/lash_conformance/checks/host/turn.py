@@ -1,7 +1,8 @@
 """Checks of one turn: its commit, identity and input ([TRN.1] to [TRN.17], [TRN.35] to [TRN.41])."""
 
 from lash_conformance.check import host_check
-from lash_conformance.host import TurnSpec
+from lash_conformance.host import Data, HostCore, HostSession, TurnSpec
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     activities,
     answer,
@@ -19,13 +20,13 @@ from lash_conformance.host_words import (
 
 GUIDANCE = {"slots": {"guidance": {"reset": False, "contributions": [{"slot": "guidance", "content": "be brief"}]}}}
 REPLACED = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "be loud"}]}}}
-CLEARED = {"slots": {"guidance": {"reset": True, "contributions": []}}}
+CLEARED: Data = {"slots": {"guidance": {"reset": True, "contributions": []}}}
 
 DURABLE = ("session_store", "attachment_store", "process_env_store")
 
 
 @host_check("TRN.1")
-async def a_turn_adds_one_question_and_one_answer(bench, core, session):
+async def a_turn_adds_one_question_and_one_answer(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """In the session's view and in the store, after one turn and after two."""
     report = await exchange(core, session, "hi", {"chunks": ["hel", "lo"]})
     once = await transcript(session)
@@ -38,23 +39,23 @@ async def a_turn_adds_one_question_and_one_answer(bench, core, session):
 
 
 @host_check("TRN.2")
-async def turns_are_counted(bench, core, session):
+async def turns_are_counted(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """One and two, in the view and in the stored checkpoint."""
     await exchange(core, session, "hi", "hello")
     first = await session.read("turn_index")
     await exchange(core, session, "more", "fine")
 
     assert (first, await session.read("turn_index")) == (1, 2)
-    assert (await bench.stored()).checkpoint.turn_state.turn_index == 2
+    assert (await bench.loaded()).checkpoint.turn_state.turn_index == 2
 
 
 @host_check("TRN.3")
-async def a_turn_is_one_commit(bench, core, session):
+async def a_turn_is_one_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Messages, turn state, usage, tool state and stamp, with tools in between, are in the only commit."""
     await script(core, calls(("echo", {"text": "ping"})), "done")
     await say(session, "hi", turn_id="t1")
 
-    read = await bench.stored()
+    read = await bench.loaded()
     stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in bench.commits(core)]
     assert (stamps, read.head_revision) == (["t1"], 1)
     assert (read.checkpoint.turn_state.turn_index, len(read.token_ledger)) == (1, 1)
@@ -63,7 +64,7 @@ async def a_turn_is_one_commit(bench, core, session):
 
 
 @host_check("TRN.4")
-async def a_turn_that_errs_leaves_the_store_as_it_was(bench, core, session):
+async def a_turn_that_errs_leaves_the_store_as_it_was(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The store refuses the commit: nothing changed, and the same words can be said again without a double."""
     await exchange(core, session, "hi", "hello")
     before = await bench.stored()
@@ -81,7 +82,7 @@ async def a_turn_that_errs_leaves_the_store_as_it_was(bench, core, session):
 
 
 @host_check("TRN.5")
-async def prose_around_tools_is_committed_once(bench, core, session):
+async def prose_around_tools_is_committed_once(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """What the model said before its tool and after it are each in the history once."""
     await script(core, calls(("echo", {"text": "ping"}), says="let me see"), {"chunks": ["all ", "done"]})
     await say(session, "hi")
@@ -91,7 +92,7 @@ async def prose_around_tools_is_committed_once(bench, core, session):
 
 
 @host_check("TRN.6")
-async def only_a_value_is_announced(core, session):
+async def only_a_value_is_announced(core: HostCore, session: HostSession) -> None:
     """A prose answer ends without a terminal activity; a finishing tool gives exactly one, the last."""
     prose = await exchange(core, session, "hi", {"chunks": ["hel", "lo"]})
     value = await exchange(core, session, "more", calls(("finish", {"value": 3})))
@@ -104,20 +105,20 @@ async def only_a_value_is_announced(core, session):
 
 
 @host_check("TRN.7")
-async def the_turn_id_stamps_the_commit(bench, core, session):
+async def the_turn_id_stamps_the_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The given id, and a different one for each turn when none is given."""
     await script(core, "1", "2", "3")
     await say(session, "a", turn_id="mine")
     await say(session, "b")
     await say(session, "c")
 
-    stamps = [commit.turn_commit.turn_id for commit in bench.commits(core)]
+    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in bench.commits(core)]
     assert stamps[0] == "mine"
     assert len(set(stamps)) == 3
 
 
 @host_check("TRN.8")
-async def two_names_for_one_turn_are_refused(bench, core, session):
+async def two_names_for_one_turn_are_refused(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Nothing runs."""
     await refusal(
         "Runtime", say(session, "hi", turn_id="t1", trace_turn_id="t2"),
@@ -128,7 +129,7 @@ async def two_names_for_one_turn_are_refused(bench, core, session):
 
 
 @host_check("TRN.9")
-async def a_blank_turn_id_is_refused(bench, core, session):
+async def a_blank_turn_id_is_refused(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Nothing runs."""
     await refusal("Runtime", say(session, "hi", turn_id="  "), runtime_code="missing_execution_scope_id")
 
@@ -136,7 +137,7 @@ async def a_blank_turn_id_is_refused(bench, core, session):
 
 
 @host_check("TRN.10")
-async def a_required_plugin_input_is_required(bench):
+async def a_required_plugin_input_is_required(bench: HostBench) -> None:
     """The turn is refused before the model is asked; with the input it runs."""
     core = await bench.core(store="none")
     session = await opened(core, "s1", plugins=("bound",))
@@ -149,7 +150,7 @@ async def a_required_plugin_input_is_required(bench):
 
 
 @host_check("TRN.11")
-async def live_inputs_need_a_session_without_a_store(bench, core):
+async def live_inputs_need_a_session_without_a_store(bench: HostBench, core: HostCore) -> None:
     """On a stored session they are refused and nothing is committed."""
     session = await opened(core, "s1", plugins=("bound",))
 
@@ -162,7 +163,7 @@ async def live_inputs_need_a_session_without_a_store(bench, core):
 
 
 @host_check("TRN.12")
-async def unreadable_input_is_a_committed_turn(bench, core, session):
+async def unreadable_input_is_a_committed_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """An attachment nobody stored ends as InvalidInput; the model is not asked, and the session goes on."""
     ghost = {"id": "0" * 64, "media_type": "image/png", "byte_len": 3}
     item = {"type": "attachment", "source": {"source": "stored", "attachment_ref": ghost}}
@@ -175,18 +176,18 @@ async def unreadable_input_is_a_committed_turn(bench, core, session):
 
 
 @host_check("TRN.13")
-async def adjacent_texts_are_one_part(bench, core, session):
+async def adjacent_texts_are_one_part(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Three text items are one user message of one part."""
     await script(core, "hello")
     await session.turn(TurnSpec(items=text("a", "b", "c")))
 
-    first = (await bench.stored()).graph.nodes[0].event.value["Conversation"]
+    first = (await bench.loaded()).graph.nodes[0].event.value["Conversation"]
     assert (first["role"], len(first["parts"])) == ("User", 1)
     assert [first["parts"][0]["content"].count(letter) for letter in "abc"] == [1, 1, 1]
 
 
 @host_check("TRN.14")
-async def a_provider_for_one_turn_is_forgotten(bench):
+async def a_provider_for_one_turn_is_forgotten(bench: HostBench) -> None:
     """The next turn asks the session's own, and that one is stored."""
     core = await bench.core(providers=("prov", "spare"))
     session = await opened(core)
@@ -195,11 +196,11 @@ async def a_provider_for_one_turn_is_forgotten(bench):
     await say(session, "b")
 
     assert [one["provider"] for one in await core.requests()] == ["spare", "prov"]
-    assert (await bench.stored()).config.provider_id == "prov"
+    assert (await bench.loaded()).config.provider_id == "prov"
 
 
 @host_check("TRN.15")
-async def a_prompt_for_one_turn_is_forgotten(bench):
+async def a_prompt_for_one_turn_is_forgotten(bench: HostBench) -> None:
     """It stands beside the core's and the session's in that turn, and only there."""
     core = await bench.core(prompt={"slots": {"guidance": {"contributions": [{"slot": "guidance", "content": "from the core"}]}}})
     session = await opened(core, "s1", prompt=GUIDANCE)
@@ -214,7 +215,7 @@ async def a_prompt_for_one_turn_is_forgotten(bench):
 
 
 @host_check("TRN.16")
-async def a_reset_slot_discards_the_layers_below(bench):
+async def a_reset_slot_discards_the_layers_below(bench: HostBench) -> None:
     """A turn that replaces the slot shows its own words alone; one that clears it shows none."""
     core = await bench.core()
     session = await opened(core, "s1", prompt=GUIDANCE)
@@ -228,7 +229,7 @@ async def a_reset_slot_discards_the_layers_below(bench):
 
 
 @host_check("TRN.17")
-async def a_turn_s_options_are_laid_over_the_session_s(bench):
+async def a_turn_s_options_are_laid_over_the_session_s(bench: HostBench) -> None:
     """One key of two is overridden for one turn; the other stays, and the next turn has both as before."""
     core = await bench.core("options")
     session = await opened(core)
@@ -245,7 +246,7 @@ async def a_turn_s_options_are_laid_over_the_session_s(bench):
 
 
 @host_check("TRN.35")
-async def plugins_hear_before_and_after_the_commit(bench):
+async def plugins_hear_before_and_after_the_commit(bench: HostBench) -> None:
     """TurnFinalized comes before the commit and TurnPersisted after it, each once."""
     core = await bench.core("a")
     session = await opened(core)
@@ -261,7 +262,7 @@ async def plugins_hear_before_and_after_the_commit(bench):
 
 
 @host_check("TRN.36")
-async def a_replayed_turn_runs_no_tool_again(bench):
+async def a_replayed_turn_runs_no_tool_again(bench: HostBench) -> None:
     """The first commit was lost with its process; the turn is driven again from its journal: one echo in all."""
     core = await bench.core("counter", journal=True, durable=DURABLE)
     session = await opened(core)
@@ -282,7 +283,7 @@ async def a_replayed_turn_runs_no_tool_again(bench):
 
 
 @host_check("TRN.37")
-async def a_foreign_response_moves_nothing(bench):
+async def a_foreign_response_moves_nothing(bench: HostBench) -> None:
     """The machine that awaits the first model call ignores a response to effect 99."""
     found = await bench.target.pure("machine", {"steps": ["start", {"response": 99}]})
 
@@ -290,7 +291,7 @@ async def a_foreign_response_moves_nothing(bench):
 
 
 @host_check("TRN.38")
-async def a_restored_machine_asks_for_the_same_effect(bench):
+async def a_restored_machine_asks_for_the_same_effect(bench: HostBench) -> None:
     """The outstanding effect of a machine and of the one restored from its checkpoint are equal."""
     found = await bench.target.pure("machine", {"steps": ["start", "restore"]})
 
@@ -299,7 +300,7 @@ async def a_restored_machine_asks_for_the_same_effect(bench):
 
 
 @host_check("TRN.39")
-async def an_aborting_plugin_stops_a_committed_turn(bench):
+async def an_aborting_plugin_stops_a_committed_turn(bench: HostBench) -> None:
     """The outcome is PluginAbort, the user's message is stored, and the next turn runs."""
     abort = {"kind": "abort_turn", "code": "kit_abort", "message": "not now"}
     core = await bench.core("a", options={"a": {"directives": {"before_turn": [abort]}}})
@@ -314,7 +315,7 @@ async def an_aborting_plugin_stops_a_committed_turn(bench):
 
 
 @host_check("TRN.40")
-async def usage_is_the_sum_over_the_calls(bench, core, session):
+async def usage_is_the_sum_over_the_calls(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Two calls of 10/5 and 7/3 tokens: in the report, in the session's report, and in the stored ledger."""
     await script(
         core, calls(("echo", {"text": "x"})),
@@ -325,12 +326,12 @@ async def usage_is_the_sum_over_the_calls(bench, core, session):
 
     assert spent(report) == (17, 8)
     assert spent(await session.read("usage_report")) == (17, 8)
-    ledger = (await bench.stored()).token_ledger
+    ledger = (await bench.loaded()).token_ledger
     assert [(e.model, e.usage.input_tokens, e.usage.output_tokens) for e in ledger] == [("m-1", 17, 8)]
 
 
 @host_check("TRN.41")
-async def the_final_usage_wins(core, session):
+async def the_final_usage_wins(core: HostCore, session: HostSession) -> None:
     """A call that streamed 1/1 and ended with 10/5 spent 10/5; one that ended with none spent what it streamed."""
     first = await exchange(core, session, "hi", {"text": "a", "streamed_usage": {"input_tokens": 1, "output_tokens": 1}})
     second = await exchange(
@@ -342,7 +343,7 @@ async def the_final_usage_wins(core, session):
 
 
 @host_check("TRN.42")
-async def a_probe_is_told_every_phase(core, session):
+async def a_probe_is_told_every_phase(core: HostCore, session: HostSession) -> None:
     """Of a turn with one tool, in order; and a phase at whose gate the probe stands is not passed."""
     await session.call("set_turn_phase_probe", {})
     await script(core, calls(("echo", {"text": "x"})), "done")
@@ -355,7 +356,7 @@ async def a_probe_is_told_every_phase(core, session):
 
 
 @host_check("TRN.42")
-async def a_probe_holds_the_turn(bench, core, session):
+async def a_probe_holds_the_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """At the commit's gate nothing is stored yet; once it is opened the turn ends."""
     await session.call("set_turn_phase_probe", {})
     await script(core, "hello")

@@ -1,6 +1,8 @@
 """Checks of the tool loop and of how a turn ends ([TRN.20] to [TRN.34])."""
 
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     asked,
@@ -14,7 +16,7 @@ from lash_conformance.host_words import (
 
 
 @host_check("TRN.20")
-async def results_are_shown_in_call_order(core, session):
+async def results_are_shown_in_call_order(core: HostCore, session: HostSession) -> None:
     """The first call waits for the second; the model still reads the first result first."""
     await script(core, calls(("meet", {"id": "one", "of": 2, "after": "two"}), ("meet", {"id": "two", "of": 2})), "done")
 
@@ -26,7 +28,7 @@ async def results_are_shown_in_call_order(core, session):
 
 
 @host_check("TRN.21")
-async def calls_of_one_reply_run_together(core, session):
+async def calls_of_one_reply_run_together(core: HostCore, session: HostSession) -> None:
     """Three calls that wait for each other all return."""
     await script(core, calls(*(("meet", {"id": name, "of": 3}) for name in "abc")), "done")
 
@@ -34,7 +36,7 @@ async def calls_of_one_reply_run_together(core, session):
 
 
 @host_check("TRN.22")
-async def a_failing_tool_is_shown_to_the_model(core, session):
+async def a_failing_tool_is_shown_to_the_model(core: HostCore, session: HostSession) -> None:
     """The failure's words are in the next request, and the turn ends with the model's answer."""
     await script(core, calls(("fail", {"message": "no such file"})), "sorry")
 
@@ -45,7 +47,7 @@ async def a_failing_tool_is_shown_to_the_model(core, session):
 
 
 @host_check("TRN.23")
-async def the_first_control_in_call_order_decides(core, session):
+async def the_first_control_in_call_order_decides(core: HostCore, session: HostSession) -> None:
     """A failing call does not count; of two controls the first called wins, also when it gives up."""
     await script(
         core,
@@ -59,7 +61,7 @@ async def the_first_control_in_call_order_decides(core, session):
 
 
 @host_check("TRN.24")
-async def a_turn_ends_at_its_limit(bench):
+async def a_turn_ends_at_its_limit(bench: HostBench) -> None:
     """With two calls allowed the third is not made, and the tool results so far are stored."""
     core = await bench.core(tools=("echo",), max_turns=2)
     session = await opened(core)
@@ -74,7 +76,7 @@ async def a_turn_ends_at_its_limit(bench):
 
 
 @host_check("TRN.25")
-async def an_empty_reply_is_a_provider_error(bench, core, session):
+async def an_empty_reply_is_a_provider_error(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Its issue says empty_response, the user's message is stored, the next turn runs."""
     report = await exchange(core, session, "hi", "")
 
@@ -85,7 +87,7 @@ async def an_empty_reply_is_a_provider_error(bench, core, session):
 
 
 @host_check("TRN.26")
-async def an_empty_reply_after_tools_finishes(core, session):
+async def an_empty_reply_after_tools_finishes(core: HostCore, session: HostSession) -> None:
     """With empty text."""
     await script(core, calls(("echo", {"text": "x"})), "")
 
@@ -93,7 +95,7 @@ async def an_empty_reply_after_tools_finishes(core, session):
 
 
 @host_check("TRN.27")
-async def a_reply_cut_at_the_limit_is_incomplete(core, session):
+async def a_reply_cut_at_the_limit_is_incomplete(core: HostCore, session: HostSession) -> None:
     """And not a message."""
     report = await exchange(core, session, "hi", {"text": "and then", "finish": "output_limit"})
 
@@ -101,7 +103,7 @@ async def a_reply_cut_at_the_limit_is_incomplete(core, session):
 
 
 @host_check("TRN.28")
-async def a_failed_provider_ends_a_committed_turn(bench, core, session):
+async def a_failed_provider_ends_a_committed_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Not an error: the outcome is ProviderError, the issue says why, the user's message is stored."""
     report = await exchange(core, session, "hi", {"error": {"kind": "auth", "retryable": False, "message": "no key"}})
 
@@ -112,7 +114,7 @@ async def a_failed_provider_ends_a_committed_turn(bench, core, session):
 
 
 @host_check("TRN.29")
-async def a_retried_attempt_leaves_nothing(bench, core, session):
+async def a_retried_attempt_leaves_nothing(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Half an answer that broke off is neither in the report nor in the store; the second attempt is."""
     broken = {"chunks": ["half "], "error": {"kind": "transport", "retryable": True, "message": "cut", "retry_after_ms": 1}}
     await script(core, broken, "whole")
@@ -125,7 +127,7 @@ async def a_retried_attempt_leaves_nothing(bench, core, session):
 
 
 @host_check("TRN.30")
-async def start_and_completion_are_paired(core, session):
+async def start_and_completion_are_paired(core: HostCore, session: HostSession) -> None:
     """Two calls of one tool: each start has its completion under one correlation id, different from the other's."""
     await script(core, calls(("echo", {"text": "a"}), ("echo", {"text": "b"})), "done")
 
@@ -140,7 +142,7 @@ async def start_and_completion_are_paired(core, session):
 
 
 @host_check("TRN.31")
-async def a_pending_tool_waits_for_the_world(bench, core, session):
+async def a_pending_tool_waits_for_the_world(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The turn goes on when its key is resolved, with the resolution as the tool's result."""
     await script(core, calls(("pending", {"name": "order"})), "delivered")
     running = bench.start(say(session, "hi"))
@@ -154,7 +156,7 @@ async def a_pending_tool_waits_for_the_world(bench, core, session):
 
 
 @host_check("TRN.32")
-async def tool_results_are_history(bench, core, session):
+async def tool_results_are_history(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The call and its result are stored with the turn, and shown to the model in the next."""
     await script(core, calls(("echo", {"text": "ping"})), "done", "fine")
     await say(session, "hi")
@@ -168,7 +170,7 @@ async def tool_results_are_history(bench, core, session):
 
 
 @host_check("TRN.33", needs=("clock",))
-async def a_turn_starts_when_the_clock_says(bench, core, session):
+async def a_turn_starts_when_the_clock_says(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The reported start is the clock's, also after it moved."""
     await bench.pass_time(12_345)
     now = bench.clock.now_ms()
@@ -179,7 +181,7 @@ async def a_turn_starts_when_the_clock_says(bench, core, session):
 
 
 @host_check("TRN.34")
-async def attachments_are_adopted_by_their_turn(bench, core, session):
+async def attachments_are_adopted_by_their_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The intent is the turn's, and the commit adopted it."""
     await script(core, calls(("put", {"text": "some bytes"})), {"text": "done", "gate": "g"})
     running = bench.start(say(session, "hi", turn_id="t1"))

@@ -1,16 +1,20 @@
 """Checks of durable waits ([WAI.1] to [WAI.10])."""
 
+from typing import Any
+
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import answer, asked, calls, exchange, opened, say, script
 
 
-async def _key(core, name="w1", session_id="s1"):
+async def _key(core: HostCore, name: str = "w1", session_id: str = "s1") -> Any:
     """The key of a wait that the host itself names."""
     return await core.call("wait_key", {"session_id": session_id, "wait_id": name})
 
 
 @host_check("WAI.1")
-async def an_early_answer_waits_for_its_question(core, session):
+async def an_early_answer_waits_for_its_question(core: HostCore, session: HostSession) -> None:
     """Resolved before anybody awaited, the wait answers at once."""
     key = await _key(core)
 
@@ -20,7 +24,7 @@ async def an_early_answer_waits_for_its_question(core, session):
 
 
 @host_check("WAI.2")
-async def the_first_resolution_stands(core, session):
+async def the_first_resolution_stands(core: HostCore, session: HostSession) -> None:
     """The second is told so, and the waiter gets the first."""
     key = await _key(core)
     await core.call("resolve", {"key": key, "resolution": {"ok": 1}})
@@ -32,7 +36,7 @@ async def the_first_resolution_stands(core, session):
 
 
 @host_check("WAI.3")
-async def a_wait_ends_at_its_deadline(bench, core, session):
+async def a_wait_ends_at_its_deadline(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """With timeout, for good: a later resolution is too late."""
     key = await _key(core)
 
@@ -45,7 +49,7 @@ async def a_wait_ends_at_its_deadline(bench, core, session):
 
 
 @host_check("WAI.4")
-async def a_cancelled_turn_ends_its_pending_wait(bench, core, session):
+async def a_cancelled_turn_ends_its_pending_wait(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The key of a pending tool whose turn was cancelled is resolved, and a late answer is too late."""
     await script(core, calls(("pending", {"name": "order"})))
     running = bench.start(say(session, "hi", cancel="stop"))
@@ -58,7 +62,7 @@ async def a_cancelled_turn_ends_its_pending_wait(bench, core, session):
 
 
 @host_check("WAI.5")
-async def revoking_ends_every_pending_wait(bench, core, session):
+async def revoking_ends_every_pending_wait(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Two waiters get cancelled, and the turn that a pending tool held goes on."""
     waiting = [bench.start(core.call("await", {"key": await _key(core, name)})) for name in ("w1", "w2")]
     await bench.breathe()
@@ -69,7 +73,7 @@ async def revoking_ends_every_pending_wait(bench, core, session):
 
 
 @host_check("WAI.5")
-async def revoking_frees_a_turn_that_waits(bench, core, session):
+async def revoking_frees_a_turn_that_waits(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The pending tool ends as cancelled and the model is told."""
     await script(core, calls(("pending", {"name": "order"})), "never mind")
     running = bench.start(say(session, "hi"))
@@ -82,7 +86,7 @@ async def revoking_frees_a_turn_that_waits(bench, core, session):
 
 
 @host_check("WAI.6")
-async def a_swept_session_waits_again(bench, core, session):
+async def a_swept_session_waits_again(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A wait made afterwards is resolved as usual."""
     waiting = bench.start(core.call("await", {"key": await _key(core, "w1")}))
     await bench.breathe()
@@ -97,7 +101,7 @@ async def a_swept_session_waits_again(bench, core, session):
 
 
 @host_check("WAI.7")
-async def a_late_answer_meets_the_cancel(bench, core, session):
+async def a_late_answer_meets_the_cancel(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """It is told already_resolved, and whoever awaits again gets cancelled."""
     key = await _key(core)
     waiting = bench.start(core.call("await", {"key": key}))
@@ -110,7 +114,7 @@ async def a_late_answer_meets_the_cancel(bench, core, session):
 
 
 @host_check("WAI.8")
-async def deletion_revokes_for_good(bench, core):
+async def deletion_revokes_for_good(bench: HostBench, core: HostCore) -> None:
     """A key of the deleted session is unknown, and one of another session is not."""
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
@@ -124,7 +128,7 @@ async def deletion_revokes_for_good(bench, core):
 
 
 @host_check("WAI.9")
-async def a_tampered_key_is_unknown(core, session):
+async def a_tampered_key_is_unknown(core: HostCore, session: HostSession) -> None:
     """Any changed field; the wait stays open for its own key."""
     key = await _key(core)
 
@@ -135,7 +139,7 @@ async def a_tampered_key_is_unknown(core, session):
 
 
 @host_check("WAI.10")
-async def a_key_is_a_name(core, session):
+async def a_key_is_a_name(core: HostCore, session: HostSession) -> None:
     """Asked for twice it is the same; another wait's is another."""
     assert await _key(core) == await _key(core)
     assert await _key(core) != await _key(core, "w2")
