@@ -233,13 +233,14 @@ class HostSession(Protocol):
         ``abandon_turn_input_claim{claim}``. Waits: ``revoke_durable_waits``. Graph: ``get_historic_node{node_id}``
         ``orphaned_node_ids`` ``append_nodes{nodes}`` ``refresh_background_graph`` ``export_state``
         ``compact_context{instructions?}`` ``open_agent_frame{frame_id,task}`` ``branch_to_node{node_id}``.
-        Plugins: ``operation{kind,name,arguments,session?}`` (``session`` is ``current``, the default, or ``none``;
-        answers the output of a query, ``{output,events}`` of a command or task) ``operations`` (the definitions)
+        Plugins: ``operation{kind,name,arguments,session?}`` (``session`` names a session, absent
+        it is left out; answers the output of a query, ``{output,events}`` of a command or task) ``operations`` (the definitions)
         ``triggers.catalog`` ``tools.state`` ``tools.apply_state{state}``
-        ``tools.set_membership{tool_id,member}`` ``tools.refresh``. Commands: ``command{kind,key,…}``.
+        ``tools.set_membership{tool_id,member}`` ``tools.refresh`` ``tools.add{tools}`` (kit tools as a live source;
+        answers its handle) ``tools.remove{handle}``. Commands: ``command{kind,key,…}``.
         Processes and triggers: ``processes.start{name,arguments}`` ``processes.list`` ``processes.await{id}``
         ``processes.cancel{id}`` ``processes.signal{id,signal}`` ``triggers.register{key,task}``
-        ``triggers.list`` ``triggers.emit{key,payload}``. Children: ``children.create{session_id?,store?,fork?}``
+        ``triggers.list`` ``triggers.emit{key,payload}``. Children: ``children.create{session_id?,store?,fork?,hidden?}``
         ``children.turn{session_id,text}``.
         """
         ...

@@ -41,6 +41,8 @@ class Power:
     def __init__(self) -> None:
         self.calls: list[tuple[str, str, tuple[Any, ...]]] = []
         self.dead = False
+        self.buried = False
+        """The judge is done with the dead process."""
         self.cut_at: tuple[str, int] | None = None
         """``before`` or ``after``, and the number of the commit at which the process dies."""
         self.died = asyncio.Event()
@@ -57,12 +59,18 @@ class Power:
     async def _die(self) -> None:
         self.dead = True
         self.died.set()
+        await self._stand_still()
+
+    async def _stand_still(self) -> None:
+        """Do nothing more; what still runs of a buried process, to clean up, is stopped."""
+        if self.buried:
+            raise asyncio.CancelledError
         await asyncio.Event().wait()
 
     async def before(self, method: str) -> None:
         """Stop here when the process is dead, dies now, or the call is to fail."""
         if self.dead:
-            await asyncio.Event().wait()
+            await self._stand_still()
         if method == "commit_runtime_state":
             self.commits += 1
             if self.cut_at == ("before", self.commits):

@@ -5,21 +5,13 @@ import asyncio
 import pytest
 
 from lash_conformance.targets.kit_shelf import ShelfFactory
-from lash_conformance.targets.kit_stage import Stage
-from lash_conformance.targets.kit_tools import KitTools
+from lash_conformance.targets.kit_tools import KitStage
 from lash_conformance.targets.kit_written import WrittenFactory, directive
 from lash_ref.directives import AbortTurn, ReplaceToolArgs, ShortCircuitTool
 from lash_ref.errors import InvokeError, SnapshotError
 from lash_ref.plugin_host import PluginHost
 from lash_ref.plugins import PluginFactory, PluginSessionContext, SessionPlugin
 from lash_ref.scalars import Json
-
-
-class KitStage(Stage):
-    """A stage that knows the kit's tools."""
-
-    def provider(self, names):
-        return KitTools(self, names)
 
 
 class Protocol(SessionPlugin):

@@ -325,7 +325,7 @@ class ReferenceCore:
         return self._held(opened)
 
     def _held(self, opened: Any) -> ReferenceSession:
-        made = ReferenceSession(opened, self.providers, self._controlled, Probe(self.stage))
+        made = ReferenceSession(opened, self.providers, self._controlled, Probe(self.stage), self.stage.provider)
         self.sessions.append(made)
         return made
 

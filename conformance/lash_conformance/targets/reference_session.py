@@ -23,7 +23,9 @@ from lash_ref.records import ModelSpec
 from lash_ref.scalars import Json
 from lash_ref.session import LashSession
 from lash_ref.session_admin import SessionConfigPatch
+from lash_ref.tool_registry import ToolSourceHandle
 from lash_ref.tool_state import ToolState
+from lash_ref.tools import SessionToolAccess, ToolProvider
 from lash_ref.turn_builders import TurnOutput
 from lash_ref.work import ProtocolTurnOptions, QueuedWorkClaim
 
@@ -118,8 +120,10 @@ class ReferenceSession:
         providers: dict[str, Provider],
         controlled: Callable[[str, str], Any],
         probe: TurnPhaseProbe,
+        provider: Callable[[Sequence[str]], ToolProvider],
     ) -> None:
         self.inner = inner
+        self.provider = provider
         self.probe = probe
         self.providers = providers
         self.controlled = controlled
@@ -179,7 +183,7 @@ class ReferenceSession:
 
     async def clone(self) -> "ReferenceSession":
         """Another handle on the same live session."""
-        made = ReferenceSession(self.inner.clone(), self.providers, self.controlled, self.probe)
+        made = ReferenceSession(self.inner.clone(), self.providers, self.controlled, self.probe, self.provider)
         made.tokens = self.tokens
         return made
 
@@ -334,13 +338,12 @@ class ReferenceSession:
     async def _set_turn_phase_probe(self) -> None:
         await self.inner.set_turn_phase_probe(self.probe)
 
-    async def _operation(self, kind: str, name: str, arguments: Data, session: str = "current") -> Any:
+    async def _operation(self, kind: str, name: str, arguments: Data, session: str | None = None) -> Any:
         operations = self.inner.plugin_operations()
-        session_id = None if session == "none" else self.inner.session_id()
         if kind == "query":
-            return await operations.query(name, arguments, session_id)
+            return await operations.query(name, arguments, session)
         run = operations.command if kind == "command" else operations.task
-        receipt = await run(name, arguments, session_id)
+        receipt = await run(name, arguments, session)
         events = [{"plugin_id": one.plugin_id, "event": data(one.value)} for one in receipt.outcome.events]
         return {"output": data(receipt.outcome.output), "events": events}
 
@@ -362,6 +365,12 @@ class ReferenceSession:
 
     async def _tools_refresh(self) -> Any:
         return await self.inner.tools().refresh()
+
+    async def _tools_add(self, tools: Sequence[str]) -> Any:
+        return (await self.inner.tools().add_provider(self.provider(tools))).id
+
+    async def _tools_remove(self, handle: str) -> Any:
+        return await self.inner.tools().remove_source(ToolSourceHandle(handle))
 
     async def _command(self, kind: str, key: str, reason: str = "") -> Any:
         commands = self.inner.commands()
@@ -392,9 +401,13 @@ class ReferenceSession:
     async def _triggers_emit(self, event: str, key: str, payload: Any = None) -> Any:
         return list(self.inner.triggers().emit(event, Json(payload), key))
 
-    async def _children_create(self, session_id: str | None = None, fork: bool = False) -> Any:
+    async def _children_create(
+        self, session_id: str | None = None, fork: bool = False, hidden: Sequence[str] = ()
+    ) -> Any:
         source = "current_session_fork" if fork else "current_host_fresh"
-        return await self.inner.admin().children().create(ChildSpec(session_id=session_id, plugin_source=source))
+        access = SessionToolAccess(hidden_tools=tuple(hidden))
+        spec = ChildSpec(session_id=session_id, plugin_source=source, tool_access=access)
+        return await self.inner.admin().children().create(spec)
 
     async def _children_turn(self, session_id: str, text: str) -> Any:
         result = await self.inner.admin().children().turn(session_id, text)
@@ -407,7 +420,7 @@ METHODS = (
     "abandon_queued_work_claim", "abandon_turn_input_claim", "revoke_durable_waits", "get_historic_node",
     "orphaned_node_ids", "append_nodes", "export_state", "refresh_background_graph", "compact_context",
     "open_agent_frame", "branch_to_node", "set_turn_phase_probe", "operation", "operations", "triggers.catalog",
-    "tools.state", "tools.apply_state", "tools.set_membership", "tools.refresh", "command", "processes.start",
+    "tools.state", "tools.apply_state", "tools.set_membership", "tools.refresh", "tools.add", "tools.remove", "command", "processes.start",
     "processes.list", "processes.await", "processes.cancel", "processes.signal", "triggers.register",
     "triggers.list", "triggers.emit", "children.create", "children.turn",
 )  # fmt: skip

@@ -75,7 +75,6 @@ const BYTES: [&str; 6] = [
 struct Places {
     client: Arc<Client>,
     root: PathBuf,
-    name: String,
     lease: Lease,
     taken: Arc<AtomicUsize>,
 }
@@ -83,7 +82,7 @@ struct Places {
 impl Places {
     fn directory(&self) -> PathBuf {
         let number = self.taken.fetch_add(1, Ordering::SeqCst);
-        let directory = self.root.join(format!("{}-{number}", self.name));
+        let directory = self.root.join(format!("place-{number}"));
         std::fs::create_dir_all(&directory).expect("a directory");
         directory
     }
@@ -108,8 +107,7 @@ pub fn run(command: &[String], root: PathBuf) {
     let kept = if durable { AttachmentStorePersistence::Durable } else { AttachmentStorePersistence::Ephemeral };
     let place = |name: &str, lease| Places {
         client: Arc::clone(&client),
-        root: root.clone(),
-        name: name.to_owned(),
+        root: root.join(name),
         lease,
         taken: Arc::default(),
     };

@@ -1,0 +1,163 @@
+"""Plugin snapshots: the commit that they are part of (SNP.40 to SNP.50)."""
+
+from typing import Any
+
+from lash_conformance.check import host_check
+from lash_conformance.host import Data, HostSession
+from lash_conformance.host_bench import HostBench
+from lash_conformance.host_words import (
+    opened,
+    refusal,
+    say,
+    script,
+    stored_lines,
+    wrote,
+)
+from lash_conformance.plugin_words import (
+    COUNTS,
+    counted,
+    entries,
+    run_again,
+    turns,
+)
+
+
+@host_check("SNP.40", needs=("durable",))
+async def messages_and_plugin_state_are_stored_together(bench: HostBench) -> None:
+    """The process dies before or after any commit; what is found agrees."""
+    for side in ("before", "after"):
+        for number in (1, 2, 3):
+            session_id = f"{side}{number}"
+            core = await bench.core("a", options={"a": COUNTS})
+            session = await opened(core, session_id)
+            bench.power(core).cut_at = (side, number)
+            await script(core, "one", "two")
+
+            async def both(session: HostSession = session) -> None:
+                await say(session)
+                await say(session)
+
+            turns = bench.start(both())
+            await bench.ended(turns, core)
+            await bench.crash(core)
+            stored = await bench.stored(session_id)
+            if stored is None:
+                assert (side, number) == ("before", 1)
+                continue
+            answers = [told for told in stored_lines(stored) if told.startswith("assistant")]
+            assert (await entries(bench, session_id))["a"]["meta"]["state"] == {"n": len(answers)}
+
+
+@host_check("SNP.41", needs=("durable",))
+async def a_failed_commit_leaves_the_stored_snapshot(bench: HostBench) -> None:
+    """The second turn's commit is refused; the next process finds the first's state."""
+    core = await bench.core("a", options={"a": COUNTS})
+    session = await opened(core)
+    await turns(core, session)
+    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await script(core, "lost")
+    await refusal("Runtime", say(session))
+    await bench.crash(core)
+    await bench.after_expiry()
+
+    again, _ = await run_again(bench, "a", a=COUNTS)
+
+    assert await wrote(again, "a restore") == ['a restore 1 {"n":1}']
+
+
+@host_check("SNP.42")
+async def changes_at_the_end_of_a_turn_belong_to_it(bench: HostBench) -> None:
+    """In the after hook, and when the turn is finalized."""
+    core = await bench.core("a", "b", options={"a": COUNTS, "b": {"changes_at": ["event turn_finalized"]}})
+    await turns(core, await opened(core))
+
+    assert (await counted(bench, "a"), await counted(bench, "b")) == (1, 1)
+
+
+LATE: Data = {"changes_at": ["event turn_persisted"]}
+
+
+@host_check("SNP.43")
+async def changes_after_the_commit_come_with_the_next(bench: HostBench) -> None:
+    """Not in this turn's commit, but in the next one's."""
+    core = await bench.core("a", options={"a": LATE})
+    session = await opened(core)
+    seen: list[Any] = []
+    for _ in range(2):
+        await turns(core, session)
+        seen.append(await counted(bench))
+
+    assert seen == [0, 1]
+
+
+@host_check("SNP.44")
+async def park_and_close_store_what_changed(bench: HostBench) -> None:
+    """State changed after the last commit is in the store when the session is put away."""
+    for session_id, verb in (("s1", "park"), ("s2", "close")):
+        core = await bench.core("a", options={"a": LATE})
+        session = await opened(core, session_id)
+        await turns(core, session)
+        await (session.park() if verb == "park" else session.close())
+
+        assert (await entries(bench, session_id))["a"]["meta"]["state"] == {"n": 1}
+
+
+@host_check("SNP.45")
+async def a_clean_session_is_put_away_without_a_commit(bench: HostBench) -> None:
+    """Parked, resumed, closed: the revision is that of the turn."""
+    core = await bench.core("a", options={"a": COUNTS})
+    session = await opened(core)
+    await turns(core, session)
+    session = await core.resume(await session.park())
+    await session.close()
+
+    assert await bench.revision() == 1
+
+
+@host_check("SNP.46")
+async def a_session_without_a_store_cannot_be_parked(bench: HostBench) -> None:
+    """The refusal says what to call instead."""
+    session = await opened(await bench.core(store="none"))
+
+    err = await refusal("Session", session.park())
+
+    assert "close" in str(err)
+
+
+@host_check("SNP.47")
+async def a_shared_session_is_not_put_away(bench: HostBench) -> None:
+    """A clone lives; nothing is stored and the clone goes on."""
+    core = await bench.core("a", options={"a": LATE})
+    for session_id, verb in (("s1", "park"), ("s2", "close")):
+        session = await opened(core, session_id)
+        await turns(core, session)
+        clone = await session.clone()
+        await refusal("SessionStillInUse", session.park() if verb == "park" else session.close())
+
+        assert await bench.revision(session_id) == 1
+        await turns(core, clone)
+
+
+@host_check("SNP.48")
+async def exported_state_names_snapshots(bench: HostBench) -> None:
+    """A reference, no body."""
+    core = await bench.core("a", options={"a": COUNTS})
+    session = await opened(core)
+    await turns(core, session)
+
+    state = await session.call("export_state", {})
+
+    assert state["plugin_snapshot_ref"] is not None
+    assert [name for name in ("plugin_snapshot", "tool_state_snapshot") if state.get(name) is not None] == []
+
+
+@host_check("SNP.49", "SNP.50")
+async def a_fork_inherits_and_a_fresh_child_does_not(bench: HostBench) -> None:
+    """The parent counted two turns."""
+    core = await bench.core("a", options={"a": COUNTS})
+    session = await opened(core)
+    await turns(core, session, 2)
+    await session.call("children.create", {"session_id": "kid", "fork": True})
+    assert await wrote(core, "a restore") == ['a restore 1 {"n":2}']
+    await session.call("children.create", {"session_id": "other", "fork": False})
+    assert await wrote(core, "a restore") == ['a restore 1 {"n":2}']
