@@ -40,8 +40,6 @@ from lash_conformance.wire import (
 from lash_ref import __version__
 
 PINGS = 5
-PING_FACTOR = 1000
-"""A call may take this many times the slowest ping, when that is more than the bound."""
 
 
 class TargetRaised(Exception):
@@ -86,7 +84,7 @@ class Connection:
         self._lock = threading.Lock()
         self._sent: dict[int, Pending] = {}
         self._waiting: deque[Pending] = deque()
-        self._last = "before any request"
+        self._answered: deque[Pending] = deque(maxlen=16)
         self._leaving = False
         self._culprit: Pending | None = None
         self.child = Child(command, self._on_line, self._on_end, self._on_tick)
@@ -132,7 +130,7 @@ class Connection:
             started = time.monotonic()
             self._plain("smoke", {"value": number})
             self.slowest_ping_s = max(self.slowest_ping_s, time.monotonic() - started)
-        self.call_s = max(self.bounds.call_s, PING_FACTOR * self.slowest_ping_s)
+        self.call_s = max(self.bounds.call_s, self.bounds.pings * self.slowest_ping_s)
 
     def _introduced(self, params: dict[str, Any]) -> Initialized:
         method = "initialize"
@@ -217,10 +215,11 @@ class Connection:
         with self._lock:
             pending = None if answer.id is None else self._sent.pop(answer.id, None)
         if pending is None:
+            before = next((f" again: {old.method}" for old in self._answered if old.id == answer.id), "")
             said = f": {answer.error.message:.200}" if answer.error else ""
-            self.child.end(f"it answered request {answer.id}, which is not open{said}")
+            self.child.end(f"it answered request {answer.id}, which is not open{before}{said}")
             return
-        self._last = f"after {pending.told}"
+        self._answered.append(pending)
         if answer.error is None:
             pending.answer.set_result(answer.result)
         else:
@@ -247,7 +246,8 @@ class Connection:
             open_ = [*self._sent.values(), *self._waiting]
             missed = self._culprit is not None and self._culprit.id in self._sent
             culprit = self._culprit or next(iter(self._sent.values()), None)
-            told = culprit.told if culprit is not None else self._last
+            last = self._answered[-1].told if self._answered else "nothing"
+            told = culprit.told if culprit is not None else f"after {last}"
             self.fault = TargetBroke(reason, told, self.child.log, missed=missed)
             self._sent.clear()
             self._waiting.clear()

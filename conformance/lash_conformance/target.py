@@ -20,6 +20,8 @@ class Bounds:
     """From the start of the process to the answer to ``initialize``."""
     call_s: float = 10.0
     """For one request, unless pings show that the target or machine is slow."""
+    pings: float = 1000.0
+    """A call may take this many times the slowest of some pings, when that is more."""
     stop_s: float = 10.0
     """From ``shutdown`` to the end of the process."""
 
