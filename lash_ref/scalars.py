@@ -72,11 +72,13 @@ Identifier = Annotated[
 ]
 """A name that keys a row: any length, any text but NUL and lone surrogates ([REC.2][])."""
 
+_BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+
 Blob = Annotated[
     bytes,
     BeforeValidator(_decoded),
     PlainSerializer(_encoded, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "contentEncoding": "base64"}),
+    WithJsonSchema({"type": "string", "contentEncoding": "base64", "pattern": _BASE64}),
 ]
 """Opaque bytes; a standard base64 string in JSON."""
 

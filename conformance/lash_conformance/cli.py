@@ -277,6 +277,16 @@ def schema(
 
 
 @app.command()
+def vectors(
+    folder: Annotated[Path, typer.Argument(help="Where to write them")] = Path("fixtures/wire"),
+) -> None:
+    """Write the vectors of every record, valid and invalid, and the wire's OpenRPC document."""
+    from lash_conformance import vectors as making
+
+    typer.echo(f"{folder}: {making.write(folder)} files")
+
+
+@app.command()
 def serve(target: TargetOption = "sqlite") -> None:
     """Put an in-process target behind the wire, on standard input and output."""
     import os

@@ -78,6 +78,8 @@ class Connection:
         self.call_s = bounds.call_s
         self.slowest_ping_s = 0.0
         self.fault: TargetBroke | None = None
+        self.blamed = False
+        """Whether somebody was told of the fault."""
         self.said = Initialized.model_construct()
         self._limit = 1
         self._ids = itertools.count(1)
@@ -104,6 +106,7 @@ class Connection:
         pending.answer.set_running_or_notify_cancel()
         with self._lock:
             if self.fault is not None:
+                self.blamed = True
                 raise self.fault
             self._waiting.append(pending)
         self._pump()
@@ -208,7 +211,7 @@ class Connection:
 
     def _on_line(self, line: bytes) -> None:
         try:
-            answer = _answer(read_line(line))
+            answer = parsed(line)
         except Malformed as err:
             self.child.end(f"it wrote what is no answer: {err}")
             return
@@ -249,13 +252,20 @@ class Connection:
             last = self._answered[-1].told if self._answered else "nothing"
             told = culprit.told if culprit is not None else f"after {last}"
             self.fault = TargetBroke(reason, told, self.child.log, missed=missed)
+            self.blamed = bool(open_)
             self._sent.clear()
             self._waiting.clear()
         for pending in open_:
             pending.answer.set_exception(self.fault)
 
 
-def _answer(data: Any) -> Answer:
+def parsed(line: bytes) -> Answer:
+    """The answer that a line holds.
+
+    Raises:
+        Malformed: it holds none.
+    """
+    data = read_line(line)
     if not isinstance(data, dict):
         raise Malformed(f"not an object: {data!r:.80}")
     if ("result" in data) == ("error" in data):

@@ -154,6 +154,10 @@ class StdioTarget:
             found = self._processes[number]
             if found is not None and found.fault is None:
                 return found
+            if found is not None and found.fault is not None and not found.blamed:
+                # It broke while nobody asked it anything: the next one who does is told.
+                found.blamed = True
+                raise found.fault
             if found is not None:
                 self._broke_in_a_row += 1
             if self._broke_in_a_row >= PATIENCE:
