@@ -287,6 +287,24 @@ def vectors(
 
 
 @app.command()
+def init(
+    language: Annotated[str, typer.Argument(help="python, node or rust")],
+    folder: Annotated[Path, typer.Argument(help="An empty or new folder")],
+) -> None:
+    """Write a new adapter that runs at once, and fails until it is filled in."""
+    from lash_conformance import scaffold
+
+    try:
+        made = scaffold.write(language, folder)
+    except (scaffold.ScaffoldFault, OSError) as err:
+        raise _usage(err) from err
+    target, needs = scaffold.LANGUAGES[language]
+    for path in made:
+        typer.echo(path)
+    typer.echo(f"judge it there with: lash-conformance run --target '{target}' ({needs})")
+
+
+@app.command()
 def serve(target: TargetOption = "sqlite") -> None:
     """Put an in-process target behind the wire, on standard input and output."""
     import os

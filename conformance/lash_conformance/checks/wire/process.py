@@ -1,7 +1,7 @@
 """The life of a process (WIR.20 to WIR.24)."""
 
 from lash_conformance.check import check
-from lash_conformance.exchange import REQUEST, Line
+from lash_conformance.exchange import Line
 from lash_conformance.target import CAPABILITIES
 
 JUDGE = {"name": "lash-conformance", "version": "0"}
@@ -37,8 +37,7 @@ async def shutdown_is_answered_and_ends_the_process(line: Line) -> None:
     """With a place still open, at once and with 0."""
     wire = line.fresh()
     await wire.hello()
-    place = await wire.place(line.directory)
-    await wire.result("factory.create_store", place=place, request=REQUEST)
+    await wire.place(line.directory)
 
     answer = await wire.ask("shutdown")
 
