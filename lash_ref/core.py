@@ -37,6 +37,7 @@ from lash_ref.prompt import PromptLayer
 from lash_ref.protocol import StandardProtocolPluginFactory
 from lash_ref.provider import Provider, ProviderResolver, SingleProviderResolver
 from lash_ref.records import DurabilityTier, ModelSpec, SessionStoreCreateRequest
+from lash_ref.rlm import RlmProtocolPluginFactory
 from lash_ref.runtime import ParkedSession
 from lash_ref.runtime_errors import (
     DurableProcessRegistryRequiresStoreFactory,
@@ -148,6 +149,11 @@ class LashCore:
     def standard_builder() -> "LashCoreBuilder":
         """A builder with the standard protocol."""
         return LashCoreBuilder().protocol_plugin(StandardProtocolPluginFactory())
+
+    @staticmethod
+    def rlm_builder(factory: PluginFactory | None = None) -> "LashCoreBuilder":
+        """A builder with the RLM protocol (extra ``rlm``), or with ``factory`` in its place."""
+        return LashCoreBuilder().protocol_plugin(factory or RlmProtocolPluginFactory(), ModeId.rlm())
 
     @property
     def modes(self) -> Sequence[str]:

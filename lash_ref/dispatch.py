@@ -105,6 +105,13 @@ class ToolDispatch:
         self.records.extend(record for _, record in done)
         return tuple(answer for answer, _ in done)
 
+    async def run_cell(self, effect_id: str, call: ToolCallPart) -> ToolAnswer:
+        """One call that model-written code makes; counted like any other, shown to the code alone."""
+        await self.show(f"tool:{call.call_id}", _started(call))
+        answer, record = await self._run(effect_id, call)
+        self.records.append(record)
+        return answer
+
     async def _run(self, effect_id: str, call: ToolCallPart) -> tuple[ToolAnswer, ToolCallRecord]:
         began = self.core.clock.now_ms()
         args = parsed_args(call.input_json)

@@ -14,6 +14,7 @@ from typing import Any
 from lash_ref import activity, hooks
 from lash_ref.cancel import CancellationToken, TurnCancelGate, TurnCancellationEvidence
 from lash_ref.claims import TurnClaims, accepted, checkpoint_work, claimed_messages, wake_message
+from lash_ref.code_tools import CodeTools
 from lash_ref.directives import PluginDirective, TurnDirectives, TurnPoint, apply_turn_directives
 from lash_ref.dispatch import FailTurn, ToolDispatch
 from lash_ref.effects import EffectController
@@ -458,7 +459,7 @@ class Turn:
         called = f"code:{effect.effect_id}"
         began = self.runtime.host.core.clock.now_ms()
         await self.show(called, activity.CodeBlockStarted(language=effect.language, code=effect.code))
-        ran = await executor.execute(effect.code, effect.language, dispatch)
+        ran = await executor.execute(effect.code, effect.language, CodeTools(dispatch, effect.effect_id))
         completed = activity.CodeBlockCompleted(
             language=effect.language,
             output=ran.output,
