@@ -4,10 +4,13 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
 
-.PHONY: conformance test lint docs wheel check clean
+.PHONY: upstream conformance test lint docs wheel check clean
 
 conformance: $(READY)
 	$(BIN)/lash-conformance run --target sqlite --report report
+
+upstream: $(READY)
+	$(BIN)/python conformance/adapters/lash-rust/upstream.py $(UPSTREAM)
 
 test: $(READY)
 	$(BIN)/python -m pytest

@@ -344,6 +344,8 @@ class PluginHost:
         for factory in self.factories:
             try:
                 plugin = factory.build(context)
+                if any(each.id == plugin.id for each in plugins):
+                    raise RegistrationError(f"two plugins have the id {plugin.id!r}")
                 plugins.append(plugin)
                 plugin.register(PluginRegistrar(plugin.id, contributions))
             except PluginError:

@@ -6,8 +6,8 @@ resolves is kept as an orphan, and rebound by id when its source returns ([REG.1
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from itertools import chain
 from typing import Self
 
 from lash_ref.errors import GenerationMismatch, InvalidToolSurface, UnknownToolSource
@@ -48,24 +48,32 @@ class ToolRestoreReport:
 
 @dataclass(frozen=True)
 class _Entry:
+    """One tool of a live surface; without a provider it is an orphan."""
+
     manifest: ToolManifest
-    source: str | None
     member: bool
+    source: str | None = None
+    provider: ToolProvider | None = None
+
+    @property
+    def orphaned(self) -> bool:
+        return self.provider is None
 
     def export(self) -> ToolStateEntry:
-        return ToolStateEntry(manifest=self.manifest, orphaned=self.source is None, member=self.member)
+        return ToolStateEntry(manifest=self.manifest, orphaned=self.orphaned, member=self.member)
 
 
 Source = tuple[ToolProvider, ...]
+Entries = Mapping[str, _Entry] | Mapping[str, ToolStateEntry]
 
 
-def _resolving(source: Source, id: str) -> tuple[ToolProvider, ToolManifest] | None:
+def _resolving(source: Source, id: str) -> tuple[ToolManifest, ToolProvider] | None:
     for provider in source:
         manifest = provider.resolve_manifest_by_id(id)
         if manifest is not None:
             if manifest.id != id:
                 raise InvalidToolSurface(f"asked for tool id {id!r}, a source answered {manifest.id!r}")
-            return provider, manifest
+            return manifest, provider
     return None
 
 
@@ -77,6 +85,7 @@ class ToolRegistry(ToolProvider):
         self.hidden = frozenset(hidden)
         self._sources: dict[str, Source] = {}
         self._entries: dict[str, _Entry] = {}
+        self._ids: dict[str, str] = {}
         self._live_sources = 0
 
     @classmethod
@@ -85,6 +94,10 @@ class ToolRegistry(ToolProvider):
         registry = cls(hidden)
         registry._reconcile({PLUGINS: tuple(providers)})
         return registry
+
+    def _install(self, entries: dict[str, _Entry]) -> None:
+        self._entries = entries
+        self._ids = {entry.manifest.name: id for id, entry in entries.items()}
 
     # -- state
 
@@ -102,7 +115,7 @@ class ToolRegistry(ToolProvider):
         """
         if next_state.generation != self.generation:
             raise GenerationMismatch(next_state.generation, self.generation)
-        self._entries = self._rebuilt(next_state.tools, self._sources, live=False)
+        self._install(self._rebuilt(next_state.tools, self._sources, live=False))
         self.generation += 1
         return self.generation
 
@@ -115,9 +128,9 @@ class ToolRegistry(ToolProvider):
         Raises:
             InvalidToolSurface: two sources resolve one id, or two tools share a name.
         """
-        self._entries = self._rebuilt(stored.tools, self._sources, live=True)
-        self.generation = stored.generation + (self.export_state().tools != stored.tools)
-        orphaned = tuple(id for id, entry in self._entries.items() if entry.source is None)
+        self._install(self._rebuilt(stored.tools, self._sources, live=True))
+        self.generation = stored.generation + _differ(self._entries, stored.tools)
+        orphaned = tuple(id for id, entry in self._entries.items() if entry.orphaned)
         return ToolRestoreReport(self.generation, orphaned)
 
     def fork_with_state(self, stored: ToolState) -> Self:
@@ -145,7 +158,7 @@ class ToolRegistry(ToolProvider):
         if handle.id not in self._sources:
             raise UnknownToolSource(handle.id)
         del self._sources[handle.id]
-        self._entries = {id: entry for id, entry in self._entries.items() if entry.source != handle.id}
+        self._install({id: entry for id, entry in self._entries.items() if entry.source != handle.id})
         self.generation += 1
         return self.generation
 
@@ -153,111 +166,108 @@ class ToolRegistry(ToolProvider):
         self, providers: Sequence[ToolProvider] = (), *, include_base_tools: bool = True
     ) -> "ToolRegistry":
         """The registry of one turn: the live sources read anew ([REG.4][]), ``providers`` winning every clash."""
+        composed = ToolRegistry(self.hidden)
         if include_base_tools:
-            self.refresh_sources()
-            composed = self.fork_with_state(self.export_state())
-        else:
-            composed = ToolRegistry(self.hidden)
-        composed._reconcile({**composed._sources, CONTEXT: tuple(providers)})
+            composed.generation = max(self.refresh_sources(), 1)
+            composed._sources = dict(self._sources)
+            composed._install(dict(self._entries))
+        if providers:
+            composed._reconcile({**composed._sources, CONTEXT: tuple(providers)})
         return composed
 
     # -- reconciliation
 
     def _reconcile(self, sources: Mapping[str, Source]) -> int:
-        before = self.export_state().tools
-        self._entries = self._rebuilt(before, sources, live=True)
+        rebuilt = self._rebuilt(self._entries, sources, live=True)
+        self.generation += _differ(rebuilt, self._entries)
+        self._install(rebuilt)
         self._sources = dict(sources)
-        self.generation += self.export_state().tools != before
         return self.generation
 
-    def _rebuilt(
-        self, stored: Mapping[str, ToolStateEntry], sources: Mapping[str, Source], *, live: bool
-    ) -> dict[str, _Entry]:
+    def _rebuilt(self, stored: Entries, sources: Mapping[str, Source], *, live: bool) -> dict[str, _Entry]:
         """The surface that ``sources`` and ``stored`` make; ``live`` lets the sources define it."""
         _require_distinct((entry.manifest for entry in stored.values()), "the stored state")
         entries = self._advertised(sources) if live else {}
+        names = {entry.manifest.name: entry for entry in entries.values()}
         for id, entry in stored.items():
             if id != entry.manifest.id:
                 raise InvalidToolSurface(f"the key {id!r} holds the tool {entry.manifest.id!r}")
             if id in entries:
-                entries[id] = self._entry(entries[id].manifest, entries[id].source, member=entry.member)
+                found = entries[id]
+                entries[id] = self._entry(found.manifest, found.source, found.provider, member=entry.member)
                 continue
             resolved = _resolve(id, sources)
             if resolved is None and not live and not entry.orphaned:
                 raise InvalidToolSurface(f"no source resolves tool id {id!r}")
-            manifest, source = resolved or (entry.manifest, None)
-            clash = next((each for each in entries.values() if each.manifest.name == manifest.name), None)
-            if clash is not None and live and (source is None or clash.source == CONTEXT):
+            manifest, source, provider = resolved or (entry.manifest, None, None)
+            clash = names.get(manifest.name)
+            if clash is not None and live and (provider is None or clash.source == CONTEXT):
                 continue
             if clash is not None:
                 raise InvalidToolSurface(
                     f"tools {clash.manifest.id!r} and {id!r} share the name {manifest.name!r}"
                 )
-            entries[id] = self._entry(manifest, source, member=entry.member)
+            entries[id] = names[manifest.name] = self._entry(manifest, source, provider, member=entry.member)
         return entries
 
-    def _entry(self, manifest: ToolManifest, source: str | None, *, member: bool = True) -> _Entry:
-        return _Entry(manifest, source, member and manifest.name not in self.hidden)
+    def _entry(
+        self, manifest: ToolManifest, source: str | None, provider: ToolProvider | None, *, member: bool = True
+    ) -> _Entry:
+        return _Entry(manifest, member and manifest.name not in self.hidden, source, provider)
 
     def _advertised(self, sources: Mapping[str, Source]) -> dict[str, _Entry]:
         entries: dict[str, _Entry] = {}
+        names: dict[str, _Entry] = {}
         for source_id, source in sorted(sources.items(), key=lambda item: (item[0] == CONTEXT, item[0])):
-            offered = list(chain.from_iterable(provider.tool_manifests() for provider in source))
-            _require_distinct(offered, f"source {source_id!r}")
-            for manifest in offered:
-                for clash in [
-                    each for each in entries.values()
-                    if each.manifest.id == manifest.id or each.manifest.name == manifest.name
-                ]:  # fmt: skip
+            offered = [(manifest, provider) for provider in source for manifest in provider.tool_manifests()]
+            _require_distinct((manifest for manifest, _ in offered), f"source {source_id!r}")
+            for manifest, provider in offered:
+                for clash in (entries.get(manifest.id), names.get(manifest.name)):
+                    if clash is None:
+                        continue
                     if source_id != CONTEXT:
                         raise InvalidToolSurface(
                             f"tool {manifest.id!r} named {manifest.name!r} of source {source_id!r} clashes with "
                             f"tool {clash.manifest.id!r} of source {clash.source!r}"
                         )
-                    del entries[clash.manifest.id]
-                entries[manifest.id] = self._entry(manifest, source_id)
+                    entries.pop(clash.manifest.id, None)
+                    names.pop(clash.manifest.name, None)
+                entry = self._entry(manifest, source_id, provider)
+                entries[manifest.id] = names[manifest.name] = entry
         return entries
 
     # -- a provider of its members
 
     def tool_manifests(self) -> Sequence[ToolManifest]:
-        return self.export_state().tool_manifests()
+        members = sorted(self._entries.items())
+        return tuple(entry.manifest for _, entry in members if entry.member and not entry.orphaned)
 
     def resolve_manifest(self, name: str) -> ToolManifest | None:
-        known = next((id for id, entry in self._entries.items() if entry.manifest.name == name), None)
-        if known is not None:
-            return self.resolve_manifest_by_id(known)
+        if name in self._ids:
+            return self.resolve_manifest_by_id(self._ids[name])
         return self._adopt(manifest for source in self._ordered() if (manifest := _by_name(source, name)))
 
     def resolve_manifest_by_id(self, id: str) -> ToolManifest | None:
         if id not in self._entries:
-            return self._adopt(found[1] for source in self._ordered() if (found := _resolving(source, id)))
-        if self._entries[id].source is None:
-            self._rebind()
+            return self._adopt(found[0] for source in self._ordered() if (found := _resolving(source, id)))
+        if self._entries[id].orphaned:
+            with suppress(InvalidToolSurface):
+                self.refresh_sources()
         entry = self._entries.get(id)
         return entry.manifest if entry else None
 
     def _ordered(self) -> Iterator[Source]:
         return (source for _, source in sorted(self._sources.items()))
 
-    def _rebind(self) -> None:
-        try:
-            self.refresh_sources()
-        except InvalidToolSurface:
-            return
-
     def _adopt(self, found: Iterator[ToolManifest]) -> ToolManifest | None:
         """Take in a tool that a source resolves but does not offer, unless its name or id is taken."""
         manifest = next(found, None)
-        if manifest is None or any(
-            entry.manifest.name == manifest.name or entry.manifest.id == manifest.id
-            for entry in self._entries.values()
-        ):
+        if manifest is None or manifest.name in self._ids or manifest.id in self._entries:
             return None
         resolved = _resolve(manifest.id, self._sources)
         if resolved is None:
             return None
-        self._entries[manifest.id] = self._entry(*resolved)
+        self._install({**self._entries, manifest.id: self._entry(*resolved)})
         self.generation += 1
         return resolved[0]
 
@@ -268,8 +278,7 @@ class ToolRegistry(ToolProvider):
     def resolve_contract_by_id(self, id: str) -> ToolContract | None:
         self.resolve_manifest_by_id(id)
         entry = self._entries.get(id)
-        found = _resolving(self._sources[entry.source], id) if entry and entry.source else None
-        return found[0].resolve_contract_by_id(id) if found else None
+        return entry.provider.resolve_contract(entry.manifest.name) if entry and entry.provider else None
 
     # -- running
 
@@ -277,12 +286,13 @@ class ToolRegistry(ToolProvider):
         if self.resolve_manifest_by_id(id) is None:
             return Done.err(f"Unknown tool id: {id}")
         entry = self._entries[id]
-        if entry.source is None:
+        if entry.provider is None:
             return Done.err(f"Tool id {id} is unavailable: the session knows it, but no registered source offers it")
         if not entry.member:
             return Done.err(f"Tool id {id} is unavailable")
-        found = _resolving(self._sources[entry.source], id)
-        return found[0] if found else Done.err(f"Tool id {id} is unavailable: its source no longer resolves it")
+        if entry.provider.resolve_manifest_by_id(id) is None:
+            return Done.err(f"Tool id {id} is unavailable: its source no longer resolves it")
+        return entry.provider
 
     def _granted(self, grant: ToolExecutionGrant) -> ToolProvider | Done:
         id = grant.manifest.id
@@ -291,7 +301,7 @@ class ToolRegistry(ToolProvider):
         if grant.source_id not in self._sources:
             return Done.err(f"The grant for tool id {id} names source {grant.source_id}, which is not registered")
         found = _resolving(self._sources[grant.source_id], id)
-        return found[0] if found else Done.err(f"Source {grant.source_id} does not resolve granted tool id {id}")
+        return found[1] if found else Done.err(f"Source {grant.source_id} does not resolve granted tool id {id}")
 
     async def prepare_tool_call(self, call: ToolPrepareCall) -> PreparedToolCall | Done:
         running = self._running(call.tool_id)
@@ -320,13 +330,24 @@ def _by_name(source: Source, name: str) -> ToolManifest | None:
     return next((found for provider in source if (found := provider.resolve_manifest(name))), None)
 
 
-def _resolve(id: str, sources: Mapping[str, Source]) -> tuple[ToolManifest, str] | None:
-    found = {source_id: hit[1] for source_id, source in sources.items() if (hit := _resolving(source, id))}
+def _resolve(id: str, sources: Mapping[str, Source]) -> tuple[ToolManifest, str, ToolProvider] | None:
+    found = {
+        source_id: (hit[0], source_id, hit[1])
+        for source_id, source in sources.items()
+        if (hit := _resolving(source, id))
+    }
     if CONTEXT in found:
-        return found[CONTEXT], CONTEXT
+        return found[CONTEXT]
     if len(found) > 1:
         raise InvalidToolSurface(f"tool id {id!r} is resolved by sources {', '.join(sorted(found))}")
-    return next(((manifest, source_id) for source_id, manifest in found.items()), None)
+    return next(iter(found.values()), None)
+
+
+def _differ(one: Entries, other: Entries) -> bool:
+    def surface(entries: Entries) -> dict[str, tuple[ToolManifest, bool, bool]]:
+        return {id: (entry.manifest, entry.orphaned, entry.member) for id, entry in entries.items()}
+
+    return surface(one) != surface(other)
 
 
 def _require_distinct(manifests: Iterable[ToolManifest], where: str) -> None:

@@ -358,6 +358,10 @@ class StaticToolProvider(ToolProvider):
     def tool_manifests(self) -> Sequence[ToolManifest]:
         return [definition.manifest for definition, _ in self.tools.values()]
 
+    def resolve_manifest(self, name: str) -> ToolManifest | None:
+        found = self.tools.get(name)
+        return found[0].manifest if found else None
+
     def resolve_contract(self, name: str) -> ToolContract | None:
         found = self.tools.get(name)
         return found[0].contract if found else None

@@ -3,6 +3,8 @@
 A TOML file of ``[[failure]]`` tables, each with ``check`` (an exact check id), ``reason`` (as the report
 gives it), ``link`` (an issue) and ``expires`` (a date). An entry that no longer fails, fails otherwise, is
 past its date, or names no check of the suite is red.
+
+A reason that ends in ``…`` pins its beginning: what a race or a search found differs from run to run.
 """
 
 import tomllib
@@ -12,6 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import tomli_w
+
+OPEN = "…"
+FOUND = ", found "
 
 
 class KnownFault(Exception):
@@ -82,9 +87,22 @@ def judged(
         return "fail", f"listed as a known failure, but the verdict is {verdict}: drop the entry"
     if entry.expires < today:
         return verdict, f"the known failure expired on {entry.expires}"
-    if entry.reason != event["reason"]:
+    if not pins(entry.reason, str(event["reason"])):
         return verdict, f"fails otherwise than listed: {entry.reason}"
     return "known-failure", entry.link
+
+
+def pins(listed: str, reason: str) -> bool:
+    """Whether the listed reason is this one, or its beginning."""
+    return reason == listed or (listed.endswith(OPEN) and reason.startswith(listed.removesuffix(OPEN)))
+
+
+def _listed(event: dict[str, Any]) -> str:
+    """The reason to list: of races and searches only what was expected."""
+    reason = str(event["reason"])
+    if event.get("kind") in ("race", "machine") and FOUND in reason:
+        return reason.partition(FOUND)[0] + FOUND + OPEN
+    return reason
 
 
 def strangers(entries: dict[str, Known], checks: frozenset[str]) -> list[str]:
@@ -97,14 +115,14 @@ def update(
 ) -> dict[str, Known]:
     """The list rewritten from a run: fixed entries dropped, changed reasons renewed, new ones added."""
     failing = {
-        str(event["id"]): str(event["reason"])
+        str(event["id"]): event
         for event in events
         if event["event"] == "check" and event["verdict"] in ("fail", "error", "known-failure")
     }
     ran = {str(event["id"]) for event in events if event["event"] == "check"}
     kept = {check: entry for check, entry in entries.items() if check not in ran}
-    for check, reason in failing.items():
+    for check, event in failing.items():
         old = entries.get(check)
-        same = old is not None and old.reason == reason and old.expires >= date.today()
-        kept[check] = old if old is not None and same else Known(check, reason, link, expires)
+        same = old is not None and pins(old.reason, str(event["reason"])) and old.expires >= date.today()
+        kept[check] = old if old is not None and same else Known(check, _listed(event), link, expires)
     return kept

@@ -2,7 +2,7 @@
 
 from lash_conformance.model_commit import SLOTS
 from lash_conformance.model_manifest import all_refs, forget_aged
-from lash_conformance.model_state import ANY, Data, Session, State, lean
+from lash_conformance.model_state import ANY, MAYBE, Data, Session, State, lean
 from lash_ref.errors import UnknownLeaf, Unsupported, UnsupportedReadScope
 
 
@@ -104,6 +104,7 @@ def create(state: State, bound: str, request: Data) -> str:
             "created_at": state.mint(request["session_id"], "created"),
             "model": request["policy"]["model"]["id"],
             "relation": request["relation"],
+            "cwd": MAYBE,
         }
     return "store"
 

@@ -77,6 +77,9 @@ class Traced:
         self._name = name
         self._trace = trace
 
+    def __repr__(self) -> str:
+        return self._name
+
     def __getattr__(self, method: str) -> Any:
         bound = getattr(self._inner, method)
         if not callable(bound):

@@ -105,6 +105,9 @@ def test_each_factory_is_built_and_registered_before_the_next():
 def test_two_plugins_of_one_id_are_refused_and_a_builtin_is_replaced():
     with pytest.raises(RegistrationError, match="two plugins have the id 'a'"):
         PluginHost(counters([], "a", "a"))
+    same = Factory("b", lambda name: Counter("a", []))
+    with pytest.raises(RegistrationError, match="two plugins have the id 'a'"):
+        PluginHost([*counters([], "a"), same, PROTOCOL]).build_session(PluginSessionContext("s1"))
     mine, builtin = counters([], "a", "a")
     assert PluginHost([mine], builtins=[builtin]).factories == (mine,)
 

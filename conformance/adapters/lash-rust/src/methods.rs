@@ -13,9 +13,9 @@ use crate::wire::{Fault, Members, Wire};
 /// One argument taken from a call, as the method wants it.
 macro_rules! taken {
     ($members:ident, $name:ident, & $($kind:tt)+) => {
-        &$members.take::<<$($kind)+ as ToOwned>::Owned>(stringify!($name))?
+        &$members.param::<<$($kind)+ as ToOwned>::Owned>(stringify!($name))?
     };
-    ($members:ident, $name:ident, $kind:ty) => { $members.take::<$kind>(stringify!($name))? };
+    ($members:ident, $name:ident, $kind:ty) => { $members.param::<$kind>(stringify!($name))? };
 }
 
 macro_rules! given {
@@ -33,8 +33,14 @@ macro_rules! methods {
                 "durability_tier" => store.durability_tier().write(),
                 $($(stringify!($method) => store.$method($(taken!(members, $arg, $($kind)+)),*).await?.write(),)*)*
                 $(stringify!($plain) => store.$plain($(taken!(members, $parg, $($pkind)+)),*)?.write(),)*
-                other => Err(Fault { code: -32601, message: format!("store.{other}"), data: Value::Null }),
+                other => Err(Fault::protocol(-32601, format!("store.{other}"))),
             }
+        }
+
+        /// Whether a store has that method.
+        pub fn known(method: &str) -> bool {
+            let all = ["durability_tier", $($(stringify!($method),)*)* $(stringify!($plain),)*];
+            all.contains(&method)
         }
 
         $(#[async_trait::async_trait]

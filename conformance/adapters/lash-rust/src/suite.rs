@@ -75,6 +75,7 @@ const BYTES: [&str; 6] = [
 struct Places {
     client: Arc<Client>,
     root: PathBuf,
+    name: String,
     lease: Lease,
     taken: Arc<AtomicUsize>,
 }
@@ -82,7 +83,7 @@ struct Places {
 impl Places {
     fn directory(&self) -> PathBuf {
         let number = self.taken.fetch_add(1, Ordering::SeqCst);
-        let directory = self.root.join(format!("place-{number}"));
+        let directory = self.root.join(format!("{}-{number}", self.name));
         std::fs::create_dir_all(&directory).expect("a directory");
         directory
     }
@@ -107,7 +108,8 @@ pub fn run(command: &[String], root: PathBuf) {
     let kept = if durable { AttachmentStorePersistence::Durable } else { AttachmentStorePersistence::Ephemeral };
     let place = |name: &str, lease| Places {
         client: Arc::clone(&client),
-        root: root.join(name),
+        root: root.clone(),
+        name: name.to_owned(),
         lease,
         taken: Arc::default(),
     };

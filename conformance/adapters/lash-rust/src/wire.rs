@@ -20,6 +20,11 @@ impl Fault {
         Self { code: 1, message: message.into(), data: json!({"error": error, "fields": fields}) }
     }
 
+    /// A fault of whoever sent the message.
+    pub fn protocol(code: i64, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), data: Value::Null }
+    }
+
     pub fn backend(message: impl Into<String>) -> Self {
         let text = message.into();
         Self::refused("Backend", json!({"message": text}), text.clone())
@@ -166,11 +171,20 @@ impl Members {
         }
     }
 
+    /// A member of a record; an absent one is null.
     pub fn take<T: Wire>(&mut self, name: &str) -> Result<T, Fault> {
         T::read(self.0.remove(name).unwrap_or(Value::Null)).map_err(|mut fault| {
             fault.message = format!("{name}: {}", fault.message);
             fault
         })
+    }
+
+    /// A parameter of a request, which must be there.
+    pub fn param<T: Wire>(&mut self, name: &str) -> Result<T, Fault> {
+        if !self.0.contains_key(name) {
+            return Err(Fault::protocol(-32602, format!("the parameter {name} is missing")));
+        }
+        self.take(name)
     }
 }
 

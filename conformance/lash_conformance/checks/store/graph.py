@@ -138,7 +138,7 @@ async def appending_a_tombstoned_id_shows_it_again(store: RuntimePersistence, la
     await _forked(store, lane)
     await store.tombstone_nodes(["b"])
 
-    reborn = message("b", "reborn", parent="c")
+    reborn = message("b", "reborn", parent="a")
     await store.commit_runtime_state(commit(lane, Append(nodes=(reborn,), leaf_node_id="b")))
 
     assert await store.load_node("b") == reborn

@@ -16,7 +16,7 @@ async def every_line_of_output_is_an_answer(line: Line) -> None:
     store = await wire.store(place)
 
     assert (await wire.ask("store.load_node", store=store, node_id="n1"))["result"] is None
-    assert (await wire.ask("store.list_queued_work", store=store, session_id="a\0b"))["error"]["code"] == 1
+    assert (await wire.ask("attachments.get", place=place, attachment_id="0" * 64))["error"]["code"] == 1
     assert (await wire.ask("close", place=place))["result"] is None
     assert (await wire.ask("shutdown"))["result"] is None
     assert said["protocol"] == 1

@@ -11,8 +11,6 @@ from lash_conformance.exchange import NOW_MS, OWNER, REQUEST, Exchange, Line
 from lash_conformance.openrpc import result_schemas
 from lash_conformance.vocabulary import batch, checkpoint, commit, said, tool_state, turn
 
-META = {"session_id": "other", "session_name": "", "created_at": "2026-11-21T00:00:00Z", "model": "m-1", "relation": {"kind": "root"}}
-
 
 async def _lane(wire: Exchange, store: str) -> dict[str, Any]:
     params: dict[str, Any] = {"session_id": "s1", "owner": OWNER, "lease_ttl_ms": 600_000}
@@ -23,24 +21,27 @@ async def _lane(wire: Exchange, store: str) -> dict[str, Any]:
 
 @check("WIR.40", needs=("wire",))
 async def a_refusal_names_its_error_and_carries_its_fields(line: Line) -> None:
-    """A wrong session, a head that moved on, no lease, and bytes that are not there."""
+    """A head that moved on, a lease of somebody else, a key with other content, and bytes that are not there."""
     wire = await line.greeted()
     place = await wire.place(line.directory)
     store = await wire.store(place)
     fence = await _lane(wire, store)
     data = commit(None, expected_head_revision=4).to_data()
+    first = await wire.result("store.enqueue_pending_turn_input", store=store, input=said("a", source_key="k").to_data())
 
     for method, params, error, fields in (
         (
-            "store.save_session_meta", {"store": store, "meta": META},
-            "SessionBindingMismatch", {"bound_session_id": "s1", "attempted_session_id": "other"},
+            "store.enqueue_pending_turn_input", {"store": store, "input": said("b", source_key="k").to_data()},
+            "PendingTurnInputSourceKeyConflict",
+            {"session_id": "s1", "source_key": "k", "existing_input_id": first["input_id"]},
         ),
         (
             "store.commit_runtime_state", {"store": store, "commit": data | {"session_execution_lease": fence}},
             "HeadRevisionConflict", {"expected": 4, "actual": 0},
         ),
         (
-            "store.commit_runtime_state", {"store": store, "commit": commit(None).to_data()},
+            "store.renew_session_execution_lease",
+            {"store": store, "fence": fence | {"lease_token": "another"}, "lease_ttl_ms": 1000},
             "SessionExecutionLeaseExpired", {"session_id": "s1"},
         ),
         ("attachments.get", {"place": place, "attachment_id": "0" * 64}, "AttachmentNotFound", {"attachment_id": "0" * 64}),

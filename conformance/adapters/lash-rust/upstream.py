@@ -1,0 +1,153 @@
+"""`make upstream`: real lash under this suite, this project's stores under lash's suite, and records through lash's types.
+
+Builds the crate beside this file, runs all three comparisons and writes what was found to ``docs/results``.
+Exits with 1 when a failing check has no explanation in ``divergences.toml``, when lash fails otherwise than its
+list of known failures says, or when one of this project's stores fails a case of lash that nobody ruled on.
+"""
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import tomllib
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from page import written
+
+from lash_conformance import __version__, known
+from lash_conformance.targets.postgres_server import Server
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+RESULTS = ROOT / "docs" / "results"
+STORES = ("memory", "sqlite", "postgres")
+KEPT = ("id", "clauses", "claim", "kind", "verdict", "reason", "note")
+PAGE = "docs/results/upstream.md"
+
+
+def main() -> int:
+    """Run it all; 0 when everything is as explained."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--renew", action="store_true", help="rewrite the lists of known failures from this run")
+    chosen = options.parse_args()
+    binary = built()
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="lash-upstream-") as scratch:
+        server = Server()
+        try:
+            judged = {store: lash(binary, store, server, Path(scratch), renew=chosen.renew) for store in STORES}
+            ours = {store: bridged(binary, store, server, Path(scratch)) for store in STORES}
+            vectors = rewritten(binary)
+        finally:
+            server.stop()
+    found = {"made": made(), "judged": judged, "ours": ours, "vectors": vectors}
+    explained = tomllib.loads((HERE / "divergences.toml").read_text(encoding="utf-8"))
+    text, problems = written(found, explained)
+    (ROOT / PAGE).write_text(text, encoding="utf-8")
+    for name, data in (*((f"lash-{store}", judged[store]) for store in STORES), ("suite", ours), ("vectors", vectors)):
+        told = json.dumps(found["made"] | {"found": data}, indent=1, ensure_ascii=False)
+        (RESULTS / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    print(f"{PAGE} written: {'all as explained' if not problems else f'{len(problems)} problems'}")
+    return 1 if problems else 0
+
+
+def built() -> Path:
+    """The crate's program; built outside the repository, so that nothing of it is ever committed."""
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    place = Path(os.environ.get("CARGO_TARGET_DIR") or Path(cache) / "lash-ref" / "upstream")
+    command = ["cargo", "build", "--locked", "--quiet", "--manifest-path", str(HERE / "Cargo.toml")]
+    subprocess.run(command, check=True, env=os.environ | {"CARGO_TARGET_DIR": str(place)})
+    return place / "debug" / "lash-upstream"
+
+
+def made() -> dict[str, Any]:
+    """Versions and date."""
+    locked = tomllib.loads((HERE / "Cargo.lock").read_text(encoding="utf-8"))["package"]
+    lash = {one["name"]: one["version"] for one in locked if one["name"].startswith("lash-") and "source" in one}
+    asked = ["rustc", "--version"]  # the one that cargo has just used
+    rust = subprocess.run(asked, check=True, capture_output=True, text=True).stdout.strip()
+    return {
+        "date": datetime.now(UTC).date().isoformat(), "lash_conformance": __version__, "rust": rust, "crates": lash,
+    }  # fmt: skip
+
+
+def conformance(*words: str) -> list[str]:
+    """This suite's command."""
+    return [sys.executable, "-m", "lash_conformance", *words]
+
+
+def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool) -> dict[str, Any]:
+    """Real lash's store under this suite, in the light of its list of known failures."""
+    listed, report = HERE / "known" / f"lash-{store}.toml", scratch / f"lash-{store}"
+    command = conformance(
+        "run", "--profile", "store", "--target", f"stdio:{shlex.quote(str(binary))} serve {store}",
+        "--report", str(report), "--json", str(report / "report.json"),
+    )  # fmt: skip
+    if listed.exists() and not renew:
+        command += ["--known", str(listed)]
+    url = f"postgres://postgres@localhost/postgres?host={server.directory}"
+    done = subprocess.run(command, check=False, env=os.environ | {"LASH_POSTGRES": url}, stdout=subprocess.DEVNULL)
+    told = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    if renew:
+        list_failures(listed, report / "events.jsonl")
+    checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
+    kept = ("suite", "edition", "seed", "target", "check_counts", "clause_counts", "problems")
+    return {key: told[key] for key in kept} | {"exit_code": done.returncode, "checks": checks}
+
+
+def list_failures(listed: Path, log: Path) -> None:
+    """Write the list of known failures anew; each entry leads to its explanation."""
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    listed.parent.mkdir(exist_ok=True)
+    before = known.read(listed) if listed.exists() else {}
+    known.write(listed, known.update(before, events, PAGE, date.today() + timedelta(days=365)))
+
+
+def bridged(binary: Path, store: str, server: Server, scratch: Path) -> dict[str, Any]:
+    """This project's store under lash's suite."""
+    target = f"postgres:{server.dsn}" if store == "postgres" else store
+    root = scratch / f"ours-{store}"
+    root.mkdir()
+    command = [str(binary), "suite", str(root), *conformance("serve", "--target", target)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
+def rewritten(binary: Path) -> list[dict[str, Any]]:
+    """Every valid vector of the wire, and what lash's types made of it."""
+    vectors = [
+        {"name": f"{path.stem}:{number}", "record": one["record"], "value": one["value"]}
+        for path in sorted((ROOT / "fixtures" / "wire" / "valid").glob("*.json"))
+        for number, one in enumerate(json.loads(path.read_text(encoding="utf-8")))
+    ]
+    lines = "".join(json.dumps(one) + "\n" for one in vectors)
+    done = subprocess.run([str(binary), "vectors"], input=lines, check=True, capture_output=True, text=True)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    return [
+        answer | {"outcome": compared(given["value"], answer)} for given, answer in zip(vectors, answers, strict=True)
+    ]
+
+
+def compared(given: Any, answer: dict[str, Any]) -> str:
+    """``same`` when lash wrote what was given, absent and null and empty parts aside."""
+    if answer["outcome"] != "read":
+        return str(answer["outcome"])
+    return "same" if lean(given) == lean(answer["value"]) else "changed"
+
+
+def lean(value: Any) -> Any:
+    """The value without nulls and empty lists, which both sides may leave out."""
+    if isinstance(value, dict):
+        return {key: lean(member) for key, member in value.items() if member is not None and member != []}
+    return [lean(member) for member in value] if isinstance(value, list) else value
+
+
+if __name__ == "__main__":
+    sys.exit(main())
