@@ -13,16 +13,20 @@ from lash_conformance.load import loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
 from lash_conformance.strace import Errno
+from lash_conformance.target import Served
 from lash_conformance.victim import served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 
-Blow = Literal["kill", "cut", "refuse", "sync"]
+Blow = Literal["kill", "cut", "refuse", "sync", "fall"]
 ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
 TELLING = ("append", "settle claims", "commit with outbox")
 """Scenes that are struck at several steps also when there is little time."""
 COMMITS = ("append", "first commit", "replace graph", "settle claims", "commit with outbox", "adopt attachment")
 MOMENTS_S = (0.0, 0.001, 0.003, 0.01)
 """When a call is cut short where no tracer can be asked to do it at a step."""
+
+PARTS = (0.0, 0.3, 0.6, 0.9)
+"""The same, in parts of the time a call takes, for a target whose data is kept by a server."""
 
 
 @dataclass
@@ -60,14 +64,16 @@ async def struck(bench: Bench, blow: Blow, scenes: Sequence[str], fates: Sequenc
         Unexpected: a fate was met.
     """
     rows = rows_of(bench)
-    if blow != "kill" and (why := strace.missing()):
+    if blow not in ("kill", "fall") and (why := strace.missing()):
         raise Inapplicable(why)
     if blow in ("cut", "sync") and await bench.factory.durability_tier() != "durable":
         raise Inapplicable("the store is not of the durable tier: it promises to outlive its process, not the machine")
+    if blow == "fall" and not (isinstance(bench.target, Served) and bench.target.may_crash):
+        raise Inapplicable("no server of the judge's keeps the data")
     chosen_ = [SCENES[name] for name in scenes if SCENES[name].needs <= bench.target.capabilities]
     found: list[Struck] = []
     started = time.perf_counter()
-    if search.SEARCH.first_is_enough:
+    if search.SEARCH.first_is_enough or blow == "fall":
         for scene in chosen_:
             found += await _row(bench, rows, scene, blow)
             if any(one.fate in fates for one in found):
@@ -99,6 +105,10 @@ async def _kills(drill: Drill, scene: Scene) -> list[Struck]:
     if strace.missing():
         return list(await asyncio.gather(*(drill.kill_at(scene, moment) for moment in MOMENTS_S)))
     rehearsal = await drill.rehearse(scene)
+    if rehearsal.elsewhere:
+        parts = PARTS if scene.name in TELLING or search.SEARCH.scale.strikes == 0 else PARTS[-1:]
+        made = [drill.kill_at(scene, part * rehearsal.seconds, "caller killed") for part in parts]
+        return [*await asyncio.gather(*made), rehearsal.struck]
     every, scale = search.SEARCH.scale.strikes == 0, search.SEARCH.scale
     few = scene.name not in TELLING and not search.SEARCH.first_is_enough
     most = None if every else 1 if few else scale.strikes
@@ -131,6 +141,11 @@ async def _refusals(drill: Drill, scene: Scene) -> list[Struck]:
     return list(await asyncio.gather(*made))
 
 
+async def _falls(drill: Drill, scene: Scene) -> list[Struck]:
+    seconds = (None, *MOMENTS_S) if scene.name in TELLING else (None,)
+    return [await drill.fall(scene, moment) for moment in seconds]
+
+
 async def _syncs(drill: Drill, scene: Scene) -> list[Struck]:
     rehearsal = await drill.rehearse(scene)
     if rehearsal.elsewhere:
@@ -146,7 +161,7 @@ def _number(rehearsal: Rehearsal, step: Step) -> int:
 
 
 STRIKES: dict[Blow, Callable[[Drill, Scene], Awaitable[list[Struck]]]] = {
-    "kill": _kills, "cut": _cuts, "refuse": _refusals, "sync": _syncs,
+    "kill": _kills, "cut": _cuts, "refuse": _refusals, "sync": _syncs, "fall": _falls,
 }  # fmt: skip
 
 

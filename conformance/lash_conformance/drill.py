@@ -5,11 +5,12 @@ One `Struck` is one line of the crash map.
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from lash_conformance import strace
 from lash_conformance.aftermath import Worlds
@@ -20,9 +21,9 @@ from lash_conformance.model_state import Data
 from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, reads
 from lash_conformance.steps import Step, row, syncs_before_answering
 from lash_conformance.strace import Errno
-from lash_conformance.target import StoreTarget
+from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
-from lash_conformance.victim import Victim, outcome, ttl_of
+from lash_conformance.victim import Early, Victim, outcome, ttl_of
 
 Fate = Literal["", "lost", "torn", "lane", "number", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
 FATES: dict[Fate, str] = {
@@ -39,6 +40,8 @@ FATES: dict[Fate, str] = {
 }
 REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
 """How a store says that its disk refused."""
+AIMS = 3
+"""How often a blow is struck that falls early."""
 HANDS = 2
 ATTEMPTS = 12
 """How often a call is made while the disk has no room."""
@@ -59,7 +62,7 @@ class Struck:
     """How many steps the row has."""
     call: str
     blow: str
-    """``killed``, ``power cut``, an errno, or ``killed at a moment``."""
+    """``killed``, ``killed at a moment``, ``caller killed``, ``server fell``, ``power cut``, ``watched`` or an errno."""
     answer: str
     """What the caller was told, or nothing."""
     found: str
@@ -135,6 +138,8 @@ class Rehearsal:
     """Files that the trace does not explain, so that a power cut cannot be played."""
     syncs: str
     """Why the answer was not backed by a sync; empty when it was."""
+    seconds: float
+    """From the call to its answer."""
 
     @property
     def elsewhere(self) -> bool:
@@ -155,7 +160,7 @@ class Drill:
     @asynccontextmanager
     async def _folder(self) -> AsyncGenerator[Path]:
         folder = scratch().resolve()
-        (folder / "place").mkdir()
+        place_of(folder).mkdir()
         try:
             async with self.hands:
                 yield folder
@@ -166,7 +171,7 @@ class Drill:
     async def _staged(
         self, folder: Path, scene: Scene, blow: strace.Blow | None, *, traced: bool = True
     ) -> AsyncGenerator[tuple[Victim, Doomed, Worlds]]:
-        victim = await Victim.start(self.command, folder / "place", folder / "trace" if traced else None, blow)
+        victim = await Victim.start(self.command, place_of(folder), folder / "trace" if traced else None, blow)
         try:
             doomed = await scene.play(victim)
             yield victim, doomed, victim.worlds.copy()
@@ -205,25 +210,47 @@ class Drill:
     async def _rehearse(self, scene: Scene) -> Rehearsal:
         async with self._folder() as folder:
             async with self._staged(folder, scene, None) as (victim, doomed, before):
+                started = time.perf_counter()
                 found = await victim.doomed(doomed)
+                seconds = time.perf_counter() - started
                 fault = victim.worlds.saw(doomed.on, doomed.method, doomed.arguments, found or {"broken": "no answer"})
-                shutil.copytree(folder / "place", folder / "seen")
+                shutil.copytree(place_of(folder), folder / "seen")
             calls = victim.calls()
             steps = row(calls, victim.watched)
-            disk = Disk(folder / "place")
+            disk = Disk(place_of(folder))
             disk.play(calls[: steps[-1].position + 1] if steps else calls)
             unlike = disk.unlike(folder / "seen")
-            ward = await self.reopened(folder / "place", scene, doomed, victim.worlds, before, answered=True)
+            ward = await self.reopened(place_of(folder), scene, doomed, victim.worlds, before, answered=True)
             if fault:
                 ward.fate, ward.told = "torn", f"undisturbed: {fault}"
             made = self._line(ward, len(steps) + 1, len(steps), AFTER_ANSWER, "killed", found)
             return Rehearsal(
-                folder / "place", calls, steps, doomed, found, before, victim.worlds, made, unlike,
-                syncs_before_answering(calls, steps),
+                place_of(folder), calls, steps, doomed, found, before, victim.worlds, made, unlike,
+                syncs_before_answering(calls, steps), seconds,
             )  # fmt: skip
 
     async def kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
         """Kill just before a step."""
+        return await self._aimed(lambda: self._kill(scene, number, step, steps), scene, number, step, steps, "killed")
+
+    async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
+        """Let a step fail, for a while when the disk is full, and let the caller try again."""
+        return await self._aimed(
+            lambda: self._refuse(scene, number, step, steps, errno), scene, number, step, steps, errno
+        )
+
+    async def _aimed(
+        self, strike: Callable[[], Awaitable[Struck]], scene: Scene, number: int, step: Step, steps: int, blow: str
+    ) -> Struck:
+        """Strike again when the blow fell early, and give up at last."""
+        for _ in range(AIMS):
+            try:
+                return await strike()
+            except Early:
+                continue
+        return Struck(scene.name, number, steps, str(step), blow, "", f"not judged: fell early {AIMS} times")
+
+    async def _kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
         async with self._folder() as folder:
             async with self._staged(folder, scene, step.blow()) as (victim, doomed, before):
                 found = await victim.doomed(doomed)
@@ -233,12 +260,12 @@ class Drill:
                 worlds.doubt(doomed.on, doomed.method, doomed.arguments)
             else:
                 worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
-            ward = await self.reopened(folder / "place", scene, doomed, worlds, before, answered=found is not None)
+            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=found is not None)
             hit = f"{step} (not reached, killed after the answer)" if missed else str(step)
             return self._line(ward, number, steps, hit, "killed", found)
 
-    async def kill_at(self, scene: Scene, seconds: float) -> Struck:
-        """Kill some time after the call was sent: all that can be done without a tracer."""
+    async def kill_at(self, scene: Scene, seconds: float, blow: str = "killed at a moment") -> Struck:
+        """Kill some time after the call was sent: all that can be done without a tracer, or to a server's caller."""
         async with self._folder() as folder:
             async with self._staged(folder, scene, None, traced=False) as (victim, doomed, before):
                 making = asyncio.create_task(victim.doomed(doomed))
@@ -250,8 +277,29 @@ class Drill:
                 worlds.doubt(doomed.on, doomed.method, doomed.arguments)
             else:
                 worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
-            ward = await self.reopened(folder / "place", scene, doomed, worlds, before, answered=found is not None)
-            return self._line(ward, 0, 0, f"{seconds * 1000:.1f} ms after the call", "killed at a moment", found)
+            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=found is not None)
+            return self._line(ward, 0, 0, f"{seconds * 1000:.1f} ms after the call", blow, found)
+
+    async def fall(self, scene: Scene, seconds: float | None) -> Struck:
+        """Let the server that keeps the data fall over, some time after the call was sent or after its answer."""
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, None, traced=False) as (victim, doomed, before):
+                making = asyncio.create_task(victim.doomed(doomed))
+                if seconds is None:
+                    await making
+                else:
+                    await asyncio.sleep(seconds)
+                await cast("Served", self.target).crash()
+                found = await making
+            worlds = victim.worlds
+            answered = found is not None and "ok" in found
+            if found is not None and answered:
+                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
+            else:
+                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=answered)
+            call = AFTER_ANSWER if seconds is None else f"{seconds * 1000:.1f} ms after the call"
+            return self._line(ward, 0, 0, call, "server fell", found if answered else None)
 
     async def cuts(self, scene: Scene, rehearsal: Rehearsal) -> list[Struck]:
         """Cut the power at every step that changes what is left, and after the answer."""
@@ -280,15 +328,14 @@ class Drill:
         if not answered:
             worlds.doubt(doomed.on, doomed.method, doomed.arguments)
         async with self._folder() as folder:
-            restore(left, folder / "place")
-            ward = await self.reopened(folder / "place", scene, doomed, worlds, rehearsal.before, answered=answered)
+            restore(left, place_of(folder))
+            ward = await self.reopened(place_of(folder), scene, doomed, worlds, rehearsal.before, answered=answered)
         call = AFTER_ANSWER if answered else str(steps[number])
         if answered and ward.fate in ("lost", "torn", "unopenable"):
             ward.fate = "unsynced"
         return self._line(ward, number + 1, len(steps), call, f"power cut, {cut}", rehearsal.answer if answered else None)
 
-    async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
-        """Let a step fail, for a while when the disk is full, and let the caller try again."""
+    async def _refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
         length = FULL_FOR if errno == "ENOSPC" else 1
         async with self._folder() as folder:
             async with self._staged(folder, scene, step.blow(errno, length)) as (victim, doomed, before):
@@ -312,12 +359,17 @@ class Drill:
                     ward.answered = True
                     await ward.look("torn")
             if any(call.struck for call in victim.calls()) and not ward.fate:
-                after = await self.reopened(folder / "place", scene, doomed, ward.worlds, before, answered=True)
+                after = await self.reopened(place_of(folder), scene, doomed, ward.worlds, before, answered=True)
                 ward.fate, ward.told = after.fate, after.told
             return self._line(ward, number, steps, str(step), errno, first)
 
     def _line(self, ward: Ward, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
         return Struck(ward.scene.name, step, steps, call, blow, _answer(answer), _found(ward, answer), ward.fate, ward.told)
+
+
+def place_of(folder: Path) -> Path:
+    """The place below a drill's folder; its last name is unique, because a server may know it by that alone."""
+    return folder / folder.name
 
 
 def _answer(found: Data | None) -> str:

@@ -150,6 +150,20 @@ class Keeping(Protocol):
 
 
 @runtime_checkable
+class Served(Protocol):
+    """A target whose data is kept by a server that the judge started."""
+
+    @property
+    def may_crash(self) -> bool:
+        """Whether the server is the judge's to stop."""
+        ...
+
+    async def crash(self) -> None:
+        """Let the server fall over, and start it again."""
+        ...
+
+
+@runtime_checkable
 class Interruptible(Protocol):
     """A target with processes of its own, which can be ended."""
 

@@ -22,6 +22,11 @@ from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.transcript import Driver
 from lash_conformance.vocabulary import Unexpected
 
+
+class Early(Exception):
+    """The process was struck on the way to the call that was meant: its threads took another turn this time."""
+
+
 BOUNDS = Bounds(start_s=120, call_s=30)
 """A traced process is slow to start."""
 REAL_TTL_MS = 3_000
@@ -70,7 +75,8 @@ class Victim:
 
         Raises:
             TargetFault: it fails at the handshake.
-            Unexpected: it is struck, or ends, before the place is open.
+            Early: it is struck before the place is open.
+            Unexpected: the place does not open.
         """
         line = command if log is None else shlex.join(strace.traced(shlex.split(command), log, blow))
         target = await asyncio.to_thread(StdioTarget, line, BOUNDS)
@@ -78,7 +84,10 @@ class Victim:
         try:
             await victim.driver.open()
         except BaseException as err:
+            struck = victim.dead
             await victim.kill()
+            if struck and blow is not None:
+                raise Early("open") from err
             raise Unexpected("the place opens", f"{type(err).__name__}: {err}") from err
         return victim
 
@@ -91,9 +100,12 @@ class Victim:
         """The answer of a call that nothing disturbs.
 
         Raises:
+            Early: the process was struck already.
             Unexpected: it is not the one the contract demands.
         """
         found = await outcome(self.driver, on, method, arguments)
+        if "broken" in found and self.dead:
+            raise Early(method)
         if fault := self.worlds.saw(on, method, arguments, found):
             raise Unexpected("the scene is set as the contract says", fault)
         return found["ok"]

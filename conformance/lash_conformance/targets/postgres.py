@@ -4,15 +4,20 @@
 in schemas of its own that are dropped as places close.
 """
 
+import asyncio
 import atexit
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from lash_conformance.target import Backend, Capability, Damage, Place, TargetFault
 from lash_conformance.targets.sqlite import DURABLE
 from lash_ref import __version__
 from lash_ref.contracts import AttachmentStore, SessionStoreFactory
+
+if TYPE_CHECKING:
+    from lash_conformance.targets.postgres_server import Server
 
 try:
     import psycopg
@@ -26,6 +31,10 @@ except ImportError as err:
 
 SHARED_SERVER = "LASH_CONFORMANCE_POSTGRES"
 """Set by a run that started a server, so that its child processes judge on that one."""
+
+
+_STARTED: "list[Server]" = []
+"""The servers that this process started."""
 
 
 @dataclass
@@ -92,6 +101,18 @@ class PostgresTarget:
             connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(named))
 
 
+    @property
+    def may_crash(self) -> bool:
+        """Whether this process started the server."""
+        return any(server.dsn == self.dsn for server in _STARTED)
+
+    async def crash(self) -> None:
+        """An immediate shutdown of the server, and its start."""
+        for server in _STARTED:
+            if server.dsn == self.dsn:
+                await asyncio.to_thread(server.crash)
+
+
 def schema_of(place: Place) -> str:
     """The schema of a place: named after its directory, which is unique on the judge's machine."""
     return place.directory.name.lower()[-60:]
@@ -147,6 +168,7 @@ def target(dsn: str = "") -> PostgresTarget:
         from lash_conformance.targets.postgres_server import Server
 
         server = Server()
+        _STARTED.append(server)
         atexit.register(server.stop)
         given = os.environ[SHARED_SERVER] = server.dsn
     try:

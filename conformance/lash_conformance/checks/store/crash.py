@@ -114,6 +114,13 @@ async def a_chore_cut_short_changes_nothing_readable(bench: Bench) -> None:
     await struck(bench, "kill", ("vacuum", "gc"), ("lost", "torn", "repeat"))
 
 
+@check("STO.80", "STO.81", "STO.82", "ATT.40", "QUE.60", needs=("durable",), kind="crash")
+async def a_fallen_server_costs_nothing_acknowledged(bench: Bench) -> None:
+    """When the server that keeps the data is stopped at once, calls are whole or absent, and what was answered is there."""
+    scenes = ("append", "commit with outbox", "enqueue work", "put bytes")
+    await struck(bench, "fall", scenes, ("lost", "torn", "repeat", "unopenable", "lane"))
+
+
 # -- power cut
 
 
