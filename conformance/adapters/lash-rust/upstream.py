@@ -19,8 +19,9 @@ from typing import Any
 
 from page import written
 
-from lash_conformance import __version__, known
+from lash_conformance import known
 from lash_conformance.targets.postgres_server import Server
+from lash_ref import __version__
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
