@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from lash_ref.lease import LeaseOwnerIdentity
-from lash_ref.scalars import U64, Blob, Identifier, Json, Record, Text
+from lash_ref.scalars import U64, Blob, Identifier, Json, MediaType, Record, Text
 from lash_ref.work import CheckpointKind, ProtocolTurnOptions, QueuedWorkClaim
 
 TurnInputState = Literal["pending_active", "deferred_next_turn", "accepted", "cancelled", "completed"]
@@ -18,15 +18,15 @@ class AttachmentRef(Record):
     """Stored bytes as a message refers to them; the id is the bytes' SHA-256 in hex."""
 
     id: Identifier
-    media_type: Text
+    media_type: MediaType
     byte_len: U64
-    type_metadata: Json | None = None
+    type_metadata: Json | None = Field(default=None, examples=[{"type": "image", "width": 3}])
     label: Text | None = None
 
 
 class InlineSource(Record, extra="forbid"):
     source: Literal["inline"] = "inline"
-    media_type: Text
+    media_type: MediaType
     bytes: Blob
 
 
@@ -37,7 +37,7 @@ class StoredSource(Record, extra="forbid"):
 
 class ExternalUrlSource(Record, extra="forbid"):
     source: Literal["external_url"] = "external_url"
-    media_type: Text
+    media_type: MediaType
     url: Text
 
 
@@ -54,7 +54,7 @@ class ProviderFileSource(Record, extra="forbid"):
     source: Literal["provider_file"] = "provider_file"
     provider_scope: ProviderFileScope
     id: Text
-    media_type: Text | None = None
+    media_type: MediaType | None = None
 
 
 AttachmentSource = Annotated[

@@ -5,11 +5,22 @@ Field names, tags and defaults are those of lash 0.1.0-alpha.113's JSON ([REC.10
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lash_ref.inputs import TurnInputApplication, TurnInputCompletion
 from lash_ref.lease import SessionExecutionLeaseCompletion, SessionExecutionLeaseFence
-from lash_ref.scalars import I64, U64, Blob, Identifier, Json, Record, Text, external
+from lash_ref.scalars import (
+    I64,
+    U32,
+    U64,
+    Blob,
+    Identifier,
+    Json,
+    MediaType,
+    Record,
+    Text,
+    external,
+)
 from lash_ref.work import (
     CausalRef,
     ProtocolTurnOptions,
@@ -36,14 +47,26 @@ class ModelLimits(Record, extra="forbid"):
     output_token_capacity: Annotated[U64, Field(gt=0)] | None = None
 
 
+def _known_variant(variant: Json) -> Json:
+    match variant.value:
+        case "provider_default" | "disabled":
+            return variant
+        case {"effort": str(), **rest} if not rest:
+            return variant
+        case _:
+            raise ValueError("provider_default, disabled or an effort")
+
+
 class ModelSpec(Record, extra="forbid"):
     """A model route as the host describes it; unknown keys are refused ([REC.11][])."""
 
     id: Text
-    variant: Json = Json("provider_default")
-    """``"provider_default"``, ``"disabled"`` or ``{"effort": name}``."""
+    variant: Annotated[Json, AfterValidator(_known_variant), Field(examples=[{"effort": "high"}])] = Json(
+        "provider_default"
+    )
+    """``"provider_default"``, ``"disabled"`` or ``{"effort": name}`` ([REC.18][])."""
     limits: ModelLimits
-    capability: Json | None = None
+    capability: Json | None = Field(default=None, examples=[{"cache_control": "anthropic"}])
 
     @classmethod
     def from_token_limits(
@@ -91,7 +114,7 @@ class EventNode(NodeBase):
     """A conversation message or protocol event, opaque to the store."""
 
     kind: Literal["event"] = "event"
-    event: Json
+    event: Json = Field(examples=[{"Protocol": {"plugin_id": "kit", "payload": {"a": None}}}])
 
 
 class PluginNode(NodeBase):
@@ -155,11 +178,13 @@ SessionReadScope = Annotated[
 class AgentFrameAssignment(Record):
     """What an agent frame runs with; the parts are the runtime's and opaque to the store."""
 
-    policy: Json
-    plugin_options: Json = Json({})
+    policy: Json = Field(
+        examples=[{"model": {"id": "m", "limits": {"context_window_tokens": 1}}, "provider_id": "p"}]
+    )
+    plugin_options: Json = Field(default=Json({}), examples=[{"plugins": {"kit": {"a": [None]}}}])
     plugin_source: Literal["current_host_fresh", "current_session_fork"] = "current_session_fork"
-    tool_access: Json = Json({})
-    subagent: Json | None = None
+    tool_access: Json = Field(default=Json({}), examples=[{"hidden_tools": ["t"]}])
+    subagent: Json | None = Field(default=None, examples=[None])
     usage_source: Text | None = None
 
 
@@ -244,7 +269,7 @@ class PersistedTurnState(Record):
 class SessionCheckpoint(Record):
     """The manifest of a checkpoint: turn state and the names of its parts."""
 
-    schema_version: U64 = CHECKPOINT_SCHEMA_VERSION
+    schema_version: U32 = CHECKPOINT_SCHEMA_VERSION
     turn_state: PersistedTurnState
     tool_state_ref: BlobRef | None = None
     plugin_snapshot_ref: BlobRef | None = None
@@ -257,9 +282,9 @@ class HydratedSessionCheckpoint(Record):
 
     turn_state: PersistedTurnState = PersistedTurnState()
     tool_state_ref: BlobRef | None = None
-    tool_state: Json | None = None
+    tool_state: Json | None = Field(default=None, examples=[{"generation": 1, "tools": {}}])
     plugin_snapshot_ref: BlobRef | None = None
-    plugin_snapshot: Json | None = None
+    plugin_snapshot: Json | None = Field(default=None, examples=[{"plugins": {}}])
     plugin_snapshot_revision: U64 | None = None
     execution_state_ref: BlobRef | None = None
     execution_state: Blob | None = None
@@ -271,7 +296,7 @@ class HydratedSessionCheckpoint(Record):
 class SessionHeadMeta(Record):
     """The head row as stored: everything of a head but the graph and the ledger."""
 
-    schema_version: U64 = HEAD_SCHEMA_VERSION
+    schema_version: U32 = HEAD_SCHEMA_VERSION
     session_id: Identifier = "root"
     head_revision: U64 = 0
     config: PersistedSessionConfig
@@ -429,8 +454,8 @@ class AttachmentManifestEntry(AttachmentIntent):
 class AttachmentCreateMeta(Record):
     """What the caller says of the bytes it puts."""
 
-    media_type: Text
-    type_metadata: Json | None = None
+    media_type: MediaType
+    type_metadata: Json | None = Field(default=None, examples=[{"type": "image", "width": 3}])
     label: Text | None = None
 
 

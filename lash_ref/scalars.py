@@ -72,6 +72,22 @@ Identifier = Annotated[
 ]
 """A name that keys a row: any length, any text but NUL and lone surrogates ([REC.2][])."""
 
+def _lowered(value: object) -> object:
+    return value.strip().lower() if isinstance(value, str) else value
+
+
+_TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+
+MediaType = Annotated[
+    str,
+    BeforeValidator(_lowered),
+    Field(strict=True, pattern=f"^{_TOKEN}/{_TOKEN}$", examples=["text/plain"]),
+]
+"""``type/subtype`` in small letters, without parameters ([REC.15][], [REC.16][])."""
+
+U32 = Annotated[int, Field(strict=True, ge=0, le=2**32 - 1)]
+"""A schema version as a record carries it."""
+
 _BASE64 = "^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
 
 Blob = Annotated[

@@ -77,7 +77,7 @@ CausalRef = Annotated[
 class ProtocolTurnOptions(Record):
     """Options owned by the session's protocol plugin."""
 
-    schema_version: U64 = 1
+    schema_version: Annotated[U64, Field(ge=1, le=1)] = 1
     payload: Json = Json({})
 
 

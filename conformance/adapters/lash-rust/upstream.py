@@ -28,6 +28,7 @@ ROOT = HERE.parents[2]
 RESULTS = ROOT / "docs" / "results"
 STORES = ("memory", "sqlite", "postgres")
 KEPT = ("id", "clauses", "claim", "kind", "verdict", "reason", "note")
+VECTORS = ROOT / "fixtures" / "wire" / "records"
 PAGE = "docs/results/upstream.md"
 
 
@@ -124,13 +125,13 @@ def bridged(binary: Path, store: str, server: Server, scratch: Path) -> dict[str
 def rewritten(binary: Path) -> list[dict[str, Any]]:
     """Every valid vector of the wire, and what lash's types made of it."""
     vectors = [
-        {"name": f"{path.stem}:{number}", "record": one["record"], "value": one["value"]}
-        for path in sorted((ROOT / "fixtures" / "wire" / "valid").glob("*.json"))
-        for number, one in enumerate(json.loads(path.read_text(encoding="utf-8")))
+        {"name": f"{one['about']}", "record": told["record"], "value": one["written"]}
+        for told in (json.loads(path.read_text(encoding="utf-8")) for path in sorted(VECTORS.glob("*.json")))
+        for one in told["valid"]
     ]
     lines = "".join(json.dumps(one) + "\n" for one in vectors)
     done = subprocess.run([str(binary), "vectors"], input=lines, check=True, capture_output=True, text=True)
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    answers = [json.loads(line) for line in done.stdout.strip("\n").split("\n") if line]
     return [
         answer | {"outcome": compared(given["value"], answer)} for given, answer in zip(vectors, answers, strict=True)
     ]
@@ -144,9 +145,9 @@ def compared(given: Any, answer: dict[str, Any]) -> str:
 
 
 def lean(value: Any) -> Any:
-    """The value without nulls and empty lists, which both sides may leave out."""
+    """The value without nulls, empty lists and empty text, which both sides may leave out."""
     if isinstance(value, dict):
-        return {key: lean(member) for key, member in value.items() if member is not None and member != []}
+        return {key: lean(member) for key, member in value.items() if member not in (None, [], "")}
     return [lean(member) for member in value] if isinstance(value, list) else value
 
 

@@ -188,7 +188,7 @@ class WritesNulls(WrappedTarget):
             return record.model_dump(mode="json")
 
 
-@mutant("REC.11", "REC.14", character="Lenient: reads what it knows and asks no questions.")
+@mutant("REC.11", "REC.14", "REC.15", "REC.16", "REC.17", "REC.18", character="Lenient: reads what it knows and asks no questions.")
 class ReadsWithoutJudging(WrappedTarget):
     class codec(Codec):  # noqa: N801 - the name the checks look for
         def read(self, kind, data):

@@ -341,15 +341,15 @@ class Codec:
         return kind.from_data(data)
 
 
-def _codec(bench: Bench) -> Codec:
+def codec_of(bench: Bench) -> Codec:
     return cast("Codec", getattr(bench.target, "codec", Codec)())
 
 
 @check("REC.10")
 async def records_are_written_with_the_contracts_names(bench: Bench) -> None:
     """A commit and a draft, as JSON, against the text of the contract."""
-    made = _codec(bench).write(commit(None, Append(nodes=(message("n", "hi"),), leaf_node_id="n")))
-    draft = _codec(bench).write(batch(source_key="k"))
+    made = codec_of(bench).write(commit(None, Append(nodes=(message("n", "hi"),), leaf_node_id="n")))
+    draft = codec_of(bench).write(batch(source_key="k"))
 
     assert made["graph"]["Append"]["leaf_node_id"] == "n"
     assert made["graph"]["Append"]["nodes"][0]["kind"] == "event"
@@ -377,7 +377,7 @@ async def a_model_spec_with_an_unknown_key_is_refused(bench: Bench) -> None:
     found: list[str] = []
     for kind, data in ((ModelSpec, spec), (ModelLimits, limits)):
         try:
-            _codec(bench).read(kind, data)
+            codec_of(bench).read(kind, data)
         except InvalidRecord as err:
             found.append(str(err.fields["field"]))
 
@@ -389,7 +389,7 @@ async def unknown_keys_of_other_records_are_ignored(bench: Bench) -> None:
     """A newer peer says more; the store takes what it knows."""
     data = batch(source_key="k").to_data() | {"priority": 9}
 
-    assert _codec(bench).read(QueuedWorkBatchDraft, data) == batch(source_key="k")
+    assert codec_of(bench).read(QueuedWorkBatchDraft, data) == batch(source_key="k")
 
 
 @check("REC.13")
@@ -403,8 +403,8 @@ async def a_missing_optional_reads_as_its_default(
     }  # fmt: skip
     draft: dict[str, Any] = {"session_id": "s1", "ingress": {"scope": "active_turn", "turn_id": "t1"}, "input": {"items": []}}
 
-    commit_read = cast("RuntimeCommit", _codec(bench).read(RuntimeCommit, data))
-    draft_read = cast("PendingTurnInputDraft", _codec(bench).read(PendingTurnInputDraft, draft))
+    commit_read = cast("RuntimeCommit", codec_of(bench).read(RuntimeCommit, data))
+    draft_read = cast("PendingTurnInputDraft", codec_of(bench).read(PendingTurnInputDraft, draft))
     result = await store.commit_runtime_state(commit_read)
     made = await store.enqueue_pending_turn_input(draft_read)
 
@@ -418,7 +418,7 @@ async def lease_timings_leave_room_for_three_renewals(bench: Bench) -> None:
     found: list[str] = []
     for ttl, renew in ((30_000, 10_000), (29_999, 10_000), (0, 0), (3, 1), (1, 0)):
         try:
-            _codec(bench).read(LeaseTimings, {"ttl_ms": ttl, "renew_interval_ms": renew})
+            codec_of(bench).read(LeaseTimings, {"ttl_ms": ttl, "renew_interval_ms": renew})
             found.append("admitted")
         except InvalidRecord:
             found.append("refused")
