@@ -179,7 +179,17 @@ class AgentFrameAssignment(Record):
     """What an agent frame runs with; the parts are the runtime's and opaque to the store."""
 
     policy: Json = Field(
-        examples=[{"model": {"id": "m", "limits": {"context_window_tokens": 1}}, "provider_id": "p"}]
+        examples=[
+            {
+                "model": {
+                    "id": "m",
+                    "variant": "provider_default",
+                    "limits": {"context_window_tokens": 1},
+                },
+                "provider_id": "p",
+                "autonomous": False,
+            }
+        ]
     )
     plugin_options: Json = Field(default=Json({}), examples=[{"plugins": {"kit": {"a": [None]}}}])
     plugin_source: Literal["current_host_fresh", "current_session_fork"] = "current_session_fork"

@@ -20,6 +20,7 @@ from typing import Any
 from page import written
 
 from lash_conformance import known
+from lash_conformance.check import all_checks
 from lash_conformance.targets.postgres_server import Server
 from lash_ref import __version__
 
@@ -27,6 +28,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 RESULTS = ROOT / "docs" / "results"
 STORES = ("memory", "sqlite", "postgres")
+AREAS = ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR")
+SYNCED = ("STO.84:", "STO.85:", "ATT.43:", "ATT.41:an_id_never_names_bytes_cut_short_by_a_power_cut")
 KEPT = ("id", "clauses", "claim", "kind", "verdict", "reason", "note")
 VECTORS = ROOT / "fixtures" / "wire" / "records"
 PAGE = "docs/results/upstream.md"
@@ -90,6 +93,7 @@ def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool
     listed, report = HERE / "known" / f"lash-{store}.toml", scratch / f"lash-{store}"
     command = conformance(
         "run", "--profile", "store", "--target", f"stdio:{shlex.quote(str(binary))} serve {store}",
+        "--select", ",".join(selected()),
         "--report", str(report), "--json", str(report / "report.json"),
     )  # fmt: skip
     if listed.exists() and not renew:
@@ -102,6 +106,15 @@ def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool
     checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
     kept = ("suite", "edition", "seed", "target", "check_counts", "clause_counts", "problems")
     return {key: told[key] for key in kept} | {"exit_code": done.returncode, "checks": checks}
+
+
+def selected() -> list[str]:
+    """Every check but those that kill at a counted write or fail one.
+
+    lash's runtime wakes its threads by writes of its own, so that their number differs from run to run.
+    """
+    checks = [one for one in all_checks() if one.id.split(":")[0].partition(".")[0] in AREAS]
+    return [one.id for one in checks if one.kind != "crash" or one.id.startswith(SYNCED)]
 
 
 def list_failures(listed: Path, log: Path) -> None:

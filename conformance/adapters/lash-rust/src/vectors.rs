@@ -8,25 +8,86 @@ use serde_json::{Value, json};
 use crate::wire::{Fault, Wire};
 
 macro_rules! kinds {
-    ($($kind:ident),* $(,)?) => {
+    ($($kind:ty: $($name:literal)|+;)*) => {
         fn rewritten(record: &str, value: Value) -> Option<Result<Value, Fault>> {
             match record {
-                $(stringify!($kind) => Some(<$kind as Wire>::read(value).and_then(|read| read.write())),)*
+                $($($name)|+ => Some(<$kind as Wire>::read(value).and_then(|read| read.write())),)*
                 _ => None,
             }
         }
     };
 }
 
-kinds!(
-    SessionNodeRecord, RuntimeCommit, RuntimeCommitResult, SessionMeta, LeaseOwnerIdentity, SessionExecutionLease,
-    SessionExecutionLeaseClaimOutcome, SessionExecutionLeaseFence, SessionExecutionLeaseCompletion,
-    QueuedWorkBatchDraft, QueuedWorkBatch, QueuedWorkClaim, PendingTurnInputDraft, PendingTurnInput, TurnInputClaim,
-    TurnInputApplication, AttachmentRef, AttachmentCreateMeta, SessionRelation, SessionPolicy,
-    PersistedSessionConfig, AgentFrameRecord, HydratedSessionCheckpoint, TokenLedgerEntry, SessionCheckpoint,
-    SessionHeadMeta, PersistedSessionRead, VacuumReport, GcReport, AttachmentIntent, AttachmentManifestEntry,
-    StoredBlobRef, SessionStoreCreateRequest, SessionReadScope,
-);
+// lash's type, and the names of the records that it reads; variants of a union are read as the union.
+kinds! {
+    SessionNodeRecord: "SessionNodeRecord" | "EventNode" | "PluginNode";
+    SessionGraph: "GraphSnapshot";
+    GraphCommitDelta: "GraphCommitDelta";
+    RuntimeCommit: "RuntimeCommit";
+    RuntimeCommitResult: "RuntimeCommitResult";
+    RuntimeTurnCommitStamp: "RuntimeTurnCommitStamp";
+    SessionMeta: "SessionMeta";
+    SessionRelation: "SessionRelation" | "RootSession" | "ChildSession";
+    SessionPolicy: "SessionPolicy";
+    ModelSpec: "ModelSpec";
+    ModelLimits: "ModelLimits";
+    PersistedSessionConfig: "PersistedSessionConfig";
+    AgentFrameRecord: "AgentFrameRecord";
+    AgentFrameAssignment: "AgentFrameAssignment";
+    PersistedTurnState: "PersistedTurnState";
+    PromptUsage: "PromptUsage";
+    TokenUsage: "TokenUsage";
+    TokenLedgerEntry: "TokenLedgerEntry";
+    HydratedSessionCheckpoint: "HydratedSessionCheckpoint";
+    SessionCheckpoint: "SessionCheckpoint";
+    SessionHeadMeta: "SessionHeadMeta";
+    PersistedSessionRead: "PersistedSessionRead";
+    SessionReadScope: "SessionReadScope";
+    SessionStoreCreateRequest: "SessionStoreCreateRequest";
+    LeaseOwnerIdentity: "LeaseOwnerIdentity";
+    LeaseOwnerLiveness: "LeaseOwnerLiveness" | "Opaque" | "LocalProcess";
+    SessionExecutionLease: "SessionExecutionLease" | "Acquired";
+    SessionExecutionLeaseClaimOutcome: "SessionExecutionLeaseClaimOutcome";
+    SessionExecutionLeaseFence: "SessionExecutionLeaseFence";
+    SessionExecutionLeaseCompletion: "SessionExecutionLeaseCompletion";
+    CausalRef: "CausalRef" | "TurnCause" | "EffectCause" | "ToolCallCause" | "ProcessCause" | "ProcessEventCause"
+        | "TriggerOccurrenceCause" | "SessionNodeCause";
+    ProtocolTurnOptions: "ProtocolTurnOptions";
+    ProcessWakeDelivery: "ProcessWakeDelivery";
+    QueuedWorkPayload: "QueuedWorkPayload" | "ProcessWake" | "AgentFrameTask" | "SessionCommandPayload";
+    SessionCommand: "SessionCommand" | "RefreshToolCatalog" | "ResetSession";
+    MergeKey: "MergeKey" | "Group";
+    QueuedWorkBatchDraft: "QueuedWorkBatchDraft";
+    QueuedWorkBatch: "QueuedWorkBatch";
+    QueuedWorkItem: "QueuedWorkItem";
+    QueuedWorkClaim: "QueuedWorkClaim";
+    QueuedWorkCompletion: "QueuedWorkCompletion";
+    (Option<TurnInputClaim>, Option<QueuedWorkClaim>): "CheckpointWork";
+    TurnInput: "TurnInput";
+    InputItem: "InputItem" | "TextItem" | "AttachmentItem";
+    AttachmentSource: "AttachmentSource" | "InlineSource" | "StoredSource" | "ExternalUrlSource" | "ProviderFileSource";
+    ProviderFileScope: "ProviderFileScope";
+    TurnInputIngress: "TurnInputIngress" | "ActiveTurn" | "NextTurn";
+    PendingTurnInputDraft: "PendingTurnInputDraft";
+    PendingTurnInput: "PendingTurnInput";
+    TurnInputClaim: "TurnInputClaim";
+    TurnInputClaimMode: "TurnInputClaimMode" | "ActiveTurnMode" | "NextTurnMode";
+    TurnInputCompletion: "TurnInputCompletion";
+    TurnInputApplication: "TurnInputApplication";
+    PendingTurnInputClaimDiagnostics: "ClaimDiagnostics";
+    PendingTurnInputCancelTarget: "CancelTarget" | "InputIdTarget" | "SourceKeyTarget";
+    PendingTurnInputCancelOutcome: "CancelOutcome" | "Cancelled" | "AlreadyClaimed" | "AlreadyCompleted"
+        | "AlreadyCancelled" | "NotFound";
+    PendingTurnInputCancelResult: "CancelResult";
+    PendingTurnInputSuffixCancelOutcome: "SuffixCancelOutcome" | "AnchorNotFound" | "Outcomes";
+    VacuumReport: "VacuumReport";
+    GcReport: "GcReport";
+    AttachmentRef: "AttachmentRef";
+    AttachmentCreateMeta: "AttachmentCreateMeta";
+    AttachmentIntent: "AttachmentIntent";
+    AttachmentManifestEntry: "AttachmentManifestEntry";
+    StoredBlobRef: "StoredBlobRef";
+}
 
 /// Read `{"name", "record", "value"}` lines; write `{"name", "record", "outcome", "value"}` lines.
 pub fn run() {

@@ -75,7 +75,11 @@ by_serde!(
     PendingTurnInputCancelTarget, PendingTurnInputCancelResult, PendingTurnInputSuffixCancelOutcome, TurnInputClaim,
     TurnInputApplication, AttachmentId, AttachmentRef, AttachmentCreateMeta, SessionRelation, SessionPolicy,
     PersistedSessionConfig, AgentFrameRecord, SessionGraph, HydratedSessionCheckpoint, TokenLedgerEntry,
-    SessionCheckpoint, SessionHeadMeta, BlobRef, AttachmentOwnerKind,
+    SessionCheckpoint, SessionHeadMeta, BlobRef, AttachmentOwnerKind, AttachmentSource, ProviderFileScope, InputItem,
+    TurnInput, TurnInputIngress, TurnInputClaimMode, TurnInputCompletion, PendingTurnInputClaimDiagnostics, CausalRef,
+    ProtocolTurnOptions, ProcessWakeDelivery, QueuedWorkPayload, QueuedWorkItem, QueuedWorkCompletion, SessionCommand,
+    MergeKey, LeaseOwnerLiveness, GraphCommitDelta, AgentFrameAssignment, ModelSpec, ModelLimits, PersistedTurnState,
+    PromptUsage, TokenUsage, RuntimeTurnCommitStamp,
 );
 
 impl Fault {

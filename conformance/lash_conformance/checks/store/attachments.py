@@ -20,8 +20,12 @@ def _intent(attachment_id: str = "a1", at: int = 100, **parts: Any) -> Attachmen
     return AttachmentIntent(**(defaults | parts))
 
 
-async def _open(store: RuntimePersistence, cutoff: int = 2**62) -> list[tuple[str, str]]:
+async def _listed(store: RuntimePersistence, cutoff: int) -> list[tuple[str, str]]:
     return [(entry.session_id, entry.attachment_id) for entry in await store.list_uncommitted(cutoff)]
+
+
+async def _open(store: RuntimePersistence) -> list[tuple[str, str]]:
+    return sorted(await _listed(store, 2**62))
 
 
 @check("ATT.1", needs=("manifest",))
@@ -104,9 +108,9 @@ async def the_uncommitted_listing_includes_its_cutoff(store: RuntimePersistence)
     await store.record_intent(_intent("a", 200))
     await store.record_intent(_intent("b", 100))
 
-    assert await _open(store, 99) == []
-    assert await _open(store, 200) == [("s1", "b"), ("s1", "a")]
-    assert await _open(store, 2**63 - 1) == [("s1", "b"), ("s1", "a"), ("s1", "c")]
+    assert await _listed(store, 99) == []
+    assert await _listed(store, 200) == [("s1", "b"), ("s1", "a")]
+    assert await _listed(store, 2**63 - 1) == [("s1", "b"), ("s1", "a"), ("s1", "c")]
 
 
 @check("ATT.7", needs=("manifest",))
