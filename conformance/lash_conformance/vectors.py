@@ -36,7 +36,10 @@ class Sampler:
     def sample(self, schema: Schema, name: str, *, full: bool, number: int = 7) -> Any:
         """A value: with every member when ``full``, with only what is required otherwise."""
         name = schema["$ref"].rpartition("/")[2] if "$ref" in schema else name
-        schema = self.resolved(schema)
+        told, schema = schema, self.resolved(schema)
+        for one in (told, schema):
+            if "examples" in one:
+                return one["examples"][0]
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
