@@ -93,7 +93,20 @@ class ProcessWakeDelivery(Record):
     process_id: Identifier
     sequence: U64
     event_type: Text = "process.wake"
-    event_invocation: Json | None = None
+    event_invocation: Json | None = Field(
+        default=None,
+        examples=[
+            {
+                "scope": {"session_id": "s"},
+                "subject": {
+                    "type": "process_event",
+                    "process_id": "p",
+                    "sequence": 1,
+                    "event_type": "process.wake",
+                },
+            }
+        ],
+    )
     process_caused_by: CausalRef | None = None
     dedupe_key: Text
     input: Text
