@@ -250,12 +250,25 @@ def replay(
 def bench(
     store: Annotated[str, typer.Option(help="memory, sqlite, postgres, postgres:DSN, or python:package.module:callable")] = "sqlite",
     nodes: Annotated[str, typer.Option(help="History lengths to measure at")] = "10,100,1000,10000,100000",
+    wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
     report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
 ) -> None:
-    """Measure how the store's costs grow with the history, and what durability costs."""
+    """Measure how the store's costs grow with the history, and what durability or the wire costs."""
     from lash_conformance import benchmark
     from lash_conformance.target import TargetFault, load
 
+    if wire:
+        from lash_conformance import wire_cost
+        from lash_conformance.targets.stdio import StdioTarget
+
+        try:
+            outside = StdioTarget(f"lash-conformance serve --target '{store}'")
+            costs = wire_cost.measure(load(store), outside)
+        except TargetFault as err:
+            raise _usage(err) from err
+        outside.stop()
+        wire_cost.show(Console(), costs)
+        return
     try:
         sizes = [int(size) for size in nodes.split(",")]
         measured = benchmark.run(Console(), load(store), sizes)
