@@ -199,11 +199,15 @@ class Bench:
 
         Opening may itself be refused; then the refusal is raised.
         """
+        await self.spoil(what)
+        await self._opened()
+        return self.factory
+
+    async def spoil(self, what: Damage) -> None:
+        """Close everything and spoil the stored records of that kind."""
         await self._close_all()
         self.trace.note("place", "damage", what=what)
         await cast("Damaging", self.target).damage(self.place, what)
-        await self._opened()
-        return self.factory
 
     async def _opened(self) -> Backend:
         started = time.perf_counter()

@@ -32,7 +32,7 @@ from lash_conformance.wire import (
     refusals,
 )
 from lash_ref import inputs, lease, records, work
-from lash_ref.scalars import Record
+from lash_ref.scalars import U64, Identifier, Record
 
 Schema = dict[str, Any]
 _PLACES = "#/components/schemas/"
@@ -190,6 +190,21 @@ def _own(name: str, schemas: _Schemas) -> Schema:
     }
 
 
+_NUMBER: Schema = TypeAdapter(U64).json_schema()
+_NAME: Schema = TypeAdapter(Identifier).json_schema()
+
+
+def _argument(schema: Schema) -> Schema:
+    """What a store admits where a Protocol says ``int`` or ``str``: no number below 0, no name with NUL ([REC.1][], [REC.2][])."""
+    if schema == {"type": "integer"}:
+        return _NUMBER
+    if schema == {"type": "string"}:
+        return _NAME
+    if schema == {"type": "array", "items": {"type": "string"}}:
+        return schema | {"items": _NAME}
+    return schema
+
+
 def _method(family: str, name: str, schemas: _Schemas) -> Schema:
     made = signature(family, name)
     told = inspect.getdoc(getattr(PROTOCOLS[family], name))
@@ -202,7 +217,7 @@ def _method(family: str, name: str, schemas: _Schemas) -> Schema:
         "description": told,
         "paramStructure": "by-name",
         "params": [
-            handle, *({"name": key, "required": True, "schema": schemas.of(kind)} for key, kind in made.takes.items())
+            handle, *({"name": key, "required": True, "schema": _argument(schemas.of(kind))} for key, kind in made.takes.items())
         ],
         "result": {"name": "result", "schema": store if made.answers is None else schemas.of(made.answers)},
         "errors": [{"$ref": f"#/components/errors/{error}"} for error in dict.fromkeys(_errors(told))],

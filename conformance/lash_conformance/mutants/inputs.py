@@ -243,6 +243,12 @@ class InputNeedsNoFence(Store):
         return fence
 
 
+@mutant("INP.44", character="Zero means all: a maximum of 0 is no maximum.")
+class ZeroMeansAllInputs(StoreWrapper):
+    async def claim_next_turn_inputs(self, session_id, lease, owner, max_inputs):
+        return await self.inner.claim_next_turn_inputs(session_id, lease, owner, max_inputs or 99)
+
+
 @mutant("INP.42", character="Shrugging: an input completion of nothing may name any session.")
 class AcceptsForeignEmptyInputCompletions(Store):
     async def completed_inputs(self, rows, completion):

@@ -28,6 +28,14 @@ class ZeroMeansAll(StoreWrapper):
         return await self.inner.claim_ready_queued_work(session_id, lease, owner, boundary, max_batches or 99)
 
 
+@mutant("QUE.11", character="Officious: asks for the fence of a claim of nothing.")
+class JudgesTheFenceOfNothing(StoreWrapper):
+    async def claim_ready_queued_work(self, session_id, lease, owner, boundary, max_batches):
+        if not max_batches:
+            await self.inner.claim_leading_ready_session_command(session_id, lease, owner)
+        return await self.inner.claim_ready_queued_work(session_id, lease, owner, boundary, max_batches)
+
+
 @mutant("QUE.12", character="Clinging: a batch claimed once stays claimed, whatever became of the lease.")
 class HeldForEver(Store):
     async def candidates(self, rows, session_id, generation, now):

@@ -331,6 +331,15 @@ class RepairsByDeletion(FactoryWrapper):
         return await super().create_store(request)
 
 
+@mutant("REC.34", character="Tidy: meta that it cannot read is no meta.", on_sqlite=True)
+class ForgetsUnreadableMeta(FactoryWrapper):
+    async def open_existing_store(self, request):
+        try:
+            return await super().open_existing_store(request)
+        except UnreadableRecord:
+            return None
+
+
 @mutant("REC.33", character="Repeating: a stamp it cannot read is no stamp.", on_sqlite=True)
 class UnreadableStampsApply(Store):
     async def recorded(self, rows, commit):

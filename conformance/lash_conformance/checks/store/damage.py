@@ -1,4 +1,4 @@
-"""What cannot be read is refused, named and kept (REC.20 to REC.33)."""
+"""What cannot be read is refused, named and kept (REC.20 to REC.34)."""
 
 from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
@@ -14,7 +14,7 @@ from lash_conformance.vocabulary import (
     tool_state,
     turn,
 )
-from lash_ref.contracts import RuntimePersistence
+from lash_ref.contracts import RuntimePersistence, SessionStoreFactory
 from lash_ref.errors import (
     InvalidRecordSchemaVersion,
     MissingRecordSchemaVersion,
@@ -214,6 +214,20 @@ async def an_unreadable_stamp_fails_the_repeat(bench: Bench, store: RuntimePersi
     assert (await loaded(again)).head_revision == 1
 
 
+async def _meta(factory: SessionStoreFactory) -> object:
+    store = await factory.open_existing_store(request())
+    return None if store is None else await store.load_session_meta()
+
+
+@check("REC.34", damage=("meta",))
+async def unreadable_meta_is_refused(bench: Bench, store: RuntimePersistence) -> None:
+    """When the session is opened or when its meta is asked for: it is neither absent nor made anew."""
+    factory = await bench.damage("meta")
+
+    await refused(UnreadableRecord, _meta(factory), record_kind="meta")
+    await refused(UnreadableRecord, _meta(factory), record_kind="meta")
+
+
 @check("REC.32", damage=("meta",))
 async def other_sessions_live_on_beside_an_unreadable_record(
     bench: Bench, store: RuntimePersistence, lane: Lane
@@ -223,7 +237,7 @@ async def other_sessions_live_on_beside_an_unreadable_record(
     await store.enqueue_queued_work(batch(source_key="k"))
     before = await loaded(store)
     factory = await bench.damage("meta")
-    await refused(UnreadableRecord, factory.open_existing_store(request()), record_kind="meta")
+    await refused(UnreadableRecord, _meta(factory))
 
     other = await bench.session("s2", on=factory)
 
@@ -247,17 +261,23 @@ async def a_refused_read_leaves_the_rest_readable(bench: Bench, store: RuntimePe
     await refused(UnreadableRecord, again.load_session(FullGraph()), record_kind="node", record_id="t1")
 
 
+async def _opened(bench: Bench) -> object:
+    """A store may refuse a place when it is opened, or at the first call."""
+    factory = await bench.reopen()
+    return await factory.create_store(request())
+
+
 @check("REC.30", damage=("database_version",))
 async def a_place_of_another_version_is_refused_untouched(
     bench: Bench, store: RuntimePersistence, lane: Lane
 ) -> None:
     """Both versions are named, asked twice, and the file is as it was."""
     await _committed(store, lane)
-    factory = await bench.damage("database_version")
+    await bench.spoil("database_version")
     before = await bench.stored()
 
-    error = await refused(UnsupportedDatabaseSchema, factory.create_store(request()), actual=99)
-    await refused(UnsupportedDatabaseSchema, factory.open_existing_store(request()), actual=99)
+    error = await refused(UnsupportedDatabaseSchema, _opened(bench), actual=99)
+    await refused(UnsupportedDatabaseSchema, _opened(bench), actual=99)
 
     assert isinstance(error.fields["expected"], int)
     assert await bench.stored() == before
@@ -269,10 +289,10 @@ async def a_truncated_place_is_refused_untouched(bench: Bench, store: RuntimePer
     await _committed(store, lane)
     for number in range(40):
         await store.enqueue_queued_work(batch(source_key=str(number)))
-    factory = await bench.damage("database_truncated")
+    await bench.spoil("database_truncated")
     before = await bench.stored()
 
-    await refused(UnreadableRecord, factory.create_store(request()), record_kind="database")
+    await refused(UnreadableRecord, _opened(bench), record_kind="database")
 
     assert await bench.stored() == before
 
@@ -280,9 +300,9 @@ async def a_truncated_place_is_refused_untouched(bench: Bench, store: RuntimePer
 @check("REC.31", damage=("database_garbage",))
 async def a_place_that_is_no_database_is_refused_untouched(bench: Bench, store: RuntimePersistence) -> None:
     """Whatever it is, it is somebody's."""
-    factory = await bench.damage("database_garbage")
+    await bench.spoil("database_garbage")
     before = await bench.stored()
 
-    await refused(UnreadableRecord, factory.create_store(request()), record_kind="database")
+    await refused(UnreadableRecord, _opened(bench), record_kind="database")
 
     assert await bench.stored() == before

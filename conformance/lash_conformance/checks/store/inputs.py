@@ -508,6 +508,19 @@ async def claiming_needs_a_live_fence(bench: Bench, store: RuntimePersistence, l
     assert await _listed(store) == ["i1", "i2"]
 
 
+@check("INP.44")
+async def a_claim_of_no_inputs_grants_nothing(store: RuntimePersistence, lane: Lane) -> None:
+    """Under a live fence and under a dead one; the inputs wait on."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    await store.enqueue_pending_turn_input(said(input_id="i2", ingress=during("t1")))
+
+    for _ in range(2):
+        assert await store.claim_next_turn_inputs("s1", lane.fence, lane.owner, 0) is None
+        assert await store.claim_active_turn_inputs("s1", lane.fence, lane.owner, "t1", "after_work", 0) is None
+        await lane.release()
+    assert await _listed(store) == ["i1", "i2"]
+
+
 @check("INP.23")
 async def one_of_four_concurrent_claims_wins(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
     """Two handles, four claims, one input."""

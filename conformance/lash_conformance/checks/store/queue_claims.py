@@ -71,9 +71,12 @@ async def a_claim_under_an_expired_fence_is_refused(bench: Bench, store: Runtime
 
 @check("QUE.11")
 async def a_claim_of_nothing_grants_nothing(store: RuntimePersistence, lane: Lane) -> None:
-    """At most 0, or an empty list."""
+    """At most 0, or an empty list; under a dead fence as under a live one."""
     await store.enqueue_queued_work(batch())
 
+    assert await _claim(store, lane, most=0) is None
+    assert await _exactly(store, lane) is None
+    await lane.release()
     assert await _claim(store, lane, most=0) is None
     assert await _exactly(store, lane) is None
     assert len(await store.list_pending_queued_work("s1")) == 1
