@@ -20,7 +20,7 @@ const json = require("./json");
 const { refuse, unreadable } = require("./records");
 
 const VERSION = 1;
-const COMPACT_BYTES = 1 << 20;
+const COMPACT_BYTES = Number(process.env.LASH_NODE_COMPACT_BYTES ?? 1 << 20); // 0: after every transaction
 const FORGOTTEN_MS = 3_600_000;
 const named = (number) => String(number).padStart(12, "0");
 const digest = (data) => createHash("sha256").update(data).digest("hex");
@@ -146,7 +146,7 @@ class Journal {
     }
     this.advance(body);
     sync(this.path("log"));
-    if (this.logBytes > COMPACT_BYTES && this.logBytes > 2 * this.snapshotBytes) this.compact();
+    if (this.logBytes > (COMPACT_BYTES && Math.max(COMPACT_BYTES, 2 * this.snapshotBytes))) this.compact();
     return true;
   }
 

@@ -1,11 +1,11 @@
 "use strict";
-// What is admitted: every argument is decoded by the published schema (wire.json, as `lash-conformance schema --wire` prints it).
+// What is admitted: every argument is decoded by the published schema, which is the one that `lash-conformance schema --wire` prints.
 
 const { readFileSync } = require("node:fs");
 const { join } = require("node:path");
 const json = require("./json");
 
-const wire = json.parse(readFileSync(join(__dirname, "wire.json"), "utf8"));
+const wire = json.parse(readFileSync(join(__dirname, "../../../fixtures/wire/openrpc.json"), "utf8"));
 
 class Refusal extends Error {
   constructor(error, fields) {
@@ -69,8 +69,9 @@ function admitObject(known, value, name, field) {
   for (const [key, property] of Object.entries(known.properties || {})) {
     const given = Object.hasOwn(value, key);
     if (!given && (known.required || []).includes(key)) invalid(name, `${field}.${key}`, "a value", "nothing");
-    const admitted = given ? admit(property, value[key], name, `${field}.${key}`) : structuredClone(property.default);
-    if (admitted !== undefined && !(admitted === null && property.default === null)) record[key] = admitted;
+    if (!given && property.default === undefined) continue;
+    const admitted = admit(property, given ? value[key] : property.default, name, `${field}.${key}`);
+    if (admitted !== null || property.default !== null) record[key] = admitted;
   }
   if (known.additionalProperties === false) {
     const unknown = Object.keys(value).find((key) => !Object.hasOwn(known.properties, key));
