@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
 
 from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, Data, HostCapability, HostPlace, OpenSpec
+from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.targets.kit_plugins import CounterFactory, OptionsFactory, PoolFactory
 from lash_conformance.targets.kit_shelf import Bound, BoundOptional, Registers, ShelfFactory
 from lash_conformance.targets.kit_stage import KitProvider
@@ -446,14 +447,17 @@ async def from_environment(arguments: Data) -> Data:
     return made.state.to_snapshot().to_data()
 
 
-class ReferenceHost:
-    """The reference runtime as a host target."""
+class ReferenceHost(ReferenceProviders):
+    """The reference runtime as a host target; it speaks every dialect of the provider chapter."""
 
     name = "reference"
     version = "0"
     capabilities: frozenset[HostCapability] = frozenset(HOST_CAPABILITIES)
 
+    speaks_httpx = True
+
     def __init__(self, store: str = "memory") -> None:
+        super().__init__()
         self.store = store
 
     async def core(self, place: HostPlace, spec: CoreSpec) -> ReferenceCore:
