@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncGenerator, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -58,11 +59,14 @@ class Glass:
         async def call(*arguments: Any, **named: Any) -> Any:
             step = Step(self._name, method, [*arguments, *named.values()])
             self._trace.steps.append(step)
+            started = time.perf_counter()
             try:
                 answer = await bound(*arguments, **named)
             except BaseException as err:
                 step.outcome = {"refused": getattr(err, "code", type(err).__name__), "text": str(err)}
                 raise
+            finally:
+                self._trace.target_seconds += time.perf_counter() - started
             if method in ("open", "resume", "clone"):
                 step.outcome = {"ok": "session"}
                 return Glass(answer, f"session[{arguments[0] if method == 'open' else method}]", self._trace)

@@ -8,7 +8,7 @@ import time
 import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 
@@ -16,7 +16,7 @@ from lash_conformance.catalogue import clauses
 from lash_conformance.check import all_checks
 from lash_conformance.execute import execute, inapplicable
 from lash_conformance.log import read
-from lash_conformance.targets import hostile, null
+from lash_conformance.targets import hostile, null, null_host
 
 NULL_DEADLINE_S = 2.0
 DRILL_DEADLINE_S = 2.0
@@ -50,16 +50,17 @@ class SelfTest:
         }  # fmt: skip
 
 
-async def null_score(made: SelfTest) -> None:
-    """Run every example check on every null target."""
+async def null_score(made: SelfTest, profile: Literal["store", "host"] = "store") -> None:
+    """Run every example check of the profile on every null target; provider fixtures have a proof of their own."""
     known = clauses()
     musts = [
         check
-        for check in all_checks("store")
-        if check.kind == "example" and any(known[c].level == "MUST" for c in check.clauses if c in known)
+        for check in all_checks(profile)
+        if "providers" not in check.needs and check.kind == "example" and any(known[c].level == "MUST" for c in check.clauses if c in known)
     ]
     weak: set[str] = set()
-    for target in null.targets():
+    targets = null.targets() if profile == "store" else null_host.targets()
+    for target in targets:
         standing = {c for check in musts for c in check.clauses if known[c].level == "MUST"}
         for check in musts:
             result = await execute(check, target, NULL_DEADLINE_S)
@@ -71,7 +72,7 @@ async def null_score(made: SelfTest) -> None:
         applied = {c for check in musts if not inapplicable(check, target) for c in check.clauses}
         if passed := sorted(standing & applied):
             made.null_passes[target.name] = passed
-    made.weak = sorted(weak)
+    made.weak = sorted({*made.weak, *weak})
 
 
 def drill(name: str) -> str:
@@ -101,6 +102,7 @@ def run(console: Console, *, with_drill: bool = True) -> SelfTest:
     made = SelfTest()
     warnings.simplefilter("ignore", RuntimeWarning)
     asyncio.run(null_score(made))
+    asyncio.run(null_score(made, "host"))
     for target, passed in made.null_passes.items():
         console.print(f"{target} passes {', '.join(passed)}", style="red", highlight=False)
     console.print(

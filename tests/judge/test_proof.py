@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from lash_conformance import kill, selftest
+from lash_conformance.catalogue import PROFILES
 from lash_conformance.check import all_checks
 from lash_conformance.execute import execute, inapplicable
 from lash_conformance.targets.lacking import lacking
@@ -12,7 +13,7 @@ from lash_conformance.targets.lacking import lacking
 
 def test_every_must_has_a_broken_store_that_its_check_kills():
     """And the unbroken store passes the same checks."""
-    table = kill.run_sync(lambda clause: True, lambda one: None, searches=False, crashes=False)
+    table = kill.run_sync(lambda clause: clause[:3] not in PROFILES["host"], lambda one: None, searches=False, crashes=False)
 
     assert [(one.clause, one.mutant.name) for one in table.kills if not one.killed] == []
     assert [(result.check.id, result.reason) for result in table.baseline] == []

@@ -14,6 +14,7 @@ from lash_conformance.targets.kit_tools import KitStage
 from lash_conformance.targets.kit_written import WrittenFactory
 from lash_conformance.targets.reference_session import ReferenceSession, data
 from lash_conformance.targets.reference_state import PURE
+from lash_ref import __version__
 from lash_ref.cancel import TurnCancelReceipt
 from lash_ref.contracts import AttachmentStore
 from lash_ref.core import LashCore, LashCoreBuilder
@@ -451,7 +452,7 @@ class ReferenceHost(ReferenceProviders):
     """The reference runtime as a host target; it speaks every dialect of the provider chapter."""
 
     name = "reference"
-    version = "0"
+    version = __version__
     capabilities: frozenset[HostCapability] = frozenset(HOST_CAPABILITIES)
 
     speaks_httpx = True

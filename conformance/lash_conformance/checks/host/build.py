@@ -5,7 +5,7 @@ from typing import Any
 from lash_conformance.check import host_check
 from lash_conformance.host import CoreSpec, Data
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import exchange, opened, refusal, refused, say
+from lash_conformance.host_words import exchange, opened, refusal, refused, say, transcript
 
 PEERS = ("attachment_store", "process_env_store")
 
@@ -73,7 +73,9 @@ async def an_ephemeral_core_builds(bench: HostBench) -> None:
     """With every facet explicit and nothing durable, and it opens sessions."""
     core = await bench.build(CoreSpec(store="none"))
 
-    assert await (await opened(core)).read("session_id") == "s1"
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    assert await transcript(session) == ["user: hi", "assistant: hello"]
 
 
 @host_check("BLD.8", needs=("processes",))

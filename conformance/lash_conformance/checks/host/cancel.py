@@ -131,6 +131,7 @@ async def stopping_does_not_cross_handles(bench: HostBench, core: HostCore, sess
 
     await core.release("g")
     assert answer(await running) == "says hello"
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
 
 
 @host_check("CAN.10")

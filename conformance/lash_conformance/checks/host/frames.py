@@ -35,6 +35,7 @@ async def a_blank_or_current_frame_is_no_switch(core: HostCore, session: HostSes
     for frame_id in ("", "s1:frame:initial"):
         await session.call("open_agent_frame", {"frame_id": frame_id, "task": "again"})
 
+    assert named(before, "frame_id") == ["s1:frame:initial"]
     assert await session.read("frames") == before
 
 

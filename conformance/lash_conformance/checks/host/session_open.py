@@ -334,11 +334,14 @@ async def two_handles_exclude_each_other(bench: HostBench) -> None:
 
 @host_check("SES.22")
 async def opening_takes_no_lease(bench: HostBench) -> None:
-    """Another worker can claim the lane while the session is open."""
+    """Another worker can claim the lane while the session is open, and the session runs a turn afterwards."""
     core = await bench.core()
-    await opened(core)
+    session = await opened(core)
 
     await bench.free_lane(await bench.take_lane())
+
+    await exchange(core, session, "hi", "hello")
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
 
 
 @host_check("SES.23")
