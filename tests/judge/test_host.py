@@ -14,11 +14,10 @@ from lash_conformance.execute import execute
 from lash_conformance.mutants.host import BrokenHost
 from lash_conformance.target import TargetFault
 
-QUIET = (
+pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine.*never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-)
-pytestmark = QUIET
+]
 SESSIONS = frozenset(PROFILES["host"]) - {"PRV", "RLM"}
 """Provider fixtures and model-written code have proofs of their own."""
 
