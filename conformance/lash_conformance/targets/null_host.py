@@ -72,7 +72,8 @@ def _pleasant(method: str, arguments: tuple[Any, ...]) -> Any:
             told: dict[str, Any] = {key: [] for key in ("activities", "errors", "tool_calls")}
             return told | {"outcome": outcome, "usage": spent, "cancellation": None, "execution": {}}
         case "read":
-            return {"transcript": [], "turn_index": 0, "session_id": "s1"}.get(arguments[0])
+            known: dict[str, Any] = {"transcript": [], "turn_index": 0, "session_id": "s1"}
+            return known.get(arguments[0])
         case "observe":
             return {"cursor": "lashsc1:0:0:s1", "revision": 0}
         case "resume_from":
