@@ -52,6 +52,13 @@ class BrokenCore:
     def __init__(self, inner: HostCore, undo: Callable[[], None]) -> None:
         self._inner = inner
         self._undo = undo
+        self._over = False
+
+    def _end(self) -> None:
+        """Let go once, however often a core is killed or closed."""
+        if not self._over:
+            self._over = True
+            self._undo()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -61,14 +68,14 @@ class BrokenCore:
         try:
             await self._inner.kill()
         finally:
-            self._undo()
+            self._end()
 
     async def close(self) -> None:
         """As the core's."""
         try:
             await self._inner.close()
         finally:
-            self._undo()
+            self._end()
 
 
 class BrokenHost:

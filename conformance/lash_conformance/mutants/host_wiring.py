@@ -1,6 +1,8 @@
 """Hosts that are wrong about how plugins are wired: stacks, bindings, operations, forks, putting away."""
 # pyright: basic, reportIncompatibleMethodOverride=false
 
+from dataclasses import replace
+
 from lash_conformance.mutants.host import BrokenHost, SentStore, host_mutant
 from lash_ref.errors import SnapshotError
 from lash_ref.protocol import StandardProtocolPluginFactory
@@ -117,6 +119,31 @@ class QueriesWait(BrokenHost):
         patch("lash_ref.session_admin:PluginOperations.query", make)
 
 
+@host_mutant("OPS.7", character="Hasty: queues what a command asks for before anything is stored.")
+class QueuesBeforeTheCommit(BrokenHost):
+    def breaks(self, patch):
+        facets = []
+
+        def remember(original):
+            async def carried_out(self, *call):
+                facets.append(self)
+                return await original(self, *call)
+
+            return carried_out
+
+        def queue(original):
+            async def invoke(self, context, args):
+                made = await original(self, context, args)
+                for directive in made.directives:
+                    await facets[-1]._queue(directive)
+                return replace(made, directives=())
+
+            return invoke
+
+        patch("lash_ref.session_admin:PluginOperations._carried_out", remember)
+        patch("lash_ref.operations:RegisteredOperation.invoke", queue)
+
+
 @host_mutant("OPS.10", character="Thorough: stores what a query found changed.")
 class QueriesCommit(BrokenHost):
     def breaks(self, patch):
@@ -197,8 +224,6 @@ class ResumeRebinds(BrokenHost):
 
         def rebind(original):
             async def resume(parts, parked):
-                from dataclasses import replace
-
                 factories = (*parts.factories, *bound.get(parked.session_id, ()))
                 return await original(replace(parts, factories=factories), parked)
 

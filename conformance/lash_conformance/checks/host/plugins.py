@@ -3,7 +3,7 @@
 from typing import Any
 
 from lash_conformance.check import host_check
-from lash_conformance.host import Data
+from lash_conformance.host import Data, HostCore
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
@@ -81,11 +81,15 @@ async def a_built_in_can_be_replaced(bench: HostBench) -> None:
 @host_check("PLG.8")
 async def two_plugins_of_one_id_are_refused(bench: HostBench) -> None:
     """In the stack; neither was built."""
+    made: list[HostCore] = []
 
     async def attempt() -> None:
-        await opened(await bench.core("b", "b"))
+        made.append(await bench.core("b", "b"))
+        await opened(made[0])
 
     await refused(attempt(), "b")
+
+    assert [line for core in made for line in await wrote(core, "b build")] == []
 
 
 @host_check("PLG.8")
