@@ -134,6 +134,6 @@ def vectors(found: list[dict[str, Any]], explained: list[dict[str, Any]], proble
             continue
         reason = told.get(one["record"])
         if reason is None:
-            problems.append(f"vector {one['name']} ({one['record']}): {one['outcome']} {one['value']!r:.200}")
+            problems.append(f"vector {one['name']} of {one['record']}: {one['outcome']} {one['value']!r:.200}")
         lines.append(f"- `{one['name']}` ({one['record']}): {one['outcome']}. {reason or 'Not explained.'}")
     return "\n".join(lines) + "\n"

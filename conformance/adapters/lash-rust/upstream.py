@@ -100,7 +100,8 @@ def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool
         command += ["--known", str(listed)]
     url = f"postgres://postgres@localhost/postgres?host={server.directory}"
     done = subprocess.run(command, check=False, env=os.environ | {"LASH_POSTGRES": url}, stdout=subprocess.DEVNULL)
-    told = json.loads((report / "report.json").read_text(encoding="utf-8"))
+    text = (report / "report.json").read_text(encoding="utf-8")
+    told = json.loads(text.replace(str(binary), binary.name))
     if renew:
         list_failures(listed, report / "events.jsonl")
     checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
