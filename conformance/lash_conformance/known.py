@@ -98,9 +98,11 @@ def pins(listed: str, reason: str) -> bool:
 
 
 def _listed(event: dict[str, Any]) -> str:
-    """The reason to list: of races and searches only what was expected."""
+    """The reason to list: of races only what was expected, of searches nothing, as they may stop elsewhere."""
     reason = str(event["reason"])
-    if event.get("kind") in ("race", "machine") and FOUND in reason:
+    if event.get("kind") == "machine":
+        return OPEN
+    if event.get("kind") == "race" and FOUND in reason:
         return reason.partition(FOUND)[0] + FOUND + OPEN
     return reason
 

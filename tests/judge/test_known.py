@@ -36,6 +36,15 @@ def test_what_a_race_found_is_left_open():
     assert update({entry.check: entry}, [again], "other", date(2999, 2, 2)) == {entry.check: entry}
 
 
+def test_where_a_search_stops_is_left_open():
+    """It has so much time, and shrinks what it meets first."""
+    search = RACE | {"kind": "machine", "reason": "expected 1, found at store.load: 2"}
+    (entry,) = update({}, [search], "link", date(2999, 1, 1)).values()
+
+    again = search | {"reason": "it answered with another type"}
+    assert judged({entry.check: entry}, again, date(2026, 1, 1)) == ("known-failure", "link")
+
+
 def test_what_an_example_found_is_pinned_whole():
     """It fails the same way every time."""
     event = RACE | {"kind": "example", "reason": "expected 1, found 2"}
