@@ -255,6 +255,7 @@ class ToolDispatch:
         async def completion_key() -> str:
             nonlocal taken
             taken = True
+            self.waits.store.open_wait(key)
             return key.text()
 
         context = ToolContext(

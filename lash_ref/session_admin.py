@@ -38,7 +38,7 @@ from lash_ref.tool_registry import ToolRestoreReport, ToolSourceHandle
 from lash_ref.tool_state import ToolState
 from lash_ref.tools import Cancellation, ToolProvider
 from lash_ref.triggers import TriggerOccurrence, TriggerRouter, TriggerSubscription
-from lash_ref.turn import TurnRequest
+from lash_ref.turn_base import TurnRequest
 from lash_ref.turn_builders import as_input
 from lash_ref.turn_loop import TurnLoop
 from lash_ref.usage import OWN_SOURCE

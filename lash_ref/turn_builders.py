@@ -24,7 +24,7 @@ from lash_ref.runtime_errors import (
 )
 from lash_ref.scalars import Record
 from lash_ref.shared import Shared
-from lash_ref.turn import TurnRequest
+from lash_ref.turn_base import TurnRequest
 from lash_ref.turn_loop import AgentFrameRun, TurnLoop
 from lash_ref.work import DeliveryPolicy, ProtocolTurnOptions, SlotPolicy
 

@@ -103,11 +103,11 @@ def _settled(turn: Turn) -> TurnCancellationEvidence | None:
 
 def _close_history(turn: Turn, *, cancelled: bool) -> None:
     """Append what the machine's last step held; prose that a cancel overtook is dropped."""
-    for message in turn.history:
+    for message in turn.held:
         is_prose = message.role == "Assistant" and all(part.kind != "ToolCall" for part in message.parts)
         if not (cancelled and is_prose):
             turn.runtime.state.append_active_conversation_messages((message,), timestamp=turn.timestamp)
-    turn.history.clear()
+    turn.held.clear()
 
 
 def _assembled(

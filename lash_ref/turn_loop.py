@@ -14,7 +14,8 @@ from lash_ref.resident import Resident
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json
 from lash_ref.session_commands import run_command
-from lash_ref.turn import Turn, TurnRequest
+from lash_ref.turn import Turn
+from lash_ref.turn_base import TurnRequest
 from lash_ref.turn_commit import CommittedTurn, Handoff, finish, recorded
 from lash_ref.work import AgentFrameTask
 

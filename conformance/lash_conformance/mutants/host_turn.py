@@ -16,7 +16,7 @@ class SaysItTwice(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
             def broken(turn: Any, *, cancelled: bool) -> None:
-                last = turn.history[-1:]
+                last = turn.held[-1:]
                 original(turn, cancelled=cancelled)
                 for message in last:
                     turn._append(message.but(id=f"{message.id}.again"))
@@ -29,7 +29,7 @@ class SaysItTwice(BrokenHost):
 @host_mutant("TRN.1", character="Shy: keeps the question and not the answer.")
 class ForgetsTheAnswer(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.turn_commit:_close_history", method(lambda turn, *, cancelled: turn.history.clear()))
+        patch("lash_ref.turn_commit:_close_history", method(lambda turn, *, cancelled: turn.held.clear()))
 
 
 @host_mutant("TRN.2", character="Uncounted: every turn is the first.")
@@ -171,7 +171,7 @@ class KeepsItemsApart(BrokenHost):
 
             return broken
 
-        patch("lash_ref.turn:user_message", make)
+        patch("lash_ref.turn_intake:user_message", make)
 
 
 @host_mutant("TRN.14", character="Impressionable: keeps the provider of one turn.")
@@ -215,7 +215,7 @@ class IgnoresResets(BrokenHost):
 
             return broken
 
-        patch("lash_ref.turn:resolve_prompt_layers", make)
+        patch("lash_ref.turn_steps:resolve_prompt_layers", make)
 
 
 def _without_resets(layer: dict[str, Any]) -> dict[str, Any]:
@@ -226,7 +226,7 @@ def _without_resets(layer: dict[str, Any]) -> dict[str, Any]:
 @host_mutant("TRN.17", character="Forgetful: one option of a turn erases the session's others.")
 class ReplacesTheOptions(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.turn:merged_options", method(lambda base, over: over))
+        patch("lash_ref.turn_intake:merged_options", method(lambda base, over: over))
 
 
 @host_mutant("TRN.35", character="Early: says that the turn is kept before it is.")
