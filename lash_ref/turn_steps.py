@@ -2,6 +2,7 @@
 
 from lash_ref import activity, hooks
 from lash_ref.claims import accepted, checkpoint_work, claimed_messages
+from lash_ref.code_tools import CodeTools
 from lash_ref.dispatch import FailTurn, ToolDispatch
 from lash_ref.errors import LashError, PluginError
 from lash_ref.inputs import CheckpointWork
@@ -167,7 +168,9 @@ class TurnSteps(TurnIntake):
         called = f"code:{effect.effect_id}"
         began = self.runtime.host.core.clock.now_ms()
         await self.show(called, activity.CodeBlockStarted(language=effect.language, code=effect.code))
-        ran = await executor.execute(effect.code, effect.language, self._calls())
+        ran = await executor.execute(
+            effect.code, effect.language, CodeTools(self._calls(), effect.effect_id)
+        )
         completed = activity.CodeBlockCompleted(
             language=effect.language,
             output=ran.output,
