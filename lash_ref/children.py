@@ -55,7 +55,7 @@ class ChildSessions:
         self._sources: dict[str, str] = {}
 
     async def create(self, spec: ChildSpec, store: RuntimePersistence | None = None) -> Resident:
-        """A child session on a store of its own ([PRC.7]).
+        """A child session on a store of its own ([PRC.7][]).
 
         Raises:
             RuntimeFailure: the id is the parent's or another child's, or the store is the parent's.
@@ -118,7 +118,7 @@ class ChildSessions:
         return child
 
     async def end_turn(self, session_id: str, spent: Sequence[TokenLedgerEntry]) -> None:
-        """Give the child back and account for what it spent, live and for the parent's next commit ([PRC.8])."""
+        """Give the child back and account for what it spent, live and for the parent's next commit ([PRC.8][])."""
         parent = self.parent
         parent.managed_turns.discard(session_id)
         source = self._sources.get(session_id, CHILD_SOURCE)

@@ -78,7 +78,7 @@ class Completions:
     effect_host: EffectHost
 
     def resolve(self, key: AwaitEventKey | str, resolution: Resolution) -> ResolveOutcome:
-        """Answer a wait; the first word stands ([WAI.1], [WAI.2]).
+        """Answer a wait; the first word stands ([WAI.1][], [WAI.2][]).
 
         Raises:
             InvalidRecord: the text is no key at all.
@@ -109,7 +109,7 @@ class TurnWorkDriver:
         origin: str | None = None,
         reason: str | None = None,
     ) -> TurnCancelReceipt:
-        """Ask exactly one turn to stop, also before it starts ([CAN.14], [CAN.18])."""
+        """Ask exactly one turn to stop, also before it starts ([CAN.14][], [CAN.18][])."""
         evidence = TurnCancellationEvidence(
             request_id=request_id,
             origin=origin,
@@ -184,7 +184,7 @@ class LashCore:
         ingress: TurnInputIngress | None = None,
         source_key: str | None = None,
     ) -> PendingTurnInput:
-        """Queue input for a session without opening it ([SES.85]).
+        """Queue input for a session without opening it ([SES.85][]).
 
         Raises:
             MissingSessionStoreFactory: there is no factory.
@@ -217,10 +217,10 @@ class LashCore:
         return made
 
     async def delete_session(self, session_id: str) -> SessionDeleteReport:
-        """Delete a session: subscriptions, promises, store, in this order; its processes run on ([SES.43]).
+        """Delete a session: subscriptions, promises, store, in this order; its processes run on ([SES.43][]).
 
         Raises:
-            MissingSessionStoreFactory: there is no factory, also when every store was explicit ([SES.42]).
+            MissingSessionStoreFactory: there is no factory, also when every store was explicit ([SES.42][]).
             StoreFactoryError: the store could not be deleted.
         """
         factory = self._factory()
@@ -410,7 +410,7 @@ class LashCoreBuilder(PromptLayerSink):
         """How long a lease lasts and how often it is renewed, in milliseconds.
 
         Raises:
-            InvalidRecord: it lasts shorter than three renewals ([BLD.10]).
+            InvalidRecord: it lasts shorter than three renewals ([BLD.10][]).
         """
         try:
             timings = LeaseTimings(ttl_ms=ttl_ms, renew_interval_ms=renew_interval_ms)
@@ -520,7 +520,7 @@ class LashCoreBuilder(PromptLayerSink):
         return self._effect_host, self._attachments, self._env_store
 
     async def _require_peers(self, attachments: AttachmentStore, env_store: ProcessEnvStore) -> None:
-        """Refuse durable parts beside ephemeral ones ([BLD.4], [BLD.5], [BLD.6])."""
+        """Refuse durable parts beside ephemeral ones ([BLD.4][], [BLD.5][], [BLD.6][])."""
         stores = await self._factory.durability_tier() if self._factory is not None else "inline"
         if self._registry is not None:
             if self._factory is None:

@@ -33,7 +33,7 @@ def current_frame(state: PersistedSessionState) -> AgentFrameRecord | None:
 
 
 def ensure_frame(state: PersistedSessionState, *, timestamp: str) -> None:
-    """Give a session its first frame, and let the current one run under the session's policy ([SES.6])."""
+    """Give a session its first frame, and let the current one run under the session's policy ([SES.6][])."""
     if current_frame(state) is None:
         first = AgentFrameRecord(
             frame_id=initial_frame_id(state.session_id),
@@ -75,7 +75,7 @@ def open_agent_frame(
     nodes: Sequence[SessionAppendNode] = (),
     caused_by: CausalRef | None = None,
 ) -> bool:
-    """Open a frame after the current one and seed it; a blank id or the current one changes nothing ([FRM.2])."""
+    """Open a frame after the current one and seed it; a blank id or the current one changes nothing ([FRM.2][])."""
     before = current_frame(state)
     if not frame_id.strip() or frame_id == state.current_agent_frame_id or before is None:
         return False

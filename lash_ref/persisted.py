@@ -64,10 +64,10 @@ def append_session_nodes_to_state(
     requires_ancestor: Identifier | None = None,
     caused_by: CausalRef | None = None,
 ) -> list[str]:
-    """Append nodes under the leaf, one under the other, then heal; their ids, in order ([STA.12]).
+    """Append nodes under the leaf, one under the other, then heal; their ids, in order ([STA.12][]).
 
     Raises:
-        StaleBranch: the required ancestor is not on the active path; nothing was appended ([STA.13]).
+        StaleBranch: the required ancestor is not on the active path; nothing was appended ([STA.13][]).
     """
     graph = state.session_graph
     if requires_ancestor is not None:
@@ -100,13 +100,13 @@ def append_session_nodes_to_state(
 
 
 def normalize_session_graph(state: PersistedSessionState) -> None:
-    """Repair a leaf that names no node; comes before any trim ([STA.7])."""
+    """Repair a leaf that names no node; comes before any trim ([STA.7][])."""
     if state.session_graph.heal_orphaned_leaf():
         state.graph_replace_required = True
 
 
 def apply_residency_on_load(state: PersistedSessionState, residency: Residency) -> None:
-    """Keep the active path only, if that is the residency ([STA.8]).
+    """Keep the active path only, if that is the residency ([STA.8][]).
 
     A graph that is still to be written whole keeps every node until it is written, as the replacement
     would delete what was trimmed.
@@ -123,7 +123,7 @@ def apply_residency_on_load(state: PersistedSessionState, residency: Residency) 
 def apply_session_checkpoint(
     state: PersistedSessionState, checkpoint: HydratedSessionCheckpoint | None
 ) -> None:
-    """Take over a checkpoint; none clears the tool, plugin and execution fields only ([STA.16])."""
+    """Take over a checkpoint; none clears the tool, plugin and execution fields only ([STA.16][])."""
     if checkpoint is None:
         _clear_parts(state)
         return
@@ -157,7 +157,7 @@ def _clear_parts(state: PersistedSessionState) -> None:
 
 
 def apply_session_head(state: PersistedSessionState, head: PersistedSessionRead) -> None:
-    """Take over a head: graph, frames, refs, ledger, revision, configuration ([STA.17])."""
+    """Take over a head: graph, frames, refs, ledger, revision, configuration ([STA.17][])."""
     state.session_id = head.session_id
     state.session_graph = SessionGraph.from_snapshot(head.graph, head.session_id)
     state.agent_frames = head.agent_frames
@@ -186,7 +186,7 @@ async def load_persisted_session_state_active_path(
 async def load_for_residency(
     store: SessionCommitStore, residency: Residency
 ) -> PersistedSessionState | None:
-    """What a residency keeps; an active path without nodes is healed from the whole graph ([SES.15])."""
+    """What a residency keeps; an active path without nodes is healed from the whole graph ([SES.15][])."""
     if residency is Residency.KEEP_ALL:
         return await load_persisted_session_state(store)
     active = await load_persisted_session_state_active_path(store)

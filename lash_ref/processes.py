@@ -2,7 +2,7 @@
 
 A registry runs handlers that its host registered by kind; a row a process says what became of it. Rows live
 where the `ProcessStore` keeps them: a durable one answers for ended processes after a restart, and marks
-those that ran when their host died as failed. Deleting a session cancels none of its processes ([PRC.5]).
+those that ran when their host died as failed. Deleting a session cancels none of its processes ([PRC.5][]).
 """
 
 import asyncio
@@ -169,7 +169,7 @@ class ProcessRegistry:
         process_id: str | None = None,
         label: str | None = None,
     ) -> ProcessHandleSummary:
-        """Start a process; one whose id is known already is answered, not started again ([TRG.2]).
+        """Start a process; one whose id is known already is answered, not started again ([TRG.2][]).
 
         Raises:
             ProcessError: nothing runs that kind.
@@ -224,18 +224,18 @@ class ProcessRegistry:
         return self._rows[process_id]
 
     def of_session(self, session_id: str) -> tuple[ProcessHandleSummary, ...]:
-        """Every process of a session, oldest first ([PRC.1])."""
+        """Every process of a session, oldest first ([PRC.1][])."""
         return tuple(row for row in self._rows.values() if row.scope.session_id == session_id)
 
     async def await_output(self, process_id: str) -> ProcessHandleSummary:
-        """The process once it has ended, also long after ([PRC.2])."""
+        """The process once it has ended, also long after ([PRC.2][])."""
         row = self.get(process_id)
         if row.state == "running":
             await self._ended[process_id].wait()
         return self.get(process_id)
 
     def signal(self, process_id: str, signal: Json) -> None:
-        """Hand a running process a signal ([PRC.4]).
+        """Hand a running process a signal ([PRC.4][]).
 
         Raises:
             ProcessError: it does not run.
@@ -246,7 +246,7 @@ class ProcessRegistry:
         self._running[process_id][0].signals.put_nowait(signal)
 
     async def cancel(self, process_id: str, grace_s: float = 0.5) -> ProcessHandleSummary:
-        """Ask a process to end; one that does not is stopped; one that has ended stays as it is ([PRC.3])."""
+        """Ask a process to end; one that does not is stopped; one that has ended stays as it is ([PRC.3][])."""
         self.get(process_id)
         if (running := self._running.get(process_id)) is not None:
             context, task = running

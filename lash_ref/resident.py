@@ -58,7 +58,7 @@ class LaterJson(Json):
 
 @dataclass(frozen=True)
 class RuntimeObservation:
-    """What was last published of a session; reading it waits for nothing ([OBS.1])."""
+    """What was last published of a session; reading it waits for nothing ([OBS.1][])."""
 
     persisted_state: PersistedSessionState
     """The state as it was, for reading only."""
@@ -203,7 +203,7 @@ class Resident:
         return lane
 
     async def refresh(self, lane: Lane | None) -> bool:
-        """Take up the store's head if another writer moved it; whether it did ([SES.63]).
+        """Take up the store's head if another writer moved it; whether it did ([SES.63][]).
 
         A lease whose number directly follows the one this session last held proves that nobody wrote in
         between, so the store need not be asked.
@@ -290,7 +290,7 @@ class Resident:
         return commit, deltas
 
     async def persist(self) -> bool:
-        """Write what is dirty under a lease of its own; whether anything was ([SES.33], [SES.34], [SES.36]).
+        """Write what is dirty under a lease of its own; whether anything was ([SES.33][], [SES.34][], [SES.36][]).
 
         Raises:
             RuntimeFailure: another holds the lane, or the store failed.
@@ -361,7 +361,7 @@ class Resident:
         )
 
     def publish(self, *, committed: bool = False) -> None:
-        """Let readers see the state as it is now; with ``committed``, tell subscribers too ([OBS.9])."""
+        """Let readers see the state as it is now; with ``committed``, tell subscribers too ([OBS.9][])."""
         self.published = seen = self._observation()
         if committed:
             self.record(CommittedPayload(read_view=LaterJson(partial(_view, seen))))
@@ -377,7 +377,7 @@ class Resident:
             await self.sink(shown)
 
     def record(self, payload: ObservationPayload) -> None:
-        """Tell subscribers; a replay store that fails never fails the session ([OBS.12])."""
+        """Tell subscribers; a replay store that fails never fails the session ([OBS.12][])."""
         cursor = self.published.cursor
         try:
             cursor = self.live_replay.append(self.session_id, cursor.revision, payload)

@@ -1,7 +1,7 @@
 """One live session's runtime: every way to construct it, to park and resume it, and what it does between turns.
 
 Construction goes: id, policy, heal, trim, model check, plugin session, protocol initialisation, tool state,
-plugin restore, protocol restore, snapshots dropped, SessionRestored. It takes no lease ([SES.22]).
+plugin restore, protocol restore, snapshots dropped, SessionRestored. It takes no lease ([SES.22][]).
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -174,7 +174,7 @@ class LashRuntime(Resident):
 
         Raises:
             SessionError: the environment has no plugin host, keeps the active path only without a store,
-                or a plugin refuses ([SES.16], [SES.17], [SES.19]).
+                or a plugin refuses ([SES.16][], [SES.17][], [SES.19][]).
         """
         if env.residency is Residency.ACTIVE_PATH_ONLY and store is None:
             raise SessionError(
@@ -247,10 +247,10 @@ class LashRuntime(Resident):
     # -- history
 
     async def get_historic_node(self, node_id: str) -> SessionNodeRecord | None:
-        """A node by id, resident or stored ([SES.45]).
+        """A node by id, resident or stored ([SES.45][]).
 
         Raises:
-            SessionError: it is not resident and there is no store ([SES.47]).
+            SessionError: it is not resident and there is no store ([SES.47][]).
         """
         resident = self.state.session_graph.find_node(node_id)
         if resident is not None:
@@ -263,7 +263,7 @@ class LashRuntime(Resident):
             raise SessionError(f"the historic node cannot be loaded: {err}") from err
 
     async def orphaned_node_ids(self) -> list[str]:
-        """Ids of stored nodes off the stored active path, in stored order ([SES.46]).
+        """Ids of stored nodes off the stored active path, in stored order ([SES.46][]).
 
         Raises:
             SessionError: there is no store.
@@ -365,7 +365,7 @@ class LashRuntime(Resident):
         return opened[0]
 
     async def compact_context(self, instructions: str | None = None) -> bool:
-        """Open a frame seeded by the first compactor that answers; false when none does ([FRM.7]).
+        """Open a frame seeded by the first compactor that answers; false when none does ([FRM.7][]).
 
         Raises:
             PluginError: a compactor failed; nothing was changed.
@@ -404,7 +404,7 @@ class LashRuntime(Resident):
         await self.change(branch)
 
     async def update_session_config(self, policy: SessionPolicy) -> SessionPolicy:
-        """Put a policy in force: mutators first, then SessionConfigChanged; durable by the next flush ([SES.41])."""
+        """Put a policy in force: mutators first, then SessionConfigChanged; durable by the next flush ([SES.41][])."""
         async with self.writer:
             return await self._configured(policy)
 
@@ -428,7 +428,7 @@ class LashRuntime(Resident):
         return changed
 
     async def refresh_background_graph(self) -> bool:
-        """Take up what a process committed to this session, if one says it did ([PRC.6]); whether it did."""
+        """Take up what a process committed to this session, if one says it did ([PRC.6][]); whether it did."""
         store = self.services.store
         if store is None:
             return False

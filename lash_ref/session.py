@@ -67,7 +67,7 @@ class LashSession:
     # -- ownership
 
     def clone(self) -> "LashSession":
-        """Another handle on the same live session ([SES.48])."""
+        """Another handle on the same live session ([SES.48][])."""
         self._shared.require_live()
         return LashSession(self._shared)
 
@@ -129,7 +129,7 @@ class LashSession:
         return self._seen.policy
 
     def read_view(self) -> SessionReadView:
-        """The conversation of the current frame; waits for no turn ([OBS.1])."""
+        """The conversation of the current frame; waits for no turn ([OBS.1][])."""
         return self._seen.read_view
 
     def usage_report(self) -> SessionUsageReport:
@@ -165,7 +165,7 @@ class LashSession:
         return EnqueueTurnBuilder(self._shared, as_input(input))
 
     def cancel_running_turns(self) -> int:
-        """Cancel every turn that runs or waits through this handle and its clones; how many ([CAN.8])."""
+        """Cancel every turn that runs or waits through this handle and its clones; how many ([CAN.8][])."""
         return self._shared.cancels.cancel_all()
 
     def cancel_running_turns_with_origin(self, origin: str | None) -> int:
@@ -175,7 +175,7 @@ class LashSession:
     async def request_turn_cancel(
         self, turn_id: str, request_id: str, origin: str | None = None, reason: str | None = None
     ) -> TurnCancelReceipt:
-        """Ask one turn to stop, by its id, whoever runs it and also before it starts ([CAN.14]).
+        """Ask one turn to stop, by its id, whoever runs it and also before it starts ([CAN.14][]).
 
         Raises:
             RuntimeFailure: the request id is blank.
@@ -243,7 +243,7 @@ class LashSession:
         return await self._shared.queue_store().list_pending_turn_inputs(self.session_id())
 
     async def cancel_pending_turn_input(self, input_id: str) -> CancelOutcome:
-        """Cancel one input, or learn why it cannot be ([SES.78])."""
+        """Cancel one input, or learn why it cannot be ([SES.78][])."""
         store = self._shared.queue_store()
         outcome = await store.cancel_pending_turn_input(self.session_id(), input_id)
         self._tell_cancelled((outcome,))
@@ -288,7 +288,7 @@ class LashSession:
         await self._shared.queue_store().abandon_turn_input_claim(claim)
 
     async def revoke_durable_waits(self) -> None:
-        """Cancel every open wait of the session but turn control; later waits work ([WAI.5], [WAI.6])."""
+        """Cancel every open wait of the session but turn control; later waits work ([WAI.5][], [WAI.6][])."""
         self._shared.effect_host.waits.sweep(self.session_id())
 
     async def await_queued_work_batch(self, batch_id: str) -> None:

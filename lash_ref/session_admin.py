@@ -47,7 +47,7 @@ from lash_ref.work import QueuedWorkBatch, RefreshToolCatalog, ResetSession, Ses
 
 @dataclass(frozen=True)
 class SessionConfigPatch:
-    """Changes to a session's configuration; what is none stays ([SES.41])."""
+    """Changes to a session's configuration; what is none stays ([SES.41][])."""
 
     provider: Provider | None = None
     model: ModelSpec | None = None
@@ -177,7 +177,7 @@ class SessionTriggerAdmin(_Facet):
         return self.shared.triggers
 
     def declared(self) -> tuple[TriggerEvent, ...]:
-        """The events that the session's plugins declare ([TRG.1])."""
+        """The events that the session's plugins declare ([TRG.1][])."""
         return self.runtime.session.triggers
 
     def register(
@@ -244,7 +244,7 @@ class SessionProcessAdmin(_Facet):
         return row
 
     def list(self) -> Sequence[ProcessHandleSummary]:
-        """Those that run; none without a registry ([PRC.9])."""
+        """Those that run; none without a registry ([PRC.9][])."""
         return tuple(row for row in self.list_all() if row.state == "running")
 
     def list_all(self) -> Sequence[ProcessHandleSummary]:

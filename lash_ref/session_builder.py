@@ -91,7 +91,7 @@ class SessionBuilder(PromptLayerSink):
         return self.mode(ModeId.rlm())
 
     def mode(self, mode: ModeId) -> Self:
-        """An installed mode by name; else opening fails with `ModeNotInstalled` ([BLD.14])."""
+        """An installed mode by name; else opening fails with `ModeNotInstalled` ([BLD.14][])."""
         self._mode = mode
         return self
 
@@ -113,7 +113,7 @@ class SessionBuilder(PromptLayerSink):
         return self
 
     def store(self, store: RuntimePersistence) -> Self:
-        """Keep it in this store, which no child ever shares ([SES.3])."""
+        """Keep it in this store, which no child ever shares ([SES.3][])."""
         self._store = store
         return self
 
@@ -146,7 +146,7 @@ class SessionBuilder(PromptLayerSink):
     # -- open
 
     async def open(self) -> LashSession:
-        """Open from the stored state, or from an empty one; takes no lease ([SES.1], [SES.2], [SES.22]).
+        """Open from the stored state, or from an empty one; takes no lease ([SES.1][], [SES.2][], [SES.22][]).
 
         Raises:
             ModeNotInstalled, StoreFactoryError, StoreSessionMismatch, SessionError: as named.
@@ -157,17 +157,17 @@ class SessionBuilder(PromptLayerSink):
         return await self._open_resolved(policy, state, store)
 
     async def open_fresh(self) -> LashSession:
-        """Open empty, whatever is stored; the next commit replaces the stored graph ([SES.10], [SES.11])."""
+        """Open empty, whatever is stored; the next commit replaces the stored graph ([SES.10][], [SES.11][])."""
         policy = self._session_policy()
         store = await self._create_store(policy)
         state = PersistedSessionState(session_id=self.id, policy=policy, graph_replace_required=True)
         return await self._open_resolved(policy, state, store)
 
     async def open_with_state(self, state: PersistedSessionState | SessionSnapshot) -> LashSession:
-        """Open on a state that the host owns; the stored graph is replaced by its graph ([SES.12]).
+        """Open on a state that the host owns; the stored graph is replaced by its graph ([SES.12][]).
 
         Raises:
-            StoreSessionMismatch: the state is another session's ([SES.4]).
+            StoreSessionMismatch: the state is another session's ([SES.4][]).
         """
         policy = self._session_policy()
         store = await self._create_store(policy)
@@ -307,7 +307,7 @@ def _above(below: PromptLayer | None, layer: PromptLayer) -> PromptLayer:
 
 
 async def resume(parts: CoreParts, parked: ParkedSession) -> LashSession:
-    """A parked session live again, with the core's plugins only ([SES.38], [SES.40])."""
+    """A parked session live again, with the core's plugins only ([SES.38][], [SES.40][])."""
     builder = SessionBuilder(parts, parked.session_id)
     mode = parts.default_mode
     env = builder._environment(parts.modes[mode.name])

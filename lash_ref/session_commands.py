@@ -18,10 +18,10 @@ from lash_ref.work import (
 
 
 def command_draft(session_id: str, command: SessionCommand, key: str) -> QueuedWorkBatchDraft:
-    """A command to queue; the same kind under the same key is one command ([SES.87]).
+    """A command to queue; the same kind under the same key is one command ([SES.87][]).
 
     Raises:
-        RuntimeFailure: the key is blank ([SES.88]).
+        RuntimeFailure: the key is blank ([SES.88][]).
     """
     if not key.strip():
         raise RuntimeFailure("blank_command_key", "a session command needs a key")
@@ -68,7 +68,7 @@ def _commands(batches: tuple[QueuedWorkBatch, ...]) -> list[SessionCommand]:
 
 
 def _reset(runtime: Resident) -> None:
-    """Start over: an empty graph and plugins at their defaults; id, policy and ledger stay ([SES.90])."""
+    """Start over: an empty graph and plugins at their defaults; id, policy and ledger stay ([SES.90][])."""
     old = runtime.state
     runtime.state = PersistedSessionState(
         session_id=old.session_id,

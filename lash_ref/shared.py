@@ -66,7 +66,7 @@ class Shared:
         """The runtime, if one handle is all that holds it.
 
         Raises:
-            SessionStillInUse: a clone is alive, or a turn runs or waits ([SES.30], [SES.31]).
+            SessionStillInUse: a clone is alive, or a turn runs or waits ([SES.30][], [SES.31][]).
         """
         runtime = self.require_live()
         busy = not self.cancels.is_idle or runtime.writer.locked()
@@ -78,7 +78,7 @@ class Shared:
         """The store that holds the queue.
 
         Raises:
-            RuntimeFailure: there is none ([SES.70]).
+            RuntimeFailure: there is none ([SES.70][]).
         """
         store = self.require_live().services.store
         if store is None:

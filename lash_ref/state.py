@@ -159,7 +159,7 @@ class SessionStateEnvelope:
     def append_active_read_delta(
         self, messages: Sequence[Message], tool_calls: Sequence[ToolCallRecord] = (), *, timestamp: str
     ) -> None:
-        """Append what is not known yet; messages shown to the model only are left out ([STA.5])."""
+        """Append what is not known yet; messages shown to the model only are left out ([STA.5][])."""
         self.session_graph.append_active_read_delta(messages, timestamp=timestamp)
         known = self.active_tool_calls()
         fresh = [record for record in tool_calls if record not in known]
@@ -218,7 +218,7 @@ class PersistedSessionState(SessionStateEnvelope):
     """The next commit must write the whole graph; never serialized."""
 
     def read_model(self) -> SessionReadModel:
-        """The conversation of the current frame ([FRM.3])."""
+        """The conversation of the current frame ([FRM.3][])."""
         if not self.current_agent_frame_id:
             return self.session_graph.read_model()
         frame = next((f for f in self.agent_frames if f.frame_id == self.current_agent_frame_id), None)
@@ -248,7 +248,7 @@ class PersistedSessionState(SessionStateEnvelope):
             setattr(self, shared.name, getattr(state, shared.name))
 
     def to_snapshot(self) -> SessionSnapshot:
-        """The state for hosts: refs and no bodies ([STA.1])."""
+        """The state for hosts: refs and no bodies ([STA.1][])."""
         return SessionSnapshot(**self._recorded(SessionSnapshot))
 
     def stored(self) -> StoredSessionState:
@@ -328,7 +328,7 @@ class PersistedSessionState(SessionStateEnvelope):
         self.plugin_snapshot = plugin_snapshot
 
     def apply_persisted_commit_result(self, result: RuntimeCommitResult) -> None:
-        """The store has it: take head and refs, drop bodies, clear the flag ([STA.3])."""
+        """The store has it: take head and refs, drop bodies, clear the flag ([STA.3][])."""
         self.head_revision = result.head_revision
         self.checkpoint_ref = result.checkpoint_ref
         self.tool_state_ref = result.manifest.tool_state_ref
@@ -349,7 +349,7 @@ class PersistedSessionState(SessionStateEnvelope):
             setattr(self, body, None)
 
     def set_execution_state_snapshot(self, snapshot: bytes | None) -> None:
-        """Set the executor's state; none clears its ref too ([STA.4])."""
+        """Set the executor's state; none clears its ref too ([STA.4][])."""
         if snapshot is None:
             self.execution_state_ref = None
         self.execution_state_snapshot = snapshot

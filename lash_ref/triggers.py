@@ -1,7 +1,7 @@
 """Triggers: events that plugins declare, subscriptions that sessions register, one process a delivery.
 
 The process that a delivery starts is named after the subscription and the event's key, so that an event
-told twice, or told again after a crash, starts nothing twice ([TRG.2]).
+told twice, or told again after a crash, starts nothing twice ([TRG.2][]).
 """
 
 import hashlib

@@ -2,7 +2,7 @@
 
 Everything a turn does to the session is undone when it ends in an error rather than an outcome: the store
 was not written, the state rolls back, claims are given back. Whatever ends in an outcome is committed by
-`turn_commit`, cancelled and aborted turns too ([TRN.3], [TRN.4]).
+`turn_commit`, cancelled and aborted turns too ([TRN.3][], [TRN.4][]).
 """
 
 import asyncio

@@ -204,7 +204,7 @@ class TurnBuilder(_Cancellable, PromptLayerSink):
         """The turn's id: given, the controller's, the trace's, or a new one.
 
         Raises:
-            RuntimeFailure: it is blank, or two of these differ ([TRN.8], [TRN.9]).
+            RuntimeFailure: it is blank, or two of these differ ([TRN.8][], [TRN.9][]).
         """
         scoped = self.controller.scope.turn_id if self.controller is not None else None
         names = [name for name in (self._turn_id, scoped, self.input.trace_turn_id) if name is not None]

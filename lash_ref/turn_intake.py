@@ -94,7 +94,7 @@ class TurnIntake(TurnBase):
         return found
 
     async def _start_gate(self) -> TurnCancellationEvidence | None:
-        """A request that came before the start; fails closed when it cannot be read ([CAN.14])."""
+        """A request that came before the start; fails closed when it cannot be read ([CAN.14][])."""
         for left in (2, 1, 0):
             try:
                 return self.gate.peek()
@@ -124,7 +124,7 @@ class TurnIntake(TurnBase):
 
 
 def merged_options(session: ProtocolTurnOptions, turn: ProtocolTurnOptions) -> ProtocolTurnOptions:
-    """The turn's options over the session's, key by key ([TRN.17])."""
+    """The turn's options over the session's, key by key ([TRN.17][])."""
     below, above = session.payload.value, turn.payload.value
     if not isinstance(below, dict) or not isinstance(above, dict):
         return turn

@@ -28,7 +28,7 @@ class AgentFrameRun:
 
     @property
     def final_turn(self) -> TurnResult:
-        """The last physical turn, which is the host's answer ([FRM.4])."""
+        """The last physical turn, which is the host's answer ([FRM.4][])."""
         return self.turns[-1]
 
 
