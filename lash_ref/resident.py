@@ -116,6 +116,8 @@ class Resident:
         self.known_fence: int | None = None
         self.shown = 0
         self._clean = (0, 0)
+        self.uncaptured = False
+        """The last capture of plugin state failed, so the store lacks it ([SNP.25][], [SNP.44][])."""
         self.mark_clean()
         self.published = self._observation()
 
@@ -168,6 +170,7 @@ class Resident:
         return (
             live != self._clean
             or self.touched
+            or self.uncaptured
             or self.state.graph_replace_required
             or pending
             or bool(self.shared_token_ledger)
@@ -271,6 +274,7 @@ class Resident:
     def capture(self) -> str | None:
         """Bring the state up to the live tools, plugins and executor; why a capture failed, if it did."""
         failed = self.state.refresh_plugin_snapshots(self.session)
+        self.uncaptured = failed is not None
         executor = self.session.code_executor
         if executor is not None and executor.execution_state_dirty:
             try:

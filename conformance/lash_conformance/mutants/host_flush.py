@@ -66,6 +66,20 @@ class PutsAwayUnsaved(BrokenHost):
         patch(f"{RESIDENT}.is_dirty", lambda _: property(lambda self: False))
 
 
+@host_mutant("SNP.44", character="Content: a capture that failed is not made up for when the session is put away.")
+class FailedCapturesAreForgotten(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            def capture(self):
+                failed = original(self)
+                self.uncaptured = False
+                return failed
+
+            return capture
+
+        patch(f"{RESIDENT}.capture", make)
+
+
 @host_mutant("SNP.45", character="Thorough: stores every session that is put away.")
 class AlwaysStores(BrokenHost):
     def breaks(self, patch):

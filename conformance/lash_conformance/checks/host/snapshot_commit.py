@@ -102,6 +102,17 @@ async def park_and_close_store_what_changed(bench: HostBench) -> None:
         assert (await entries(bench, session_id))["a"]["meta"]["state"] == {"n": 1}
 
 
+@host_check("SNP.44")
+async def what_could_not_be_captured_is_stored_when_put_away(bench: HostBench) -> None:
+    """The turn's capture failed; the session is parked without another turn."""
+    core = await bench.core("a", options={"a": COUNTS | {"fails_at": ["snapshot"], "fail_times": 1}})
+    session = await opened(core)
+    await turns(core, session)
+    await session.park()
+
+    assert await counted(bench) == 1
+
+
 @host_check("SNP.45")
 async def a_clean_session_is_put_away_without_a_commit(bench: HostBench) -> None:
     """Parked, resumed, closed: the revision is that of the turn."""
