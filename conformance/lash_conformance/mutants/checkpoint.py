@@ -57,6 +57,15 @@ class ConfusesSlots(Slots):
         return read.but(checkpoint=read.checkpoint.but(tool_state=read.checkpoint.plugin_snapshot))
 
 
+@mutant("STO.58", character="Bare: answers the parts without their names.")
+class AnswersPartsWithoutRefs(StoreWrapper):
+    async def load_session(self, scope):
+        read = await self.inner.load_session(scope)
+        if read is None or read.checkpoint is None:
+            return read
+        return read.but(checkpoint=read.checkpoint.but(tool_state_ref=None, execution_state_ref=None))
+
+
 @mutant("STO.51", character="Forgets which revision the plugin snapshot had.")
 class DropsThePluginRevision(Slots):
     def edited(self, checkpoint):

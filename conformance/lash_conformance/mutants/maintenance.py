@@ -87,6 +87,12 @@ class CollectsNothing(StoreWrapper):
         return GcReport(root_count=1)
 
 
+@mutant("MNT.12", character="Near-sighted: counts the head of the session that asked.")
+class CountsOneHead(StoreWrapper):
+    async def gc_unreachable(self):
+        return (await self.inner.gc_unreachable()).but(root_count=1)
+
+
 @mutant("MNT.6", character="Boasting: counts garbage and leaves it.")
 class CountsAndLeaves(Store):
     async def gc_unreachable(self):

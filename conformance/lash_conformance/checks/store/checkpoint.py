@@ -69,6 +69,19 @@ async def equal_parts_of_two_slots_are_both_kept(store: RuntimePersistence, lane
     assert (read.tool_state, read.plugin_snapshot, read.execution_state) == (same, None, same.text.encode())
 
 
+@check("STO.58")
+async def a_loaded_checkpoint_names_the_refs_of_its_manifest(store: RuntimePersistence, lane: Lane) -> None:
+    """Of filled slots and of empty ones."""
+    parts = checkpoint(1, tool_state=tool_state(3), execution_state=b"state")
+
+    manifest = (await store.commit_runtime_state(commit(lane, checkpoint=parts))).manifest
+
+    read = await _hydrated(store)
+    assert read.tool_state_ref == manifest.tool_state_ref
+    assert read.execution_state_ref == manifest.execution_state_ref
+    assert read.plugin_snapshot_ref is None
+
+
 @check("STO.51")
 async def the_plugin_revision_comes_back(store: RuntimePersistence, lane: Lane) -> None:
     """A revision without a snapshot too."""

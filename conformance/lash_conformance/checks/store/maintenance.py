@@ -143,6 +143,23 @@ async def garbage_collection_keeps_a_part_committed_by_ref(store: RuntimePersist
     assert read.execution_state == b"kept"
 
 
+@check("MNT.12", needs=("gc",))
+async def a_collection_counts_the_heads_of_every_session(
+    bench: Bench, store: RuntimePersistence, lane: Lane
+) -> None:
+    """Two sessions have a head, a third was only created; one that was deleted has none."""
+    other = await bench.session("s2")
+    await bench.session("s3")
+    await store.commit_runtime_state(commit(lane))
+    await other.commit_runtime_state(commit(await bench.lane(other, "s2"), session_id="s2"))
+
+    both = await store.gc_unreachable()
+    await bench.factory.delete_session("s2")
+    one = await store.gc_unreachable()
+
+    assert (both.root_count, one.root_count) == (2, 1)
+
+
 @check("MNT.6", needs=("gc",))
 async def a_collected_part_no_longer_resolves(store: RuntimePersistence, lane: Lane) -> None:
     """Deleted means gone: its ref is refused, or leads to nothing."""
