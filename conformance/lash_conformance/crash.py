@@ -8,7 +8,7 @@ from typing import Literal
 
 from lash_conformance import search, strace
 from lash_conformance.bench import Bench
-from lash_conformance.drill import FATES, HANDS, Drill, Fate, Rehearsal, Struck
+from lash_conformance.drill import FATES, FULL_FOR, HANDS, Drill, Fate, Rehearsal, Struck
 from lash_conformance.load import loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
@@ -132,9 +132,14 @@ async def _refusals(drill: Drill, scene: Scene) -> list[Struck]:
     if rehearsal.elsewhere:
         return []
     steps = [step for step in rehearsal.steps if step.kind != "reply"]
+    answers_by = {step.call for step in rehearsal.steps if step.kind == "reply"}
     most = search.SEARCH.scale.refusals or None
     made = [
-        drill.refuse(scene, _number(rehearsal, step), step, len(rehearsal.steps), errno)
+        drill.refuse(
+            scene, _number(rehearsal, step), step, len(rehearsal.steps), errno,
+            # A tracer cannot tell files from pipes: where answers go out by the same call, only the disk is struck.
+            FULL_FOR if errno == "ENOSPC" and step.call not in answers_by else 1,
+        )
         for errno in ERRNOS
         for step in chosen(steps, most)
     ]

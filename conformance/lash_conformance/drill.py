@@ -233,10 +233,10 @@ class Drill:
         """Kill just before a step."""
         return await self._aimed(lambda: self._kill(scene, number, step, steps), scene, number, step, steps, "killed")
 
-    async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
-        """Let a step fail, for a while when the disk is full, and let the caller try again."""
+    async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno, times: int) -> Struck:
+        """Let a step fail, and as many more calls of its name as ``times`` says, and let the caller try again."""
         return await self._aimed(
-            lambda: self._refuse(scene, number, step, steps, errno), scene, number, step, steps, errno
+            lambda: self._refuse(scene, number, step, steps, errno, times), scene, number, step, steps, errno
         )
 
     async def _aimed(
@@ -335,10 +335,11 @@ class Drill:
             ward.fate = "unsynced"
         return self._line(ward, number + 1, len(steps), call, f"power cut, {cut}", rehearsal.answer if answered else None)
 
-    async def _refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno) -> Struck:
-        length = FULL_FOR if errno == "ENOSPC" else 1
+    async def _refuse(
+        self, scene: Scene, number: int, step: Step, steps: int, errno: Errno, times: int
+    ) -> Struck:
         async with self._folder() as folder:
-            async with self._staged(folder, scene, step.blow(errno, length)) as (victim, doomed, before):
+            async with self._staged(folder, scene, step.blow(errno, times)) as (victim, doomed, before):
                 bench = victim.bench
                 found = await victim.doomed(doomed)
                 ward = Ward(scene, bench, victim.driver, victim.worlds, before, answered=found is not None and "ok" in found)
