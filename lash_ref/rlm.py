@@ -1,7 +1,7 @@
 """The RLM protocol: the model answers with Python cells that a sandbox runs, until it submits or answers in prose.
 
 One model reply is one move. A reply with a fenced ``python`` block is run and its output shown to the model; a reply
-without one is the answer. ``submit(value)`` ends the turn with a value, ``fail(value)`` with a failure.
+without one is the answer. ``submit(value)`` ends the turn with a value, ``submit_error(value)`` with a failure.
 """
 
 import re
@@ -164,8 +164,8 @@ class RlmDriver:
         return (
             "Answer by writing Python in one fenced ```python block; it is run in a sandbox and you see what it prints "
             "and its last value. Variables stay from cell to cell. Tools are async functions: await them. There are no "
-            "files, no network and no installed packages. Call submit(value) to end with a value, fail(value) to end "
-            "with a failure, or reply without code to end with that reply."
+            "files, no network and no installed packages. Call submit(value) to end with a value, submit_error(value) to "
+            "end with a failure, or reply without code to end with that reply."
         )
 
     def offers_tools(self) -> bool:

@@ -13,8 +13,6 @@ from lash_ref.protocol import CodeResult
 from lash_ref.scalars import U64, Json, Record
 
 LANGUAGE: Final = "python"
-RESERVED: Final = ("submit", "fail")
-
 
 class CellLimits(Record, extra="forbid"):
     """What one cell may use."""
@@ -135,7 +133,7 @@ class _Cell:
     def names(self) -> dict[str, Callable[..., Any]]:
         """What the cell's code can call."""
         offered: dict[str, Callable[..., Any]] = {name: self._tool(name) for name in self.tools.names}
-        return offered | {"submit": self._submit, "fail": self._fail}
+        return offered | {"submit": self._submit, "submit_error": self._submit_error}
 
     def _tool(self, name: str) -> Callable[..., Coroutine[Any, Any, Any]]:
         async def tool(*positional: Any, **named: Any) -> Any:
@@ -153,7 +151,7 @@ class _Cell:
             self.final = Json(value)
         raise _Submitted("submitted")
 
-    def _fail(self, value: Any = None) -> None:
+    def _submit_error(self, value: Any = None) -> None:
         if not self.ended:
             self.failed_with = Json(value)
-        raise _Submitted("failed")
+        raise _Submitted("submitted an error")

@@ -18,13 +18,14 @@ from lash_ref.errors import LashError
 Data = dict[str, Any]
 """A JSON object."""
 
-HostCapability = Literal["durable", "clock", "processes", "triggers", "providers"]
+HostCapability = Literal["durable", "clock", "processes", "triggers", "providers", "rlm"]
 HOST_CAPABILITIES: dict[HostCapability, str] = {
     "durable": "the store outlives the core, so a session can be killed and reopened",
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
     "processes": "sessions start, await, signal and cancel processes",
     "triggers": "sessions declare trigger events and receive deliveries",
     "providers": "real wire dialects are spoken, as `SpeaksProviders` has it",
+    "rlm": "a core may run model-written Python cells (a core of protocol rlm)",
 }
 assert set(HOST_CAPABILITIES) == set(get_args(HostCapability)), "every capability is described"
 
@@ -97,6 +98,8 @@ class CoreSpec:
     ``{"replace": id}`` ``{"retain": [id, …]}`` ``{"plugins": [id, …]}``, the last replacing it whole."""
     tools: tuple[str, ...] = ()
     """Kit tools, given to the core as one provider without a plugin."""
+    protocol: Literal["standard", "rlm"] = "standard"
+    """How turns are driven; ``rlm`` with cells of at most half a second, 20 MB and 20 tool calls."""
     without: tuple[str, ...] = ()
     """Facets left out: ``protocol_plugin model effect_host attachment_store process_env_store plugin_host``."""
     store: Literal["factory", "none"] = "factory"

@@ -193,10 +193,10 @@ def test_cells_that_only_fail_stop_the_turn(tmp_path: Path):
 
 
 def test_a_cell_may_fail_the_turn_on_purpose(tmp_path: Path):
-    """`fail` ends the turn with its value."""
+    """`submit_error` ends the turn with its value."""
 
     async def run():
-        session = await (await core(tmp_path, ScriptedProvider([cell("fail({'why': 'no data'})")]))).session("s").open()
+        session = await (await core(tmp_path, ScriptedProvider([cell("submit_error({'why': 'no data'})")]))).session("s").open()
         done = await session.turn("go").run()
         return outcome_data(done.result.outcome)
 

@@ -31,11 +31,14 @@ from lash_ref.prompt import PromptLayer
 from lash_ref.protocol import StandardProtocolPluginFactory
 from lash_ref.provider import Provider
 from lash_ref.records import DurabilityTier, ModelLimits, ModelSpec
+from lash_ref.rlm import RlmProtocolPluginFactory
+from lash_ref.rlm_cells import CellLimits
 from lash_ref.runtime import LashRuntime, RuntimeEnvironment
 from lash_ref.scalars import Json
 from lash_ref.state import PersistedSessionState, SessionSnapshot
 from lash_ref.waits import AwaitEventKey, Failed, MemoryWaits, Resolved, TimedOut, WaitCancelled
 
+CELLS = CellLimits(seconds=0.5, memory_bytes=20_000_000, recursion=50, tool_calls=20)
 SECRET = b"the judge's own secret"
 
 
@@ -174,6 +177,8 @@ class ReferenceCore:
         """Wire the core."""
         spec, lacking, durable = self.spec, self.spec.without, self.spec.durable
         made = LashCoreBuilder() if "protocol_plugin" in lacking else LashCore.standard_builder()
+        if spec.protocol == "rlm":
+            made = LashCore.rlm_builder(RlmProtocolPluginFactory(CELLS))
         made = made.clock(self.place.clock).mint(self.place.mint).retry(RetryPolicy(base_delay_s=0.001))
         made = made.session_execution_owner_id(spec.owner).residency(Residency(spec.residency))
         if spec.lease_ttl_ms is not None and spec.lease_renew_ms is not None:
