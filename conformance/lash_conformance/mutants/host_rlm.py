@@ -82,7 +82,7 @@ class KeepsVariablesInTheProcess(BrokenHost):
 @host_mutant("RLM.4", character="Two-faced: keeps variables beside the commit.")
 class KeepsVariablesBesideTheCommit(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        beside: dict[str, bytes] = {}
+        beside: dict[str, bytes] = self.__dict__.setdefault("beside", {})
 
         def keep(self: Any, before: Any, ran: CodeResult) -> CodeResult:
             if self._state is not None:
