@@ -13,7 +13,7 @@ upstream: $(READY)
 	$(BIN)/python conformance/adapters/lash-rust/upstream.py $(UPSTREAM)
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: $(READY)
 	$(BIN)/ruff check .

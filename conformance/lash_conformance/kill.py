@@ -18,6 +18,8 @@ from lash_conformance.targets.lacking import lacking
 from lash_conformance.targets.wrapped import WrappedTarget
 
 KILL_DEADLINE_S = 5.0
+KILL_PATIENCE = 20.0
+"""How many times longer than the unbroken target a broken one may take for a check before it is hung."""
 WIRE_DEADLINE_S = 120.0
 """For targets out of process, whose start takes what the machine makes it take."""
 SEARCH_DEADLINE_S = 120.0
@@ -83,7 +85,7 @@ async def run(
     """
     checks = all_checks()
     kills: list[Kill] = []
-    used: dict[tuple[str, str], Check] = {}
+    sound: dict[tuple[str, str], Result] = {}
     for mutant in (
         one for one in all_mutants() if (crashes if one.crashes else searches if one.searched else examples)
     ):
@@ -91,10 +93,12 @@ async def run(
             kill = Kill(clause, mutant)
             target = mutant.make()
             for check in judged_by(mutant, clause, checks):
-                used[check.id, base_of(target)] = check
                 if kill.killed and check.kind != "example":
                     continue
-                result = await _attempt(check, target, served.named(mutant.name))
+                key = check.id, base_of(target)
+                if key not in sound:
+                    sound[key] = await _sound(check, key[1])
+                result = await _attempt(check, target, served.named(mutant.name), sound[key].total_s)
                 hung = result.verdict == "error" and "no end within" in result.reason
                 kills_it = result.verdict == "fail" or (hung and check.kind == "example" and not _spoken(target))
                 (kill.killers if kills_it else kill.others).append(result)
@@ -102,9 +106,7 @@ async def run(
                 target.stop()
             kills.append(kill)
             progress(kill)
-    baseline = [
-        result for (_, base), check in used.items() if (result := await _sound(check, base))
-    ]
+    baseline = [result for result in sound.values() if result.verdict not in ("pass", "not-applicable")]
     named = {clause for one in all_mutants() for clause in one.clauses}
     unproven = [
         c.id
@@ -133,14 +135,16 @@ def _spoken(target: StoreTarget | HostTarget) -> bool:
     return "wire" in target.capabilities
 
 
-async def _attempt(check: Check, target: StoreTarget | HostTarget, given: str) -> Result:
+async def _attempt(check: Check, target: StoreTarget | HostTarget, given: str, sound_s: float) -> Result:
     if check.kind == "example":
-        return await execute(check, target, WIRE_DEADLINE_S if _spoken(target) else KILL_DEADLINE_S)
+        floor_s = WIRE_DEADLINE_S if _spoken(target) else KILL_DEADLINE_S
+        return await execute(check, target, max(floor_s, KILL_PATIENCE * sound_s))
     with search.proving():
         return await execute(check, target, CRASH_DEADLINE_S if check.kind == "crash" else SEARCH_DEADLINE_S, given)
 
 
-async def _sound(check: Check, base: str) -> Result | None:
+async def _sound(check: Check, base: str) -> Result:
+    """What the check makes of the unbroken target."""
     if check.kind == "crash":
         with search.brief():
             result = await execute(check, load("sqlite"), CRASH_DEADLINE_S, "sqlite")
@@ -156,7 +160,7 @@ async def _sound(check: Check, base: str) -> Result | None:
         sound = lacking(*cast("frozenset[Capability]", check.without)) if check.without else WrappedTarget()
         sound.on_sqlite = base == "sqlite"
         result = await execute(check, sound)
-    return None if result.verdict in ("pass", "not-applicable") else result
+    return result
 
 
 def run_sync(
