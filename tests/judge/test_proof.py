@@ -31,9 +31,9 @@ def test_no_check_cites_two_groups():
     assert set(of) >= {clause[:3] for check in all_checks() for clause in check.clauses}
 
 
-@pytest.mark.parametrize("group", list(GROUPS))
+@pytest.mark.parametrize("group", [group for group in GROUPS if group != "hosts"])
 def test_every_must_has_a_broken_implementation_that_its_check_kills(group: str):
-    """And the unbroken one passes the same checks."""
+    """And the unbroken one passes the same checks; hosts are proven beside the rest of their judge."""
     areas = GROUPS[group]
     table = kill.run_sync(lambda clause: clause[:3] in areas, lambda one: None, searches=False, crashes=False)
 
