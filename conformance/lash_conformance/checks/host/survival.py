@@ -151,7 +151,8 @@ async def _lived(bench: HostBench, steps: list[str]) -> None:
         life = Life(inner)
         await life.begin()
         for done, step in enumerate(steps, start=1):
-            await getattr(life, step)()
+            async with inner.promptly():
+                await getattr(life, step)()
             found = await _seen(life.session)
             if found != life.model:
                 raise Unexpected(f"{life.model} after {', '.join(steps[:done])}", str(found))
