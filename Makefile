@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
 
-.PHONY: upstream conformance test lint docs wheel check clean
+.PHONY: upstream conformance test lint evidence docs wheel check clean
 
 conformance: $(READY)
 	$(BIN)/lash-conformance run --target sqlite --report report
@@ -19,8 +19,25 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-docs: $(READY)
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+# What the pages join: verdicts on the built-in targets; a failing target is evidence too (exit 1).
+evidence: $(READY)
+	rm -rf report/evidence
+	$(MAKE) --no-print-directory $(EVIDENCE)
+	$(BIN)/lash-conformance mutants --no-searches --no-crashes --json report/evidence/kills.json || [ $$? -eq 1 ]
+
+EVIDENCE := $(patsubst %,report/evidence/%/report.json,memory sqlite reference)
+
+report/evidence/reference/report.json: | $(READY)
+	mkdir -p $(@D)
+	$(BIN)/lash-conformance run --target reference --profile host --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
+
+report/evidence/%/report.json: | $(READY)
+	mkdir -p $(@D)
+	$(BIN)/lash-conformance run --target $* --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
+
+docs: $(READY) $(EVIDENCE)
+	$(BIN)/lash-conformance site build/docs --reports docs/results --reports report/evidence
+	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=0 $(BIN)/mkdocs build --strict --quiet
 
 wheel: $(READY)
 	rm -rf dist
@@ -30,7 +47,7 @@ wheel: $(READY)
 check: lint test docs wheel
 
 clean:
-	rm -rf $(VENV) report site dist
+	rm -rf $(VENV) report build site dist
 
 $(READY): $(LOCK) pyproject.toml
 	@echo "setting up $(VENV) (a minute, once)"

@@ -334,6 +334,27 @@ def serve(target: TargetOption = "sqlite") -> None:
     server.serve(made)
 
 
+@app.command()
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where the pages go; it is emptied first")] = Path("build/docs"),
+    root: Annotated[Path, typer.Option(help="The checkout, whose docs folder holds the written pages")] = Path(),
+    reports: Annotated[
+        list[Path] | None, typer.Option(help="Folders of reports to join; give it several times")
+    ] = None,
+) -> None:
+    """Write the pages of the site: every clause with its evidence, joined from data."""
+    from lash_conformance.site import build
+    from lash_conformance.site.evidence import SiteFault
+
+    if not (root / "docs" / "index.md").is_file():
+        raise _usage(f"no docs/index.md below {root.resolve()}: the site is built from a checkout")
+    try:
+        made = build.write(root.resolve(), folder, [one.resolve() for one in reports or ()])
+    except (SiteFault, CatalogueFault) as err:
+        raise _usage(err) from err
+    typer.echo(f"{folder}: {made} pages")
+
+
 app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
 app.command()(record)

@@ -1,0 +1,158 @@
+"""The built site: every clause with its evidence, every link resolving, nothing from outside, the same bytes twice."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from html_pages import Page, broken, outside
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+pytestmark = [
+    pytest.mark.skipif(not (ROOT / "mkdocs.yml").is_file(), reason="the site is built from a checkout"),
+    pytest.mark.skipif(not (BIN / "mkdocs").is_file(), reason="SKIPPED THE SITE: mkdocs is not installed (pip install 'lash-ref[docs]')"),
+    pytest.mark.xdist_group("site"),
+]
+
+
+def build(root: Path, name: str) -> Path:
+    """Build as `make docs` does, into a folder of the test's own."""
+    config = (root / "mkdocs.yml").read_text(encoding="utf-8")
+    (root / f"{name}.yml").write_text(config.replace("docs_dir: build/docs", f"docs_dir: {name}"), encoding="utf-8")
+    pages = [BIN / "lash-conformance", "site", root / name, "--root", ROOT, "--reports", ROOT / "docs" / "results", "--reports", root / "reports"]
+    pages_done = subprocess.run(pages, capture_output=True, text=True, timeout=400, check=False)
+    assert pages_done.returncode == 0, pages_done.stderr
+    made = [BIN / "mkdocs", "build", "--strict", "--quiet", "-f", root / f"{name}.yml", "-d", root / f"{name}-site"]
+    done = subprocess.run(
+        made, capture_output=True, text=True, timeout=400, check=False,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": "0"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr + done.stdout
+    return root / f"{name}-site"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the configuration and a small real report."""
+    root = tmp_path_factory.mktemp("site")
+    shutil.copy(ROOT / "mkdocs.yml", root / "mkdocs.yml")
+    judged = [BIN / "lash-conformance", "run", "--target", "memory", "--select", "LEA.*", "--report", root / "reports" / "memory"]
+    assert subprocess.run(judged, capture_output=True, timeout=400, check=False).returncode == 0
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Path:
+    """The built site."""
+    return build(folder, "one")
+
+
+def digests(site: Path) -> dict[str, str]:
+    """The hash of every file."""
+    return {
+        path.relative_to(site).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(site.rglob("*")) if path.is_file()
+    }  # fmt: skip
+
+
+def test_a_second_build_has_the_same_bytes(folder: Path, site: Path):
+    """Dates, orders and random names would show."""
+    again = build(folder, "two")
+
+    assert digests(again) == digests(site)
+
+
+def test_every_link_and_anchor_resolves(site: Path):
+    """Also those in raw HTML, which no builder checks."""
+    assert broken(site) == []
+
+
+def test_nothing_is_loaded_from_outside(site: Path):
+    """No script, style, font or picture comes from another host, in pages or in our own assets."""
+    found = {
+        (path.name, load)
+        for path in site.rglob("*.html")
+        for load in Page(path).loads
+        if outside(load)
+    }
+    ours = [path for path in (site / "assets").glob("site.*") if "http" in path.read_text(encoding="utf-8")]
+
+    assert (found, ours) == (set(), [])
+
+
+def test_every_clause_is_there_with_its_evidence(site: Path):
+    """The clauses are counted in the Markdown by this test itself."""
+    for page in sorted((ROOT / "docs" / "spec").glob("*.md")):
+        ids = re.findall(r"^#### ([A-Z]{3}\.\d+) ", page.read_text(encoding="utf-8"), re.MULTILINE)
+        built = Page(site / "spec" / f"{page.stem}.html")
+
+        assert (page.name, set(ids) - built.ids, built.evidence) == (page.name, set(), len(ids))
+
+
+def test_the_expected_pages_exist(site: Path):
+    """A builder that ignores what it does not know would drop them without a word."""
+    expected = [
+        "index.html", "evidence/clauses.html", "evidence/matrix.html", "evidence/kills.html", "evidence/crashes.html",
+        "evidence/seeds.html", "evidence/data.html", "fixtures/anthropic-messages.html", "fixtures/gemini.html",
+        "fixtures/openai-chat.html", "fixtures/openai-responses.html", "reference/cli.html", "reference/contract.html",
+        "guides/gate-ci.html", "guides/read-a-failure.html", "clauses.json", "report.json", "schemas/report.json",
+        "schemas/wire.json", "schemas/provider-fixture.json",
+    ]  # fmt: skip
+
+    assert [name for name in expected if not (site / name).is_file()] == []
+
+
+def test_verdicts_come_from_the_report(site: Path):
+    """What the run found is what the page, the matrix and the published data say."""
+    (run,) = [run for run in json.loads((site / "report.json").read_text())["runs"] if run["name"] == "memory"]
+    lease = (site / "spec" / "lease.html").read_text(encoding="utf-8")
+
+    assert run["clauses"]["LEA.1"] == "pass"
+    assert 'title="memory 0.1.0: pass"' in lease
+    assert re.search(r"LEA\.1</a></th>.*?pass", (site / "evidence" / "matrix.html").read_text(encoding="utf-8"))
+
+
+def test_the_turn_diagram_holds_every_transition_of_the_machine(site: Path):
+    """Begin leads from preparing to waiting_llm; a row is a transition."""
+    page = (site / "spec" / "turn.html").read_text(encoding="utf-8")
+
+    assert "<td>preparing</td><td>Begin</td><td>waiting_llm</td>" in page
+    assert "<td>waiting_checkpoint</td><td>CheckpointAnswered</td><td>finished</td>" in page
+
+
+def spoilt(folder: Path, tmp_path: Path, change) -> str:
+    """Build with a changed report; what the build says when it refuses."""
+    report = json.loads((folder / "reports" / "memory" / "report.json").read_text(encoding="utf-8"))
+    change(report)
+    (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
+    done = subprocess.run(
+        [BIN / "lash-conformance", "site", tmp_path / "pages", "--root", ROOT, "--reports", tmp_path],
+        capture_output=True, text=True, timeout=400, check=False,
+    )  # fmt: skip
+    assert (done.returncode, (tmp_path / "pages").exists()) == (2, False)
+    return done.stderr.replace("\n", " ")
+
+
+def test_a_stale_report_stops_the_build(folder: Path, tmp_path: Path):
+    """An unknown clause, a check that is gone and a changed rule are each named, and nothing is written."""
+
+    def change(report):
+        report["clauses"][0]["rule"] = "Another rule."
+        report["clauses"].append(report["clauses"][1] | {"id": "LEA.999"})
+        report["checks"][0]["id"] = "LEA.1:gone"
+
+    said = spoilt(folder, tmp_path, change)
+
+    assert "unknown clause LEA.999" in said
+    assert "the check LEA.1:gone is gone" in said
+    assert "has changed" in said
