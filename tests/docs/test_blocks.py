@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from blocks import BlockFailed, blocks, run
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "index.md", *sorted((ROOT / "docs" / "guides").glob("*.md"))]
 
 pytestmark = pytest.mark.skipif(
     not (ROOT / "README.md").is_file(), reason="the pages belong to the checkout; the installed copy has no README"

@@ -1,7 +1,9 @@
 """Reference pages: the command line from its own help, and the contract from its docstrings."""
 
+import ast
 import inspect
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +12,6 @@ import typer
 from lash_ref import contracts
 
 _SECTION = re.compile(r"\n\n(Raises|Returns|Args):\n")
-_MODULE = re.compile(r"(lash_ref|collections|typing)(\.[a-z_]+)*\.")
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-f]+>")
 _ITEM = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 
@@ -57,14 +57,16 @@ def contract() -> str:
         for method, function in vars(made).items():
             if method.startswith("_") or not inspect.isfunction(function):
                 continue
-            lines += [f"### {name}.{method} {{ #{name}.{method} }}", "", "```python", _signature(method, function), "```", "", _text(function), ""]
+            lines += [f"### {name}.{method} {{ #{name}.{method} }}", "", "```python", _signature(function), "```", "", _text(function), ""]
     return "\n".join(lines)
 
 
-def _signature(name: str, function: Any) -> str:
-    word = "async def" if inspect.iscoroutinefunction(function) else "def"
-    shown = _MODULE.sub("", _ADDRESS.sub("...", str(inspect.signature(function)))).replace("'", "")
-    return f"{word} {name}{shown}"
+def _signature(function: Any) -> str:
+    """As its source has it, on one line."""
+    made = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
+    assert isinstance(made, ast.AsyncFunctionDef | ast.FunctionDef)
+    made.body, made.decorator_list = [ast.Pass()], []
+    return ast.unparse(made).partition(":\n")[0]
 
 
 def _text(made: Any) -> str:
