@@ -1,7 +1,7 @@
 """The session graph in memory: append, walk, heal, fork, and the delta since the last commit.
 
-Sans I/O: ids and times arrive as arguments. Appending costs O(1), the active path O(path), and `delta`
-O(what changed).
+Sans I/O: ids and times arrive as arguments. What was read of the active path is kept and continued, so that
+a turn costs what it appends and not what there is; `delta` costs what changed.
 """
 
 from collections.abc import Sequence
@@ -43,6 +43,34 @@ class SessionReadModel:
     tool_calls: tuple[str, ...]
     """Ids of the tool calls that the messages carry, in order, each once."""
 
+    def continued(self, nodes: Sequence[Message | None]) -> "SessionReadModel":
+        """This and the messages that follow it."""
+        fresh = [message for message in nodes if message is not None]
+        if not fresh:
+            return self
+        calls = [part.tool_call_id for message in fresh for part in message.parts]
+        named = [call for call in calls if call is not None]
+        known = tuple(dict.fromkeys((*self.tool_calls, *named))) if named else self.tool_calls
+        return SessionReadModel((*self.messages, *fresh), known)
+
+
+class _Walked(NamedTuple):
+    """An active path that was walked, and the leaf it led to."""
+
+    leaf_node_id: str | None
+    path: tuple[SessionNodeRecord, ...]
+
+
+class _Read(NamedTuple):
+    """What was read of a path: how many nodes, the last of them, and the model."""
+
+    count: int
+    last: SessionNodeRecord | None
+    model: SessionReadModel
+
+
+_NOTHING_WALKED = _Walked(None, ())
+_NOTHING_READ = _Read(0, None, SessionReadModel((), ()))
 
 @dataclass
 class SessionGraph:
@@ -56,6 +84,9 @@ class SessionGraph:
     _fresh: list[SessionNodeRecord] = field(default_factory=list[SessionNodeRecord])
     _messages: dict[str, Message | None] = field(default_factory=dict[str, Message | None])
     _replaced: bool = True
+    _plugin_types: set[str] = field(default_factory=set[str])
+    _walked: _Walked = _NOTHING_WALKED
+    _reads: dict[tuple[str | None, bool], _Read] = field(default_factory=dict[tuple[str | None, bool], _Read])
 
     @classmethod
     def from_snapshot(cls, snapshot: GraphSnapshot, session_id: str = "root") -> Self:
@@ -85,12 +116,26 @@ class SessionGraph:
 
     def active_path_nodes(self) -> tuple[SessionNodeRecord, ...]:
         """From the root to the leaf; ends at a missing parent and at a node already on it ([GRA.29][])."""
-        path: dict[str, SessionNodeRecord] = {}
-        at = self.leaf_node_id
-        while at is not None and at not in path and (node := self._nodes.get(at)) is not None:
-            path[at] = node
-            at = node.parent_node_id
-        return tuple(path.values())[::-1]
+        if self._walked.leaf_node_id != self.leaf_node_id:
+            path: dict[str, SessionNodeRecord] = {}
+            at = self.leaf_node_id
+            while at is not None and at not in path and (node := self._nodes.get(at)) is not None:
+                path[at] = node
+                at = node.parent_node_id
+            self._walked = _Walked(self.leaf_node_id, tuple(path.values())[::-1])
+        return self._walked.path
+
+    @property
+    def is_one_path(self) -> bool:
+        """Whether every node is on the active path."""
+        return len(self.active_path_nodes()) == len(self._nodes)
+
+    def newest_plugin(self, plugin_type: str) -> PluginNode | None:
+        """The last node of that type on the active path."""
+        if plugin_type not in self._plugin_types:
+            return None
+        found = (node for node in reversed(self.active_path_nodes()) if isinstance(node, PluginNode))
+        return next((node for node in found if node.plugin_type == plugin_type), None)
 
     # -- append
 
@@ -178,11 +223,13 @@ class SessionGraph:
         fork = SessionGraph(self.session_id, self.leaf_node_id, self.agent_frame_id)
         for node in self.active_path_nodes():
             fork._add(node)
+            if node.node_id in self._messages:
+                fork._messages[node.node_id] = self._messages[node.node_id]
         return fork
 
     def view(self) -> "SessionGraph":
         """The graph as it stands, for reading: shares its nodes, and later appends do not show."""
-        return replace(self, _fresh=[], _replaced=False)
+        return replace(self, _fresh=[], _replaced=False, _reads=dict(self._reads))
 
     def message_of(self, node: SessionNodeRecord) -> Message | None:
         """The message a node holds, read once."""
@@ -197,10 +244,13 @@ class SessionGraph:
         """
         own = (None, frame_id) if initial else (frame_id,)
         path = self.active_path_nodes()
-        read = (self.message_of(n) for n in path if frame_id is None or n.agent_frame_id in own)
-        messages = tuple(message for message in read if message is not None)
-        calls = [part.tool_call_id for message in messages for part in message.parts]
-        return SessionReadModel(messages, tuple(dict.fromkeys(call for call in calls if call is not None)))
+        held = self._reads.get((frame_id, initial), _NOTHING_READ)
+        if held.count > len(path) or (held.count and path[held.count - 1] is not held.last):
+            held = _NOTHING_READ
+        rest = (node for node in path[held.count :] if frame_id is None or node.agent_frame_id in own)
+        model = held.model.continued([self.message_of(node) for node in rest])
+        self._reads[frame_id, initial] = _Read(len(path), path[-1] if path else None, model)
+        return model
 
     # -- commit
 
@@ -233,9 +283,13 @@ class SessionGraph:
         del self._fresh[point.fresh :]
         self.leaf_node_id, self.agent_frame_id = point.leaf_node_id, point.agent_frame_id
         self._replaced = point.replaced
+        self._walked = _NOTHING_WALKED
+        self._reads.clear()
 
     def _appended(self, node: N) -> N:
+        path = self.active_path_nodes()
         self._add(node)
+        self._walked = _Walked(node.node_id, (*path, node))
         self._fresh.append(node)
         self.leaf_node_id = node.node_id
         return node
@@ -243,4 +297,6 @@ class SessionGraph:
     def _add(self, node: SessionNodeRecord) -> None:
         if node.node_id in self._nodes:
             raise DuplicateNodeId(self.session_id, node.node_id)
+        if isinstance(node, PluginNode):
+            self._plugin_types.add(node.plugin_type)
         self._nodes[node.node_id] = node

@@ -29,7 +29,7 @@ from lash_ref.provider import (
     UsageSnapshot,
 )
 from lash_ref.records import TokenUsage
-from lash_ref.scalars import Json
+from lash_ref.scalars import Json, LaterJson
 
 
 class StreamAborted(Exception):
@@ -69,7 +69,7 @@ class ModelCall:
             done = await self._or_cancelled(self._streamed(request))
             return Json(done.to_data())
 
-        asked = Json(request.to_data())
+        asked = LaterJson(request.to_data)
         kept = await self.controller.run("llm_call", str(effect_id), asked, perform)
         completion = LlmCompletion.from_data(kept.value)
         if completion.response is None:

@@ -112,9 +112,9 @@ def apply_residency_on_load(state: PersistedSessionState, residency: Residency) 
     would delete what was trimmed.
     """
     if residency is Residency.ACTIVE_PATH_ONLY and not state.graph_replace_required:
-        trimmed = state.session_graph.fork_current_path()
-        trimmed.committed()
-        state.session_graph = trimmed
+        if not state.session_graph.is_one_path:
+            state.session_graph = state.session_graph.fork_current_path()
+        state.session_graph.committed()
 
 
 # -- apply what a store answered

@@ -24,9 +24,34 @@ _SOURCE: TypeAdapter[AttachmentSource] = TypeAdapter(AttachmentSource)
 
 def llm_messages(system: str, messages: Iterable[Message]) -> tuple[LlmMessage, ...]:
     """The system prompt, if any, then the messages in order; the last block is the cache breakpoint."""
-    sent = [LlmMessage(role="system", blocks=(TextBlock(text=system),))] if system else []
-    sent += [projected for message in messages if (projected := _projected(message)) is not None]
-    return tuple(sent)
+    return (*_system(system), *_all_projected(messages))
+
+
+class Projection:
+    """A session's conversation as it was last sent, so that a call projects only what was said since."""
+
+    def __init__(self) -> None:
+        self._messages: tuple[Message, ...] = ()
+        self._sent: tuple[LlmMessage, ...] = ()
+
+    def sent(
+        self, system: str, history: tuple[Message, ...], shown: Iterable[Message] = ()
+    ) -> tuple[LlmMessage, ...]:
+        """As `llm_messages` of the history and then of what is shown for this turn only."""
+        known = len(self._messages)
+        if history[:known] != self._messages:
+            known, self._sent = 0, ()
+        self._sent += _all_projected(history[known:])
+        self._messages = history
+        return (*_system(system), *self._sent, *_all_projected(shown))
+
+
+def _system(system: str) -> tuple[LlmMessage, ...]:
+    return (LlmMessage(role="system", blocks=(TextBlock(text=system),)),) if system else ()
+
+
+def _all_projected(messages: Iterable[Message]) -> tuple[LlmMessage, ...]:
+    return tuple(sent for message in messages if (sent := _projected(message)) is not None)
 
 
 def _projected(message: Message) -> LlmMessage | None:

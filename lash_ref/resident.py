@@ -30,30 +30,16 @@ from lash_ref.persisted import (
 )
 from lash_ref.plugin_host import PluginSession
 from lash_ref.policy import Residency, SessionPolicy
+from lash_ref.projection import Projection
 from lash_ref.records import RuntimeCommit, RuntimeCommitResult, TokenLedgerEntry, Unchanged
 from lash_ref.runtime_errors import SessionError
-from lash_ref.scalars import Json
+from lash_ref.scalars import Json, LaterJson
 from lash_ref.services import SessionServices
 from lash_ref.state import PersistedSessionState, SessionReadView
 from lash_ref.tool_state import ToolState
 from lash_ref.usage import SessionUsageReport, merged_ledger
 
 ActivitySink = Callable[[TurnActivity], Awaitable[None]]
-
-
-class LaterJson(Json):
-    """A JSON value that is made when somebody looks at it."""
-
-    __slots__ = ("_make",)
-    _make: Callable[[], object]
-
-    def __init__(self, make: Callable[[], object]) -> None:
-        object.__setattr__(self, "_make", make)
-
-    @property
-    def text(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - read-only in both
-        """The canonical text."""
-        return Json(self._make()).text
 
 
 @dataclass(frozen=True)
@@ -108,6 +94,7 @@ class Resident:
     """One turn or change at a time."""
     touched: bool = False
     """Policy, frames or leaf were changed since the last commit."""
+    projection: Projection = field(default_factory=Projection)
     sink: ActivitySink | None = None
     """Where the running turn's activities go."""
     running_turn_id: str | None = None

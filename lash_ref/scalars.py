@@ -8,6 +8,7 @@ import base64
 import binascii
 import json
 import math
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import (
@@ -165,6 +166,21 @@ class Json:
                 _thawed, return_schema=core_schema.any_schema()
             ),
         )
+
+
+class LaterJson(Json):
+    """A JSON value that is made when somebody looks at it."""
+
+    __slots__ = ("_make",)
+    _make: Callable[[], object]
+
+    def __init__(self, make: Callable[[], object]) -> None:
+        object.__setattr__(self, "_make", make)
+
+    @property
+    def text(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] - read-only in both
+        """The canonical text."""
+        return Json(self._make()).text
 
 
 def _refuse_constant(name: str) -> None:

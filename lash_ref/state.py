@@ -19,7 +19,6 @@ from lash_ref.records import (
     BlobRef,
     GraphSnapshot,
     PersistedTurnState,
-    PluginNode,
     PromptUsage,
     RuntimeCommitResult,
     TokenLedgerEntry,
@@ -134,11 +133,9 @@ class SessionStateEnvelope:
 
     def active_tool_calls(self) -> tuple[ToolCallRecord, ...]:
         """The tool call records kept on the active path."""
-        for node in reversed(self.session_graph.active_path_nodes()):
-            if isinstance(node, PluginNode) and node.plugin_type == TOOL_CALLS_NODE:
-                kept = cast("list[object]", node.body.value)
-                return tuple(ToolCallRecord.from_data(each) for each in kept)
-        return ()
+        node = self.session_graph.newest_plugin(TOOL_CALLS_NODE)
+        kept = cast("list[object]", node.body.value) if node is not None else []
+        return tuple(ToolCallRecord.from_data(each) for each in kept)
 
     def replace_active_read_state(
         self, messages: Sequence[Message], tool_calls: Sequence[ToolCallRecord] = (), *, timestamp: str

@@ -24,7 +24,7 @@ from lash_ref.machine import (
 from lash_ref.messages import Message
 from lash_ref.model_call import ModelCall, TurnCancelled
 from lash_ref.outcome import FinalValue, Finished, Stopped, TurnIssue, TurnOutcome
-from lash_ref.projection import llm_messages, llm_tools
+from lash_ref.projection import llm_tools
 from lash_ref.prompt import PromptLayer, resolve_prompt_layers
 from lash_ref.protocol import CodeExecutor, ProtocolDriver
 from lash_ref.provider import LlmRequest, LlmScope
@@ -111,10 +111,10 @@ class TurnSteps(TurnIntake):
             raise RuntimeFailure(RuntimeErrorCode.LLM_PROVIDER, "no provider was resolved")
         model = self.request.model or runtime.state.policy.required_model()
         called = f"{self.turn_id}:{effect.effect_id}"
-        spoken = (*runtime.state.read_model().messages, *self.overlay.messages)
+        history = runtime.state.read_model().messages
         request = LlmRequest(
             model=model.id,
-            messages=llm_messages(self.system, spoken),
+            messages=runtime.projection.sent(self.system, history, self.overlay.messages),
             tools=self.tools,
             model_variant=model.variant,
             model_capability=model.capability,

@@ -44,7 +44,8 @@ class Stage:
 
     journal: list[str] = field(default_factory=list[str])
     replies: list[Data] = field(default_factory=list[Data])
-    requests: list[Data] = field(default_factory=list[Data])
+    requests: list[tuple[str, LlmRequest]] = field(default_factory=list[tuple[str, LlmRequest]])
+    """Whom the core asked, and what."""
     gates: dict[str, Gate] = field(default_factory=dict[str, Gate])
     pending: dict[str, Any] = field(default_factory=dict[str, Any])
     """Completion keys of the ``pending`` tool, by name."""
@@ -77,7 +78,7 @@ class KitProvider:
         Raises:
             ProviderFailure: the reply says so, or there is none.
         """
-        self.stage.requests.append(told(self.kind, request))
+        self.stage.requests.append((self.kind, request))
         if not self.stage.replies:
             raise ProviderFailure("the script is empty", "unsupported")
         reply = self.stage.replies.pop(0)

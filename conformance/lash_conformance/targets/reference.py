@@ -9,7 +9,7 @@ from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, Data, HostCapabil
 from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.targets.kit_plugins import CounterFactory, OptionsFactory, PoolFactory
 from lash_conformance.targets.kit_shelf import Bound, BoundOptional, Registers, ShelfFactory
-from lash_conformance.targets.kit_stage import KitProvider
+from lash_conformance.targets.kit_stage import KitProvider, told
 from lash_conformance.targets.kit_tools import KitStage
 from lash_conformance.targets.kit_written import WrittenFactory
 from lash_conformance.targets.reference_session import ReferenceSession, data
@@ -397,7 +397,7 @@ class ReferenceCore:
 
     async def requests(self) -> list[Data]:
         """What the provider was asked."""
-        return list(self.stage.requests)
+        return [told(provider, request) for provider, request in self.stage.requests]
 
     async def journal(self) -> list[str]:
         """What the kit wrote down."""
