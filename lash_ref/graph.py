@@ -64,7 +64,7 @@ class _Walked(NamedTuple):
 class _Read(NamedTuple):
     """What was read of a path: how many nodes, the last of them, and the model."""
 
-    count: int
+    nodes: int
     last: SessionNodeRecord | None
     model: SessionReadModel
 
@@ -245,9 +245,9 @@ class SessionGraph:
         own = (None, frame_id) if initial else (frame_id,)
         path = self.active_path_nodes()
         held = self._reads.get((frame_id, initial), _NOTHING_READ)
-        if held.count > len(path) or (held.count and path[held.count - 1] is not held.last):
+        if held.nodes > len(path) or (held.nodes and path[held.nodes - 1] is not held.last):
             held = _NOTHING_READ
-        rest = (node for node in path[held.count :] if frame_id is None or node.agent_frame_id in own)
+        rest = (node for node in path[held.nodes :] if frame_id is None or node.agent_frame_id in own)
         model = held.model.continued([self.message_of(node) for node in rest])
         self._reads[frame_id, initial] = _Read(len(path), path[-1] if path else None, model)
         return model

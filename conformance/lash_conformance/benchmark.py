@@ -49,7 +49,8 @@ async def _median(operation: Callable[[int], Awaitable[object]], repeats: int = 
     return statistics.median(times) * 1000
 
 
-async def _grown(store: RuntimePersistence, lane: Lane, size: int) -> None:
+async def grown(store: RuntimePersistence, lane: Lane, size: int) -> None:
+    """Give session "s1" a history of `size` messages, one under the other."""
     names = [f"n{number}" for number in range(size)]
     for start in range(0, size, CHUNK):
         part = names[start : start + CHUNK]
@@ -57,7 +58,7 @@ async def _grown(store: RuntimePersistence, lane: Lane, size: int) -> None:
         await store.commit_runtime_state(commit(lane, Append(nodes=chain(*part, under=under), leaf_node_id=part[-1])))
 
 
-async def _side(store: RuntimePersistence, lane: Lane) -> None:
+async def side_branch(store: RuntimePersistence, lane: Lane) -> None:
     """A short branch beside the history, whose path has ten nodes however long the history is."""
     names = [f"side{number}" for number in range(10)]
     await store.commit_runtime_state(commit(lane, Append(nodes=chain(*names), leaf_node_id=names[-1])))
@@ -66,8 +67,8 @@ async def _side(store: RuntimePersistence, lane: Lane) -> None:
 async def _at(bench: Bench, size: int, measured: Measured) -> None:
     parts = await bench.provide(("store", "lane"))
     store, lane = parts["store"], parts["lane"]
-    await _grown(store, lane, size)
-    await _side(store, lane)
+    await grown(store, lane, size)
+    await side_branch(store, lane)
     await store.enqueue_queued_work(batch())
     await store.enqueue_pending_turn_input(said())
 

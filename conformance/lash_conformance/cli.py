@@ -248,15 +248,33 @@ def replay(
 
 @app.command()
 def bench(
-    store: Annotated[str, typer.Option(help="memory, sqlite, postgres, postgres:DSN, or python:package.module:callable")] = "sqlite",
-    nodes: Annotated[str, typer.Option(help="History lengths to measure at")] = "10,100,1000,10000,100000",
+    store: Annotated[str | None, typer.Option(help="memory, sqlite (the default), postgres, postgres:DSN, or python:package.module:callable; with --host several, comma between")] = None,
+    nodes: Annotated[str | None, typer.Option(help="History lengths to measure at; 10 to 100000 by default")] = None,
+    host: Annotated[bool, typer.Option("--host", help="Measure turns of a host instead, beside langgraph if the extra peers is installed")] = False,
+    target: Annotated[str, typer.Option(help="The host: reference, or python:package.module:callable")] = "reference",
+    turns: Annotated[int, typer.Option(min=8, help="With --host: turns of one conversation")] = 500,
+    sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions held live, then parked")] = 1000,
     wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
     report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
 ) -> None:
-    """Measure how the store's costs grow with the history, and what durability or the wire costs."""
+    """Measure how the store's costs grow with the history, and what durability, the wire, or a host's turns cost."""
     from lash_conformance import benchmark
     from lash_conformance.target import TargetFault, load
 
+    if host:
+        from lash_conformance import host_cost
+        from lash_conformance.host import load as load_host
+
+        try:
+            sizes = [int(size) for size in (nodes or "10,1000,100000").split(",")]
+            stores = [load(name) for name in (store or "memory,sqlite").split(",")]
+            costs = host_cost.run(Console(), load_host(target), stores, sizes, turns=turns, sessions=sessions)
+        except (TargetFault, ValueError) as err:
+            raise _usage(err) from err
+        host_cost.save(costs, report)
+        typer.echo(f"report: {report / 'bench-host.html'}")
+        return
+    store = store or "sqlite"
     if wire:
         from lash_conformance import wire_cost
         from lash_conformance.targets.stdio import StdioTarget
@@ -270,7 +288,7 @@ def bench(
         wire_cost.show(Console(), costs)
         return
     try:
-        sizes = [int(size) for size in nodes.split(",")]
+        sizes = [int(size) for size in (nodes or "10,100,1000,10000,100000").split(",")]
         measured = benchmark.run(Console(), load(store), sizes)
     except (TargetFault, ValueError) as err:
         raise _usage(err) from err

@@ -4,7 +4,7 @@ import pytest
 
 from lash_ref.errors import DuplicateNodeId
 from lash_ref.graph import SessionGraph
-from lash_ref.messages import Message, Part
+from lash_ref.messages import Message, Part, text_message
 from lash_ref.records import Append, GraphSnapshot, ReplaceFull, Unchanged
 from lash_ref.scalars import Json
 
@@ -123,3 +123,32 @@ def test_the_read_model_shows_messages_and_tool_calls():
 
     assert [message.id for message in read.messages] == ["a", "b"]
     assert read.tool_calls == ("c1",)
+
+
+def test_what_was_read_is_never_read_of_another_history():
+    graph = SessionGraph("s1")
+    graph.append_message(text_message("a", "User", "one"), timestamp=WHEN)
+    graph.append_message(text_message("b", "Assistant", "two"), timestamp=WHEN)
+    seen = graph.view()
+    assert [message.text for message in graph.read_model().messages] == ["one", "two"]
+
+    point = graph.savepoint()
+    graph.append_message(text_message("c", "User", "taken back"), timestamp=WHEN)
+    assert [message.text for message in graph.read_model().messages] == ["one", "two", "taken back"]
+    graph.rollback(point)
+    assert [message.text for message in graph.read_model().messages] == ["one", "two"]
+    graph.append_message(text_message("c", "User", "said instead"), timestamp=WHEN)
+    assert [message.text for message in graph.read_model().messages] == ["one", "two", "said instead"]
+
+    graph.leaf_node_id = "a"
+    graph.append_message(text_message("d", "User", "beside"), timestamp=WHEN)
+    assert [message.text for message in graph.read_model().messages] == ["one", "beside"]
+    assert not graph.is_one_path
+    fork = graph.fork_current_path()
+    assert fork.is_one_path
+    assert [message.text for message in fork.read_model().messages] == ["one", "beside"]
+    graph.leaf_node_id = "c"
+    assert [message.text for message in graph.read_model().messages] == ["one", "two", "said instead"]
+    assert [message.text for message in seen.read_model().messages] == ["one", "two"]
+    graph.leaf_node_id = "unknown"
+    assert graph.read_model().messages == ()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, cast
+from weakref import WeakSet
 
 from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, Data, HostCapability, HostPlace, OpenSpec
 from lash_conformance.provider_calls import ReferenceProviders
@@ -168,7 +169,7 @@ class ReferenceCore:
         self.shared = shared
         self.effects: Any = None
         self.core: LashCore | None = None
-        self.sessions: list[ReferenceSession] = []
+        self.sessions: WeakSet[ReferenceSession] = WeakSet()
         self.tasks: set[asyncio.Task[Any]] = set()
 
     # -- wiring
@@ -333,7 +334,7 @@ class ReferenceCore:
 
     def _held(self, opened: Any) -> ReferenceSession:
         made = ReferenceSession(opened, self.providers, self._controlled, Probe(self.stage), self.stage.provider)
-        self.sessions.append(made)
+        self.sessions.add(made)
         return made
 
     def _controlled(self, session_id: str, turn_id: str) -> Any:
