@@ -21,7 +21,7 @@ PROFILES: dict[str, tuple[str, ...]] = {
     "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR"),
     "host": (
         "STA", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS",
-        "SNP", "PRC", "TRG", "PRV", "RLM",
+        "SNP", "PRC", "TRG", "PRV", "RPL", "RLM",
     ),
 }  # fmt: skip
 """What a run of each profile judges, by area."""

@@ -63,14 +63,15 @@ def replay_server(
     from lash_conformance.replay_server import ReplayServer
 
     try:
+        offered = dict(fixtures())
         if fixture is not None:
             made = read(fixture)
-            fixtures()[made.id] = made
-        server = ReplayServer(port)
+            offered[made.id] = made
+        server = ReplayServer(port, offered=offered)
     except (FixtureFault, OSError) as err:
         Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
         raise typer.Exit(2) from err
-    typer.echo(f"{len(fixtures())} fixtures at {server.url}; GET /_replay/fixtures lists them")
+    typer.echo(f"{len(offered)} fixtures at {server.url}; GET /_replay/fixtures lists them")
     try:
         server.serve_forever(poll_interval=0.1)
     except KeyboardInterrupt:
@@ -110,6 +111,7 @@ def record(
     except KeyboardInterrupt:
         pass
     finally:
+        proxy.settle()
         proxy.server_close()
     typer.echo(f"{len(proxy.written)} captures in {out}; promote them with lash-conformance promote")
     for fault in proxy.refused:

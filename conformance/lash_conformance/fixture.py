@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 SCHEMA = "lash.provider-fixture/1"
 DIALECTS = ("anthropic-messages", "openai-chat", "openai-responses", "gemini")
@@ -153,6 +153,15 @@ class Provenance(_Strict):
     redaction: Literal["none needed", "reviewed"] = "none needed"
     review_after: str = "2027-05-01"
 
+    @model_validator(mode="after")
+    def _honest(self) -> "Provenance":
+        """A live capture says when it was made and that somebody read it; nothing else has a time ([RPL.16][])."""
+        if self.kind == "captured_live" and (self.captured_at is None or self.redaction != "reviewed"):
+            raise ValueError("captured_live expected with captured_at and redaction reviewed")
+        if self.kind != "captured_live" and self.captured_at is not None:
+            raise ValueError(f"captured_at expected of captured_live only, found with {self.kind}")
+        return self
+
 
 class Fixture(_Strict):
     """One scenario."""
@@ -223,12 +232,20 @@ def read(path: Path) -> Fixture:
 
 @cache
 def fixtures() -> dict[str, Fixture]:
-    """Every fixture by id, dialect by dialect.
+    """Every fixture of this project by id, dialect by dialect.
 
     Raises:
-        FixtureFault: one breaks the format, or is filed under another name.
+        FixtureFault: as `gathered`.
     """
-    root = directory()
+    return gathered(directory())
+
+
+def gathered(root: Path) -> dict[str, Fixture]:
+    """Every fixture under ``root`` by id.
+
+    Raises:
+        FixtureFault: one breaks the format, or is filed under another name ([RPL.1][], [RPL.2][]).
+    """
     found: dict[str, Fixture] = {}
     for path in sorted(root.glob("*/*/*.json")):
         made = read(path)

@@ -18,13 +18,14 @@ from lash_ref.errors import LashError
 Data = dict[str, Any]
 """A JSON object."""
 
-HostCapability = Literal["durable", "clock", "processes", "triggers", "providers", "rlm"]
+HostCapability = Literal["durable", "clock", "processes", "triggers", "providers", "replay", "rlm"]
 HOST_CAPABILITIES: dict[HostCapability, str] = {
     "durable": "the store outlives the core, so a session can be killed and reopened",
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
     "processes": "sessions start, await, signal and cancel processes",
     "triggers": "sessions declare trigger events and receive deliveries",
     "providers": "real wire dialects are spoken, as `SpeaksProviders` has it",
+    "replay": "recorded exchanges are served and made over HTTP, as `Replays` has it",
     "rlm": "a core may run model-written Python cells (a core of protocol rlm)",
 }
 assert set(HOST_CAPABILITIES) == set(get_args(HostCapability)), "every capability is described"

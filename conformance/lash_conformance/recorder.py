@@ -9,7 +9,8 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -149,6 +150,8 @@ class RecordingProxy(ThreadingHTTPServer):
         self.written: list[Path] = []
         self.refused: list[str] = []
         self._lock = threading.Lock()
+        self._busy = 0
+        self._idle = threading.Condition()
         out.mkdir(parents=True, exist_ok=True)
 
     @property
@@ -176,9 +179,27 @@ class RecordingProxy(ThreadingHTTPServer):
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
         return self
 
+    @contextmanager
+    def passing(self) -> Generator[None]:
+        """An exchange in progress."""
+        with self._idle:
+            self._busy += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._busy -= 1
+                self._idle.notify_all()
+
+    def settle(self, bound_s: float = 30.0) -> None:
+        """Wait until every exchange in progress has ended and was written."""
+        with self._idle:
+            self._idle.wait_for(lambda: self._busy == 0, bound_s)
+
     def stop(self) -> None:
-        """Record no more."""
+        """Record no more; what was in progress is written first."""
         self.shutdown()
+        self.settle()
         self.server_close()
         self.client.close()
 
@@ -194,10 +215,10 @@ class _Proxy(BaseHTTPRequestHandler):
         """Say nothing; a request line may hold a key."""
 
     def do_GET(self) -> None:
-        self._pass_on()
+        with self.server.passing():
+            self._pass_on()
 
-    def do_POST(self) -> None:
-        self._pass_on()
+    do_POST = do_GET  # noqa: N815 - the name that the server looks for
 
     def _pass_on(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))

@@ -12,6 +12,7 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, cast
 
@@ -32,8 +33,10 @@ class ReplayServer(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, port: int = 0, hang_s: float = 3600.0) -> None:
+    def __init__(self, port: int = 0, hang_s: float = 3600.0, offered: Mapping[str, Fixture] | None = None) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
+        self.offered = fixtures() if offered is None else offered
+        """The fixtures served, by id."""
         self.runs: dict[str, Replay] = {}
         self.hang_s = hang_s
         """How long a ``hang`` lasts when the client does not go away."""
@@ -54,8 +57,8 @@ class ReplayServer(ThreadingHTTPServer):
 
     def named(self, run: str, fixture: str) -> Replay | None:
         """The run, begun now if nobody has; none for a fixture that does not exist."""
-        if run not in self.runs and fixture in fixtures():
-            self.begin(fixtures()[fixture], run=run)
+        if run not in self.runs and fixture in self.offered:
+            self.begin(self.offered[fixture], run=run)
         found = self.runs.get(run)
         return found if found is not None and found.fixture.id == fixture else None
 
@@ -115,11 +118,11 @@ class _Handler(BaseHTTPRequestHandler):
         match = _CONTROL.match(self.path)
         try:
             if self.path == "/_replay/fixtures":
-                self._json(200, {"fixtures": {name: made.proves for name, made in fixtures().items()}})
+                self._json(200, {"fixtures": {name: made.proves for name, made in self.server.offered.items()}})
             elif self.path == "/_replay/runs" and self.command == "POST":
                 asked = cast("dict[str, Any]", json.loads(body))
                 name = f"run{len(self.server.runs) + 1}"
-                made = fixtures()[str(asked["fixture"])]
+                made = self.server.offered[str(asked["fixture"])]
                 base_url, _ = self.server.begin(made, str(asked.get("chunking", "frame")), name)
                 self._json(200, {"run": name, "base_url": base_url})
             elif match and match["gate"]:

@@ -62,6 +62,14 @@ def test_every_host_row_is_reached_by_a_clause_or_a_ruling():
     assert rows - reached == set()
 
 
+def test_every_gap_and_fixture_of_providers_is_reached_by_a_clause_or_a_ruling():
+    """VG1 to VG24 and VF1 to VF44."""
+    gaps, cases = _rows("VG"), _rows("VF")
+
+    assert (len(gaps), len(cases)) == (24, 44)
+    assert (gaps | cases) - _reached(spec_directory()) == set()
+
+
 def test_every_api_of_the_seeds_is_reached_by_a_clause():
     """In force or drafted; or a line of the rulings says who will."""
     reached = {seed for clause in [*clauses().values(), *drafted().values()] for seed in clause.seeds}

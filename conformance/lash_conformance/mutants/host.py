@@ -6,8 +6,10 @@ host says to its store.
 
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from lash_conformance.fixture import Fixture
@@ -22,6 +24,7 @@ from lash_conformance.host import (
 )
 from lash_conformance.mutants import MUTANTS, Mutant
 from lash_conformance.provider_calls import ReferenceProviders
+from lash_conformance.replays import recorder, replayer
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper
 from lash_ref.contracts import SessionStoreFactory
 
@@ -130,6 +133,28 @@ class BrokenHost:
         self.breaks(self._patch)
         try:
             return await ReferenceProviders().provider_calls(fixture, base_url)
+        finally:
+            self._undo()
+
+    @contextmanager
+    def replayer(self, folder: Path) -> Generator[str]:
+        """The suite's own replayer, broken."""
+        self._alive += 1
+        self.breaks(self._patch)
+        try:
+            with replayer(folder) as url:
+                yield url
+        finally:
+            self._undo()
+
+    @contextmanager
+    def recorder(self, upstream: str, out: Path, markers: Sequence[str]) -> Generator[str]:
+        """The suite's own recorder, broken."""
+        self._alive += 1
+        self.breaks(self._patch)
+        try:
+            with recorder(upstream, out, markers) as url:
+                yield url
         finally:
             self._undo()
 

@@ -2,12 +2,15 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar, cast
 from weakref import WeakSet
 
 from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, Data, HostCapability, HostPlace, OpenSpec
 from lash_conformance.provider_calls import ReferenceProviders
+from lash_conformance.replays import recorder, replayer
 from lash_conformance.targets.kit_plugins import CounterFactory, OptionsFactory, PoolFactory
 from lash_conformance.targets.kit_shelf import Bound, BoundOptional, Registers, ShelfFactory
 from lash_conformance.targets.kit_stage import KitProvider, told
@@ -472,6 +475,14 @@ class ReferenceHost(ReferenceProviders):
         made = ReferenceCore(place, spec)
         await made.build()
         return made
+
+    def replayer(self, folder: Path) -> AbstractContextManager[str]:
+        """The suite's own replayer."""
+        return replayer(folder)
+
+    def recorder(self, upstream: str, out: Path, markers: Sequence[str]) -> AbstractContextManager[str]:
+        """The suite's own recorder."""
+        return recorder(upstream, out, markers)
 
     async def pure(self, method: str, arguments: Data) -> Any:
         """A pure helper of the state chapter."""
