@@ -18,7 +18,7 @@ from lash_conformance.select import selects_clause
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
-    help="Judge a lash store against the numbered clauses of the spec.",
+    help="Judge a lash store or host against the numbered clauses of the spec.",
     epilog="Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.",
 )  # fmt: skip
 
@@ -56,7 +56,7 @@ def run(
     json_file: JsonFile = None,
     junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to this file")] = None,
 ) -> None:
-    """Judge a store and say, clause by clause, whether it conforms."""
+    """Judge a store or a host and say, clause by clause, whether it conforms."""
     from lash_conformance import run as running
     from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
