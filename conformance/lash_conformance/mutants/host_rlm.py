@@ -156,3 +156,23 @@ class TakesTheLastWord(BrokenHost):
 class RunsAnyBlock(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.rlm:cell_of", lambda _: lambda text: text.split("```")[1] if "```" in text else None)
+
+
+@host_mutant("SNP.60", character="Wiping: takes a clean executor's state for none.")
+class WipesCleanState(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.rlm_cells:MontyExecutor.execution_state_dirty", lambda _: property(lambda self: True))
+
+        def make(original: Any) -> Any:
+            def snapshot(self: Any) -> bytes | None:
+                return original(self) if self._dirty else None
+
+            return snapshot
+
+        patch("lash_ref.rlm_cells:MontyExecutor.snapshot", make)
+
+
+@host_mutant("SNP.63", character="Fresh: starts every opened session without its variables.")
+class HandsNothingBack(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.rlm_cells:MontyExecutor.restore", lambda _: lambda self, state: None)

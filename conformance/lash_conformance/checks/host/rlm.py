@@ -211,3 +211,36 @@ async def a_reply_without_code_is_the_answer(bench: HostBench) -> None:
     assert answer(report) == "says Use this:\n```json\n{}\n```"
     assert len(await core.requests()) == 1
     assert len(await transcript(session)) == 2
+
+
+async def kept_ref(bench: HostBench) -> str | None:
+    """The stored reference of the session's execution state."""
+    read = await bench.stored("s1")
+    return read.checkpoint.execution_state_ref if read is not None and read.checkpoint is not None else None
+
+
+@host_check("SNP.60", needs=RLM)
+async def a_turn_without_code_carries_the_state_forward(bench: HostBench) -> None:
+    """The reference stays through a turn in prose, and changes with the next cell."""
+    core, session = await started(bench)
+    await script(core, cell("x = 1"), "noted", "only prose", cell("x = 2"), "noted")
+    refs: list[str | None] = []
+    for _ in range(3):
+        await say(session)
+        refs.append(await kept_ref(bench))
+
+    assert refs[0] is not None
+    assert refs[1] == refs[0]
+    assert refs[2] not in {None, refs[0]}
+
+
+@host_check("SNP.63", needs=RLM)
+async def a_parked_sessions_state_is_handed_back(bench: HostBench) -> None:
+    """Parked and resumed, the cells go on with what was there."""
+    core, session = await started(bench)
+    await script(core, cell("x = 41"), "noted", cell("submit(x + 1)"))
+    await say(session)
+
+    again = await core.resume(await session.park())
+
+    assert answer(await say(again)) == "says 42"
