@@ -13,12 +13,6 @@ from lash_conformance.explain import implementations
 from lash_conformance.mutants import all_mutants
 
 
-def drafted() -> dict[str, catalogue.Clause]:
-    """Clauses that wait for their checks; none in an installed copy."""
-    folder = Path(__file__).parents[2] / "docs" / "drafts"
-    return catalogue.read(folder) if folder.is_dir() else {}
-
-
 def test_every_store_row_is_reached_by_a_clause_or_a_ruling():
     """S1 to S265, each by a clause's source or a line of the rulings."""
     rows = _rows("S")
@@ -28,15 +22,11 @@ def test_every_store_row_is_reached_by_a_clause_or_a_ruling():
 
 
 def test_every_plugin_row_is_reached_by_a_clause_or_a_ruling():
-    """P1 to P149, each by a clause or a ruling; clauses still without checks lie in the drafts."""
+    """P1 to P149, each by a clause or a ruling."""
     rows = _rows("P")
-    drafts = spec_directory().parent / "drafts"
-    reached = _reached(spec_directory())
-    if drafts.is_dir():
-        reached |= {row for clause in catalogue.read(drafts).values() for row in clause.sources}
 
     assert len(rows) == 149
-    assert rows - reached == set()
+    assert rows - _reached(spec_directory()) == set()
 
 
 def _rows(letter: str) -> set[str]:
@@ -51,11 +41,10 @@ def _reached(directory: Path) -> set[str]:
 
 
 def test_every_host_row_is_reached_by_a_clause_or_a_ruling():
-    """HA1 to HK20, by a clause that is in force, by one that is drafted, or by a line of the rulings."""
+    """HA1 to HK20, by a clause or by a line of the rulings."""
     rows = {r for r in (spec_directory() / "rows.txt").read_text().split() if re.fullmatch(r"H[A-K]\d+", r)}
     rulings = (spec_directory() / "rulings.md").read_text()
     reached = {row for clause in clauses().values() for row in clause.sources}
-    reached |= {row for clause in drafted().values() for row in clause.sources}
     reached |= set(re.findall(r"^- \*\*(H[A-K]\d+)\*\*", rulings, re.MULTILINE))
 
     assert len(rows) == 227
@@ -71,8 +60,8 @@ def test_every_gap_and_fixture_of_providers_is_reached_by_a_clause_or_a_ruling()
 
 
 def test_every_api_of_the_seeds_is_reached_by_a_clause():
-    """In force or drafted; or a line of the rulings says who will."""
-    reached = {seed for clause in [*clauses().values(), *drafted().values()] for seed in clause.seeds}
+    """Or by a line of the rulings that says why not."""
+    reached = {seed for clause in clauses().values() for seed in clause.seeds}
     rulings = (spec_directory() / "rulings.md").read_text()
     reached |= set(re.findall(r"^- \*\*(s[0-4]\.\d+)\*\*", rulings, re.MULTILINE))
 
@@ -108,18 +97,8 @@ def test_every_check_and_mutant_names_known_clauses():
 
 
 def test_every_citation_in_the_reading_leads_to_a_clause():
-    """Docstrings of `lash_ref` cite rules that exist, or that are drafted while their checks are written."""
-    drafts = Path(__file__).parents[2] / "docs" / "drafts"
-    drafted = {
-        clause
-        for page in drafts.glob("*.md")
-        for clause in re.findall(r"^#### ([A-Z]{3}\.\d+) ", page.read_text(), re.MULTILINE)
-    }
-    known = set(clauses()) | drafted
-    gaps = {clause for clause in implementations() if clause not in known}
-    allowed = {c for c in gaps if any(k.startswith(c[:4]) for k in known)}
-
-    assert gaps - allowed == set()
+    """Docstrings of `lash_ref` cite rules that exist."""
+    assert {clause for clause in implementations() if clause not in clauses()} == set()
 
 
 def test_rule_texts_were_read_again_when_they_changed():
