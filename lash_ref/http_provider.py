@@ -27,14 +27,21 @@ class HttpProvider:
     """A `Provider` that speaks ``dialect`` at ``endpoint``.
 
     Give ``client`` to share connections or to replay recordings; it is closed only when made here.
+    Give ``auth``, such as `lash_ref.credentials.OAuth`, where the endpoint's headers do not authorize.
     """
 
     def __init__(
-        self, dialect: Dialect, endpoint: Endpoint, clock: Clock, client: httpx.AsyncClient | None = None
+        self,
+        dialect: Dialect,
+        endpoint: Endpoint,
+        clock: Clock,
+        client: httpx.AsyncClient | None = None,
+        auth: httpx.Auth | None = None,
     ) -> None:
         self.dialect = dialect
         self.endpoint = endpoint
         self.clock = clock
+        self.auth = auth
         self._owned = client is None
         self.client = client or httpx.AsyncClient(follow_redirects=False)
 
@@ -87,7 +94,7 @@ class HttpProvider:
             timeout=httpx.Timeout(wait_s, read=wait_s),
         )
         try:
-            reply = await self.client.send(outgoing, stream=True)
+            reply = await self.client.send(outgoing, stream=True, auth=self.auth or httpx.USE_CLIENT_DEFAULT)
         except httpx.TimeoutException as err:
             raise ProviderFailure(
                 f"no reply within {wait_s:g} s", "timeout", retryable=True, provider_code="response_start_timeout"

@@ -51,7 +51,7 @@ class RequestMatch(_Strict):
     headers: dict[str, Any] = Field(default_factory=dict[str, Any])
     """By lower-case name a matcher; ``any_of`` is a list of lists of names of which one list must be present."""
     body: dict[str, Matcher] = Field(default_factory=dict[str, Matcher])
-    """By JSON pointer; pointers separated by ``|`` are tried in order."""
+    """By JSON pointer, into a form's fields too; pointers separated by ``|`` are tried in order."""
 
 
 class Frame(_Strict):
@@ -130,6 +130,17 @@ class Call(_Strict):
     """``events`` in order; of ``response``, ``error`` and each of ``attempts`` the keys that matter; ``waits_ms``."""
 
 
+class OAuthSetup(_Strict):
+    """A route whose access token is renewed by refresh-token grant at ``token_path`` of the provider's own host."""
+
+    token_path: str
+    client_id: str
+    refresh_token: str
+    access_token: str
+    expires_in_ms: int
+    """After ``clock_ms``."""
+
+
 class Host(_Strict):
     """How the host is set up."""
 
@@ -139,7 +150,9 @@ class Host(_Strict):
     """In the form of `lash_ref.dialect.Endpoint`, without its base URL."""
     retry: dict[str, Any] = Field(default_factory=dict[str, Any])
     clock_ms: int = 1_790_000_000_000
-    oauth: dict[str, Any] | None = None
+    oauth: OAuthSetup | None = None
+    parallel: bool = False
+    """Whether the calls are made at once."""
 
 
 class Provenance(_Strict):

@@ -5,12 +5,15 @@ A host that speaks providers offers `SpeaksProviders.provider_calls`: it sets up
 Waits are recorded, never slept.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Protocol, cast, runtime_checkable
 
-from lash_conformance.fixture import Fixture
+from lash_conformance.fixture import BASE, Fixture
 from lash_conformance.target import VirtualClock
 from lash_ref.anthropic import AnthropicMessages
+from lash_ref.contracts import Clock
+from lash_ref.credentials import AccessToken, OAuth
 from lash_ref.dialect import Dialect, Endpoint
 from lash_ref.gemini import Gemini
 from lash_ref.http_provider import HttpProvider
@@ -61,32 +64,49 @@ class ReferenceProviders:
     async def provider_calls(self, fixture: Fixture, base_url: str) -> list[Data]:
         """As `SpeaksProviders.provider_calls`."""
         clock = VirtualClock(fixture.host.clock_ms)
-        headers = AUTHORIZATION[fixture.dialect]
+        oauth = _oauth(fixture, base_url, clock)
+        headers = () if oauth else AUTHORIZATION[fixture.dialect]
         endpoint = Endpoint.from_data({"base_url": base_url, "headers": headers} | fixture.host.options)
-        provider = self.provider(self.dialects[fixture.dialect], endpoint, clock)
-        made: list[Data] = []
+        provider = self.provider(self.dialects[fixture.dialect], endpoint, clock, auth=oauth)
+
+        async def made(number: int, request: LlmRequest) -> tuple[Data, LlmResponse | None]:
+            events: list[Data] = []
+            waits: list[int] = []
+
+            async def told(event: LlmStreamEvent) -> None:
+                events.append(event.to_data())
+
+            async def slept(seconds: float) -> None:
+                waits.append(round(seconds * 1000))
+                clock.advance(round(seconds * 1000))
+
+            ladder = self.ladder(RetryPolicy.from_data(fixture.host.retry), clock, slept)
+            done = await ladder.complete(provider, request, f"call-{number}", told)
+            return shown(done, events, waits), done.response
+
+        found: list[Data] = []
         before: LlmRequest | None = None
         answer: LlmResponse | None = None
         try:
+            if fixture.host.parallel:
+                asked = [requested(fixture, call.request, n, None, None) for n, call in enumerate(fixture.calls)]
+                return [data for data, _ in await asyncio.gather(*(made(n, one) for n, one in enumerate(asked)))]
             for number, call in enumerate(fixture.calls):
-                request = requested(fixture, call.request, number, before, answer)
-                events: list[Data] = []
-                waits: list[int] = []
-
-                async def told(event: LlmStreamEvent, events: list[Data] = events) -> None:
-                    events.append(event.to_data())
-
-                async def slept(seconds: float, waits: list[int] = waits) -> None:
-                    waits.append(round(seconds * 1000))
-                    clock.advance(round(seconds * 1000))
-
-                ladder = self.ladder(RetryPolicy.from_data(fixture.host.retry), clock, slept)
-                done = await ladder.complete(provider, request, f"call-{number}", told)
-                made.append(shown(done, events, waits))
-                before, answer = request, done.response
+                before = requested(fixture, call.request, number, before, answer)
+                data, answer = await made(number, before)
+                found.append(data)
         finally:
             await provider.close()
-        return made
+        return found
+
+
+def _oauth(fixture: Fixture, base_url: str, clock: Clock) -> OAuth | None:
+    setup = fixture.host.oauth
+    if setup is None:
+        return None
+    url = base_url.removesuffix(BASE[fixture.dialect]) + setup.token_path
+    current = AccessToken(value=setup.access_token, expires_at_ms=clock.now_ms() + setup.expires_in_ms)
+    return OAuth(url, setup.client_id, setup.refresh_token, clock, current)
 
 
 def requested(

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
+from urllib.parse import parse_qsl
 
 from lash_conformance.fixture import Exchange, Fixture, Frame, Matcher, RequestMatch
 from lash_ref.dialect import pointed
@@ -146,7 +147,7 @@ def differs(
             return f"header {name}: {fault}"
     if expected.body:
         try:
-            document = json.loads(body)
+            document = _document(headers.get("content-type", ""), body)
         except ValueError:
             return f"a JSON body expected, found {body[:80]!r}"
         for pointers, matcher in expected.body.items():
@@ -155,6 +156,10 @@ def differs(
             if fault := _unlike(matcher, value):
                 return f"body {pointers}: {fault}"
     return ""
+
+
+def _document(content_type: str, body: bytes) -> Any:
+    return dict(parse_qsl(body.decode())) if "form-urlencoded" in content_type else json.loads(body)
 
 
 def _unlike(matcher: Matcher, value: Any) -> str:
