@@ -297,6 +297,37 @@ def bench(
 
 
 @app.command()
+def soak(
+    target: Annotated[str, typer.Option(help="The host: reference, or python:package.module:callable")] = "reference",
+    store: Annotated[str, typer.Option(help="The store its sessions live on")] = "sqlite",
+    turns: Annotated[int, typer.Option(min=1)] = 10_000,
+    seed: Annotated[int, typer.Option()] = 0,
+    minutes: Annotated[float | None, typer.Option(help="Stop after so long; what was run is judged")] = None,
+    report: Annotated[Path, typer.Option(help="Folder for the numbers")] = Path("report"),
+) -> None:
+    """Run thousands of turns disturbed by cancels, parks, kills and lost leases, and check what survives."""
+    from rich.progress import Progress
+
+    from lash_conformance import soak as soaking
+    from lash_conformance.host import load as load_host
+    from lash_conformance.target import TargetFault, load
+
+    try:
+        host, under = load_host(target), load(store)
+    except TargetFault as err:
+        raise _usage(err) from err
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("turns", total=turns)
+        done = soaking.run(
+            host, under, turns=turns, seed=seed, minutes=minutes,
+            told=lambda count: progress.update(task, completed=count),
+        )  # fmt: skip
+    soaking.save(done, report)
+    typer.echo(done.line())
+    raise typer.Exit({"failed": 1, "interrupted": 4}.get(done.ended, 0))
+
+
+@app.command()
 def schema(
     wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
 ) -> None:

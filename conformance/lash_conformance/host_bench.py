@@ -260,6 +260,14 @@ class HostBench:
             if task.done() and not task.cancelled():
                 task.exception()
 
+    async def forget(self, core: HostCore) -> None:
+        """Bury a core that is dead or closed, with everything that was started."""
+        self.power(core).buried = True
+        await self._stop()
+        self._started.clear()
+        inner = getattr(core, "_inner", core)
+        self._cores = [(made, power) for made, power in self._cores if made is not inner]
+
     async def close(self) -> None:
         """Close whatever is open."""
         await self._stop()

@@ -49,6 +49,8 @@ class Chat:
     """Median of a turn in that window."""
     turns_per_second: float
     """Over the whole conversation."""
+    processor: list[float]
+    """Median milliseconds of processor time of a turn in that window, whatever else the machine did."""
     bytes_per_turn: list[float]
     """On disk, in the first and in the second half; 0 where nothing is kept on disk."""
 
@@ -108,6 +110,7 @@ class _Talk:
     folder: Path
     turn: Callable[[], Awaitable[object]]
     times: list[float] = field(default_factory=list[float])
+    processor: list[float] = field(default_factory=list[float])
     sizes: list[int] = field(default_factory=list[int])
 
 
@@ -131,7 +134,9 @@ async def _chats(target: HostTarget, stores: Sequence[StoreTarget], count: int) 
                 for talk in talks:
                     talk.sizes.append(bytes_kept(talk.folder))
             for talk in talks if number < count else ():
+                began = time.process_time()
                 talk.times.append((await _timed(talk.turn()))[0])
+                talk.processor.append(time.process_time() - began)
         return [_chat(talk) for talk in talks]
 
 
@@ -140,9 +145,12 @@ def _chat(talk: _Talk) -> Chat:
     width = min(WINDOW, max(1, len(times) // 4))
     last = len(times) - width
     starts = sorted({start for start in (0, 10, 50, 100, 250, last) if start <= last})
-    medians = [statistics.median(times[start : start + width]) * 1000 for start in starts]
+    elapsed, processor = (
+        [statistics.median(each[start : start + width]) * 1000 for start in starts]
+        for each in (times, talk.processor)
+    )
     kept = [2 * (after - before) / len(times) for before, after in pairwise(talk.sizes)]
-    return Chat(talk.runtime, starts, medians, len(times) / sum(times), kept)
+    return Chat(talk.runtime, starts, elapsed, len(times) / sum(times), processor, kept)
 
 
 async def _beside(at: Stand, residency: Residency, nodes: int) -> Beside:
@@ -245,12 +253,13 @@ def run(
 
 def _show(console: Console, found: HostCosts, turns: int) -> None:
     table = Table(title=f"one conversation of {turns} turns, a model that answers at once", title_justify="left")
-    for column in ("runtime", "turns/s", "ms a turn, after so many", "bytes a turn on disk, by halves"):
+    for column in ("runtime", "turns/s", "ms a turn, after so many", "processor ms", "bytes a turn on disk, by halves"):
         table.add_column(column)
     for chat in found.chats:
         growth = ", ".join(f"{at}: {ms:.1f}" for at, ms in zip(chat.turns, chat.milliseconds, strict=True))
         kept = ", ".join(f"{size:,.0f}" for size in chat.bytes_per_turn)
-        table.add_row(chat.runtime, f"{chat.turns_per_second:,.0f}", growth, kept)
+        worked = ", ".join(f"{ms:.1f}" for ms in chat.processor)
+        table.add_row(chat.runtime, f"{chat.turns_per_second:,.0f}", growth, worked, kept)
     console.print(table)
     table = Table(title="beside a history off the active path, in milliseconds", title_justify="left")
     for column in ("store", "residency", "nodes", "turn", "open", "park", "resume"):

@@ -33,7 +33,7 @@ class Model:
     model: str = "m-1"
 
 
-async def _seen(session: HostSession) -> Model:
+async def seen(session: HostSession) -> Model:
     """What the session shows of itself."""
     lines = [line for line in await transcript(session) if line.startswith("user: ") or "call" not in line]
     pending = await session.call("pending_turn_inputs", {})
@@ -50,8 +50,9 @@ async def _seen(session: HostSession) -> Model:
 class Life:
     """A session that lives through steps, beside its model."""
 
-    def __init__(self, bench: HostBench) -> None:
+    def __init__(self, bench: HostBench, session_id: str = "s1") -> None:
         self.bench = bench
+        self.session_id = session_id
         self.model = Model()
         self.number = 0
         self.core: HostCore
@@ -60,7 +61,7 @@ class Life:
     async def begin(self) -> None:
         """Open it for the first time, or after a crash."""
         self.core = await self.bench.core("counter")
-        self.session = await opened(self.core, model=self.model.model)
+        self.session = await opened(self.core, self.session_id, model=self.model.model)
 
     def word(self) -> str:
         """A word not said before."""
@@ -120,7 +121,7 @@ class Life:
     async def reopen(self) -> None:
         """Close and open, on the same core."""
         await self.session.close()
-        self.session = await opened(self.core, model=self.model.model)
+        self.session = await opened(self.core, self.session_id, model=self.model.model)
 
     async def crash(self) -> None:
         """Die between turns and come back as another process."""
@@ -130,7 +131,7 @@ class Life:
 
     async def lane_lost(self) -> None:
         """Another worker's lease blocks a turn, which is refused and changes nothing."""
-        lease = await self.bench.take_lane()
+        lease = await self.bench.take_lane(self.session_id)
         try:
             await say(self.session, self.word())
         except Exception as err:
@@ -153,7 +154,7 @@ async def _lived(bench: HostBench, steps: list[str]) -> None:
         for done, step in enumerate(steps, start=1):
             async with inner.promptly():
                 await getattr(life, step)()
-            found = await _seen(life.session)
+            found = await seen(life.session)
             if found != life.model:
                 raise Unexpected(f"{life.model} after {', '.join(steps[:done])}", str(found))
     finally:
