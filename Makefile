@@ -4,13 +4,16 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
 
-.PHONY: upstream conformance test lint evidence docs wheel check clean
+.PHONY: sdks upstream conformance test lint evidence docs wheel check clean
 
 conformance: $(READY)
 	$(BIN)/lash-conformance run --target sqlite --report report
 
 upstream: $(READY)
 	$(BIN)/python conformance/adapters/lash-rust/upstream.py $(UPSTREAM)
+
+sdks: $(READY)
+	$(BIN)/lash-conformance sdks --out docs/results/sdk-matrix.json
 
 test: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist worksteal

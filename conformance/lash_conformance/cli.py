@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
-from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server
+from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -255,12 +255,23 @@ def bench(
     turns: Annotated[int, typer.Option(min=8, help="With --host: turns of one conversation")] = 500,
     sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions held live, then parked")] = 1000,
     wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
+    providers: Annotated[
+        bool, typer.Option("--providers", help="How fast streams are read, beside the official SDKs")
+    ] = False,
     report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
 ) -> None:
-    """Measure how the store's costs grow with the history, and what durability, the wire, or a host's turns cost."""
+    """Measure how the store's costs grow with the history, and what durability, the wire, a host's turns or a provider's stream cost."""
     from lash_conformance import benchmark
     from lash_conformance.target import TargetFault, load
 
+    if providers:
+        from lash_conformance import provider_bench
+
+        speeds = provider_bench.measure()
+        Console().print(provider_bench.table(speeds))
+        provider_bench.save(speeds, report)
+        typer.echo(f"report: {report / 'providers.svg'}")
+        return
     if host:
         from lash_conformance import host_cost
         from lash_conformance.host import load as load_host
@@ -408,6 +419,7 @@ app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
 app.command()(record)
 app.command()(promote)
+app.command()(sdks)
 
 
 def main() -> None:

@@ -140,3 +140,20 @@ def promote(
         Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
         raise typer.Exit(2) from err
     typer.echo(f"wrote {path}; read it, write its calls, then run lash-conformance fixtures index")
+
+
+def sdks(
+    out: Annotated[Path, typer.Option(help="File for the matrix as JSON")] = Path("report/sdk-matrix.json"),
+) -> None:
+    """Run every installed official SDK as a client of the replayer, on every fixture that it can judge."""
+    from lash_conformance.sdk_matrix import matrix, save, table
+
+    console = Console()
+    cells = list(matrix())
+    console.print(table(cells))
+    save(cells, out)
+    judged = [cell for cell in cells if cell.verdict != "not judged"]
+    differing = [cell for cell in judged if cell.verdict == "differs"]
+    console.print(f"{len(judged)} of {len(cells)} fixtures judged, {len(differing)} differ; {out}", highlight=False)
+    if differing or not judged:
+        raise typer.Exit(1)

@@ -8,12 +8,15 @@ its own typed error; its retries are off. Clients do not normalise, so reasons, 
 
 import importlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Literal, cast
 
-from lash_conformance.fixture import Fixture, fixtures
+from rich.table import Table
+
+from lash_conformance.fixture import Fixture, compact, fixtures
 from lash_conformance.provider_calls import AUTHORIZATION, REFERENCE, requested
 from lash_conformance.replay_server import ReplayServer
 from lash_conformance.sdk_types import PACKAGES
@@ -182,6 +185,23 @@ def matrix() -> Iterator[Cell]:
                 yield cell(client, made, server)
     finally:
         server.stop()
+
+
+def table(cells: Sequence[Cell]) -> Table:
+    """The matrix for a terminal."""
+    rows = Table(title="official clients on the replayer", title_justify="left")
+    for column in ("client", "fixture", "verdict", "detail"):
+        rows.add_column(column, overflow="fold")
+    for one in cells:
+        rows.add_row(one.client, one.fixture, one.verdict, one.detail)
+    return rows
+
+
+def save(cells: Sequence[Cell], path: Path) -> None:
+    """The matrix as JSON, a cell a line; each that was not judged says why."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = ",\n".join(f"  {compact(asdict(one))}" for one in cells)
+    path.write_text(f'{{"schema": "lash.sdk-matrix/1", "cells": [\n{rows}\n]}}\n', encoding="utf-8")
 
 
 def cell(client: str, made: Fixture, server: ReplayServer) -> Cell:
