@@ -7,12 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+from browser import CHROMIUM, Browser
 from html_pages import Page, broken, outside
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +28,13 @@ pytestmark = [
     pytest.mark.skipif(not (BIN / "mkdocs").is_file(), reason="SKIPPED THE SITE: mkdocs is not installed (pip install 'lash-ref[docs]')"),
     pytest.mark.xdist_group("site"),
 ]
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """A server that does not write to the terminal."""
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
 
 
 def build(root: Path, name: str) -> Path:
@@ -156,3 +168,88 @@ def test_a_stale_report_stops_the_build(folder: Path, tmp_path: Path):
     assert "unknown clause LEA.999" in said
     assert "the check LEA.1:gone is gone" in said
     assert "has changed" in said
+
+
+NO_BROWSER = "SKIPPED THE BROWSER: no chromium here (apt-get install chromium); search, filters and the viewer go untested"
+
+
+@pytest.fixture(scope="module")
+def reader(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Browser, str]]:
+    """A browser, and the address of the served site."""
+    if CHROMIUM is None:
+        pytest.skip(NO_BROWSER)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(site)))
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    with Browser(tmp_path_factory.mktemp("browser")) as browser:
+        yield browser, f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join(60)
+
+
+@pytest.mark.parametrize("by", ["id", "check", "error"])
+def test_search_finds_a_clause(reader: tuple[Browser, str], by: str):
+    """By its id, by the name of a check, and by an error of the contract."""
+    browser, address = reader
+    query = {"id": "LEA.2", "check": check_names("LEA.1")[0], "error": "SessionExecutionLeaseExpired"}[by]
+    browser.open(f"{address}/index.html")
+    browser.look("document.querySelector('.md-search__input').focus()")
+    browser.type(query)
+
+    assert browser.until("[...document.querySelectorAll('.md-search-result__link')].some(a => a.href.includes('spec/lease.html'))")
+
+
+def check_names(clause: str) -> list[str]:
+    """Names of the checks of a clause, from the command line."""
+    told = subprocess.run([BIN / "lash-conformance", "explain", clause, "--json"], capture_output=True, text=True, check=True, timeout=400)
+    return [check["id"].partition(":")[2] for check in json.loads(told.stdout)["checks"]]
+
+
+def test_the_matrix_is_filtered(reader: tuple[Browser, str]):
+    """Words leave only the rows that hold them."""
+    browser, address = reader
+    browser.open(f"{address}/evidence/matrix.html")
+    before = browser.look("document.querySelectorAll('#matrix-store tbody tr:not([hidden])').length")
+    browser.look("document.querySelector('[data-filters=matrix-store] input').focus()")
+    browser.type("LEA.2 busy")
+
+    shown = browser.look("[...document.querySelectorAll('#matrix-store tbody tr:not([hidden]) th')].map(t => t.textContent)")
+    assert (shown[0], all(clause.startswith("LEA.2") for clause in shown)) == ("LEA.2", True)
+    assert before > 20 > len(shown)
+
+
+def test_evidence_opens_and_names_its_checks(reader: tuple[Browser, str]):
+    """Folded at first; open, it shows the checks."""
+    browser, address = reader
+    browser.open(f"{address}/spec/lease.html#LEA.1")
+    shown = "document.querySelector('details.evidence dl').checkVisibility()"
+    before = browser.look(shown)
+    browser.look("document.querySelector('details.evidence summary').click()")
+
+    assert (before, browser.until(shown)) == (False, True)
+    assert check_names("LEA.1")[0] in browser.look("document.querySelector('details.evidence').textContent")
+
+
+def test_a_recorded_reply_is_stepped_by_key(reader: tuple[Browser, str]):
+    """The arrow shows the next frame."""
+    browser, address = reader
+    browser.open(f"{address}/fixtures/gemini.html")
+    shown = "document.querySelectorAll('.stepper')[0].querySelectorAll('li:not([hidden])').length"
+    first = browser.look(shown)
+    browser.look("document.querySelector('.stepper').focus()")
+    browser.press("ArrowRight")
+
+    assert (first, browser.look(shown)) == (1, 2)
+
+
+@pytest.mark.parametrize("page", ["index.html", "spec/lease.html", "evidence/matrix.html", "fixtures/gemini.html"])
+def test_pages_fit_a_phone_in_the_dark(reader: tuple[Browser, str], page: str):
+    """No page is wider than a phone, and the dark scheme follows the reader's."""
+    browser, address = reader
+    browser.open(f"{address}/{page}", width=390, dark=True)
+    browser.look("localStorage.clear()")
+    browser.open(f"{address}/{page}", width=390, dark=True)
+
+    assert browser.look("document.documentElement.scrollWidth") <= 390
+    assert browser.until("document.body.dataset.mdColorScheme === 'slate'")

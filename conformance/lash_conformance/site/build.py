@@ -25,6 +25,7 @@ from lash_conformance.site.evidence import Evidence, SiteFault, gather
 
 _CLAUSE = re.compile(r"^#### (\S+) \{ #\S+ \.clause \}$")
 _DIAGRAM = re.compile(r"^<!-- diagram: (\w+) -->$", re.MULTILINE)
+_NOTE = re.compile(r"\*(Source|Untested|Divergence|Example)\.\*")
 _NUMBERS = "<!-- numbers -->"
 _CODE = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)|\[([^\]]+)\]\[\]")
@@ -87,6 +88,8 @@ def _with_evidence(text: str, evidence: Evidence) -> str:
             open_clause = None
         if heading := _CLAUSE.match(line):
             open_clause = evidence.law[heading[1]]
+        if _NOTE.match(line) and made and made[-1].strip():
+            made[-1] = made[-1].rstrip() + "  "
         made.append(line)
     return "\n".join(made[:-1]) + "\n"
 

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from html import escape
+from typing import get_args
 
-from lash_ref.machine import TRANSITIONS
-from lash_ref.waits import WAIT_TRANSITIONS
+from lash_ref.machine import TRANSITIONS, Phase
+from lash_ref.waits import WAIT_TRANSITIONS, WaitState
 
 ROW, HEAD, LEFT, GAP = 30, 44, 20, 150
 
@@ -25,17 +26,13 @@ def turn() -> tuple[list[str], list[Move]]:
         for (phase, made), rule in TRANSITIONS.items()
         for target in sorted(rule.targets)
     ]
-    return _states(moves), moves
+    return list(get_args(Phase)), moves
 
 
 def wait() -> tuple[list[str], list[Move]]:
     """A durable wait; what leaves the state as it is stands in the table only."""
     moves = [Move(before, event, after) for (before, event), after in WAIT_TRANSITIONS.items()]
-    return _states(moves), moves
-
-
-def _states(moves: list[Move]) -> list[str]:
-    return list(dict.fromkeys([name for move in moves for name in (move.before, move.after)]))
+    return list(get_args(WaitState)), moves
 
 
 DIAGRAMS = {"turn": turn, "wait": wait}
