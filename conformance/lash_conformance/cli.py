@@ -49,7 +49,7 @@ def run(
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to judge with")] = 1,
     thorough: Annotated[bool, typer.Option("--thorough", help="Search for minutes, not seconds")] = False,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check")
+        bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check; stdio targets always are processes")
     ] = False,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds one example may take")] = 30.0,
     report: Annotated[Path, typer.Option(help="Folder for log, JSON, JUnit, page and traces")] = Path("report"),
@@ -70,7 +70,7 @@ def run(
         made_target = load_host(target) if profile == "host" else load(target)
         options = running.Options(
             target_name=target, target=made_target, select=select, known=known, seed=seed, jobs=jobs,
-            thorough=thorough, isolate=isolate, deadline_s=deadline, profile=cast("Profile", profile),
+            thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=cast("Profile", profile),
         )  # fmt: skip
         planned = running.planned(options)
         console = Console()
