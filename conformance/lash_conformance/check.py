@@ -5,6 +5,7 @@ import inspect
 import pkgutil
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from lash_conformance.host import HostCapability
@@ -113,14 +114,22 @@ def _register(
     return register
 
 
+@cache
+def _import_checks() -> None:
+    from lash_conformance.rewriting import PACKAGE, rewritten
+
+    with rewritten():
+        for folder in ("store", "wire", "host"):
+            package = importlib.import_module(f"{PACKAGE}.{folder}")
+            for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
+                importlib.import_module(f"{package.__name__}.{module}")
+
+
 def all_checks(profile: Profile | None = None) -> tuple[Check, ...]:
     """Every check of the suite, or of one profile, in the order of the spec."""
     from lash_conformance.catalogue import AREAS
 
-    for folder in ("store", "wire", "host"):
-        package = importlib.import_module(f"lash_conformance.checks.{folder}")
-        for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
-            importlib.import_module(f"{package.__name__}.{module}")
+    _import_checks()
 
     def order(made: Check) -> tuple[int, int, str, int]:
         area, _, number = made.clauses[0].partition(".")

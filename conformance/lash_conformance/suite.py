@@ -16,8 +16,6 @@ from lash_conformance.execute import DEADLINE_S, Result, execute
 from lash_conformance.host import HostTarget
 from lash_conformance.target import StoreTarget
 
-pytest.register_assert_rewrite("lash_conformance.checks")
-
 PROPERTY = "lash-conformance"
 """Key of the pytest user property that carries a check's result."""
 

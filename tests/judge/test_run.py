@@ -178,3 +178,21 @@ def test_clauses_and_explain_answer(tmp_path: Path):
     assert "MUST fail with HeadRevisionConflict" in told["rule"].replace("`", "")
     assert "proven by" in judged("explain", "sto.12").stdout
     assert judged("explain", "STO.999").returncode == 2
+
+
+def test_a_failed_assertion_shows_both_sides_wherever_the_run_began(tmp_path: Path):
+    """The command line plans a run before pytest starts; its checks tell what was expected and what was found."""
+    (tmp_path / "late.py").write_text(
+        "from lash_conformance.mutants import all_mutants\n\n"
+        "def make():\n    return next(m for m in all_mutants() if m.name == 'KeepsTheFirstMeta').make()\n"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-m", "lash_conformance", "run", "--target", "python:late:make",
+         "--select", "STO.70:meta_reads_back_and_a_later_save_wins", "--report", str(tmp_path / "report")],
+        capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False,
+    )  # fmt: skip
+
+    assert done.returncode == 1
+    assert "expected session_name='second'" in done.stdout
+    assert "found    session_name='first'" in done.stdout
