@@ -1,6 +1,7 @@
 """Runs one check against one target and says what came of it."""
 
 import asyncio
+import re
 import shutil
 import time
 import traceback
@@ -24,6 +25,8 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
 )  # fmt: skip
 """From best to worst; only the first counts."""
 
+ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+"""Where an object lay in memory: no two runs agree on it, and nobody is helped by it."""
 DEADLINE_S = 30.0
 """An example takes milliseconds; a target that needs this long for one is hung."""
 
@@ -146,7 +149,7 @@ def judged(check: Check, err: BaseException) -> Result:
                 check, "fail", reason=str(err), expected=err.expected, found=err.found, where=where
             )
         case AssertionError():
-            text = str(err) or "the assertion does not hold"
+            text = ADDRESS.sub("", str(err)) or "the assertion does not hold"
             expected, found = _sides(text, where)
             return Result(
                 check, "fail", reason=text.partition("\n")[0], expected=expected, found=found, where=where
@@ -168,7 +171,7 @@ def judged(check: Check, err: BaseException) -> Result:
             reason = f"an answer is not of the Protocol's shape: {found}"
             return Result(check, "fail", reason=reason, expected="an answer as the Protocol has it", found=found, where=where)
         case _:
-            detail = f"{type(err).__name__}: {err}"
+            detail = ADDRESS.sub("", f"{type(err).__name__}: {err}")
             return Result(check, "error", reason=detail, found=detail, where=where)
 
 
