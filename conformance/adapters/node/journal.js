@@ -11,7 +11,8 @@
 // when the name is taken, so it is commit and compare-and-swap at once, for any number of processes and
 // without a lock: the loser reads what the winner wrote and decides again. A killed process leaves a file in
 // tmp and nothing else. A number that a snapshot has passed may be linked by a process that slept
-// through the compaction; so what was read or linked counts only if no newer snapshot is there afterwards.
+// through the compaction; so what was read counts only if no newer snapshot is there afterwards, and what was linked
+// only if no snapshot holds its number: others may have read it already, so it is taken back in no other case.
 
 const fs = require("node:fs");
 const { join } = require("node:path");
@@ -137,10 +138,11 @@ class Journal {
   }
 
   commit(body) {
-    const path = this.path("log", named(this.at + 1));
+    const number = this.at + 1;
+    const path = this.path("log", named(number));
     if (!this.fresh(`${digest(body)}\n${body}`, (written) => linked(written, path))) return false;
-    if (this.passed()) { // this number is history already
-      fs.unlinkSync(path);
+    if (this.snapshots().at(-1) >= number) { // this number is history already
+      orNone(() => fs.unlinkSync(path));
       this.reload();
       return false;
     }

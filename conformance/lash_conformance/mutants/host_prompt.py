@@ -28,22 +28,11 @@ class OwnLayers(BrokenHost):
         raise NotImplementedError
 
     def breaks(self, patch):
-        import importlib
-
         def make(original):
             return lambda layers: self.resolve(original, list(layers))
 
         patch(f"{PROMPT}:resolve_prompt_layers", make)
-        for name in ("model_call", "dispatch", "hosting", "turn", "resident", "session"):
-            module = importlib.import_module(f"lash_ref.{name}") if _exists(name) else None
-            if module is not None and hasattr(module, "resolve_prompt_layers"):
-                patch(f"lash_ref.{name}:resolve_prompt_layers", make)
-
-
-def _exists(name):
-    import importlib.util
-
-    return importlib.util.find_spec(f"lash_ref.{name}") is not None
+        patch("lash_ref.turn_steps:resolve_prompt_layers", make)
 
 
 @host_mutant("PRM.2", character="Narrow: only the last layer counts.")
