@@ -129,8 +129,8 @@ def promote(
 
     from lash_conformance.recorder import promoted
 
-    stamp = datetime.fromtimestamp(min(path.stat().st_mtime for path in captures), UTC).isoformat(timespec="seconds")
     try:
+        stamp = datetime.fromtimestamp(min(path.stat().st_mtime for path in captures), UTC).isoformat(timespec="seconds")
         made = promoted(captures, name=name, dialect=name.partition(".")[0], proves=proves, captured_at=stamp)
         path = out / made.path
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,12 +9,14 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(
-    r"(?:^<!-- (?P<rule>not run|exits): (?P<value>.+?) -->\n\n?)?^(?P<ticks>`{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=ticks)$",
+    r"(?:^ *<!-- (?P<rule>not run|exits): (?P<value>.+?) -->\n\n?)?"
+    r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks)$",
     re.MULTILINE | re.DOTALL,
 )
 _TITLE = re.compile(r'title="([^"]+)"')
@@ -51,7 +53,7 @@ def blocks(page: Path) -> list[Block]:
                 line=text.count("\n", 0, match.start("ticks")) + 1,
                 language=language,
                 title=title.group(1) if title else "",
-                body=match["body"],
+                body=textwrap.dedent(match["body"]),
                 reason=reason or ("prose" if language in PROSE and not title else ""),
                 exits=int(match["value"]) if match["rule"] == "exits" else 0,
             )
