@@ -48,7 +48,7 @@ class AssumesAProtocol(Lenient):
 @host_mutant("BLD.2", character="Obliging: assumes a model.")
 class AssumesAModel(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        from lash_conformance.targets.reference import model_of
+        from lash_conformance.targets.reference_facets import model_of
 
         def make(build: Any) -> Any:
             async def broken(builder: Any) -> Any:

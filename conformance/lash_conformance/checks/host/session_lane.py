@@ -1,0 +1,124 @@
+"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.66])."""
+
+
+from lash_conformance.check import host_check
+from lash_conformance.host_bench import HostBench
+from lash_conformance.host_words import (
+    answer,
+    exchange,
+    opened,
+    refusal,
+    say,
+    script,
+    stored_lines,
+    transcript,
+)
+
+
+@host_check("SES.60")
+async def a_turn_on_a_held_lane_is_busy(bench: HostBench) -> None:
+    """It is refused at once, nothing changes, and it runs when the lane is free."""
+    core = await bench.core()
+    session = await opened(core)
+    lease = await bench.take_lane()
+
+    await refusal("Runtime", say(session, "hi"), runtime_code="session_execution_busy")
+
+    assert (await transcript(session), await bench.revision()) == ([], 0)
+    await bench.free_lane(lease)
+    assert answer(await exchange(core, session, "hi", "hello")) == "says hello"
+
+
+@host_check("SES.61")
+async def a_drain_on_a_held_lane_answers_none(bench: HostBench) -> None:
+    """The input stays pending and runs when the lane is free."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.call("enqueue", {"text": "later"})
+    lease = await bench.take_lane()
+
+    assert await session.queued_turn() is None
+
+    await bench.free_lane(lease)
+    await script(core, "now")
+    assert answer(await session.queued_turn()) == "says now"
+
+
+@host_check("SES.62", needs=("clock",))
+async def a_lost_lease_ends_the_turn_without_a_commit(bench: HostBench) -> None:
+    """Another worker takes the lane over mid-turn: the turn fails as lost and its words are nowhere."""
+    core = await bench.core()
+    session = await opened(core)
+    await script(core, {"text": "late", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    await bench.after_expiry()
+    await bench.take_lane()
+
+    await core.release("g")
+
+    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
+    assert await bench.stored() is None
+
+
+@host_check("SES.63")
+async def a_turn_starts_from_the_moved_head(bench: HostBench) -> None:
+    """A handle opened before another handle's turn shows that turn to the model and commits after it."""
+    core = await bench.core()
+    early, other = await opened(core), await opened(core)
+    await exchange(core, other, "first", "1")
+
+    await exchange(core, early, "second", "2")
+
+    asked = (await core.requests())[-1]["messages"]
+    assert [one["text"] for one in asked] == ["first", "1", "second"]
+    assert stored_lines(await bench.stored()) == ["user: first", "assistant: 1", "user: second", "assistant: 2"]
+
+
+@host_check("SES.64")
+async def a_finished_turn_leaves_the_lane_free(bench: HostBench) -> None:
+    """Another worker can claim at once."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+
+    await bench.free_lane(await bench.take_lane())
+
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+
+
+@host_check("SES.65")
+async def a_failed_commit_keeps_nothing(bench: HostBench) -> None:
+    """The turn fails as store_commit_failed, the store is as before, and the next turn starts from there."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await script(core, "lost")
+
+    await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
+
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
+    bench.power(core).failing.clear()
+    await bench.after_expiry()
+    await exchange(core, session, "again", "kept")
+    assert stored_lines(await bench.stored())[2:] == ["user: again", "assistant: kept"]
+
+
+@host_check("SES.66")
+async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
+    """A busy lane says retryable; a clone in the way, a missing provider and a failed commit do not."""
+    core = await bench.core()
+    session = await opened(core)
+    lease = await bench.take_lane()
+    busy = await refusal("Runtime", say(session, "hi"), runtime_code="session_execution_busy")
+    await bench.free_lane(lease)
+    clone = await session.clone()
+    in_use = await refusal("SessionStillInUse", session.park())
+    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await script(core, "lost")
+    failed = await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
+
+    await clone.drop()
+    told = [await bench.target.pure("is_retryable", {"code": e.code, "fields": e.fields}) for e in (busy, in_use, failed)]
+    assert told == [True, False, False]

@@ -1,0 +1,240 @@
+"""Checks of parking, resuming, closing and configuring sessions ([SES.30] to [SES.41])."""
+
+
+from lash_conformance.check import host_check
+from lash_conformance.host_bench import HostBench
+from lash_conformance.host_words import (
+    answer,
+    exchange,
+    opened,
+    refusal,
+    refused,
+    say,
+    script,
+    stored_lines,
+    transcript,
+)
+
+RESET = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "patched"}]}}}
+
+
+@host_check("SES.30")
+async def a_live_clone_keeps_a_session_from_parking(bench: HostBench) -> None:
+    """The park is refused, nothing is committed, and the clone goes on and can park."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.configure({"model": "m-2"})
+    clone = await session.clone()
+
+    await refusal("SessionStillInUse", session.park())
+
+    assert await bench.revision() == 0
+    assert answer(await exchange(core, clone, "hi", "hello")) == "says hello"
+
+
+@host_check("SES.30")
+async def a_running_turn_keeps_a_session_from_parking(bench: HostBench) -> None:
+    """The park is refused while the turn runs, and the turn ends as if nobody had asked."""
+    core = await bench.core()
+    session = await opened(core)
+    await script(core, {"text": "hello", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+
+    await refusal("SessionStillInUse", session.park())
+
+    await core.release("g")
+    assert answer(await running) == "says hello"
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
+
+
+@host_check("SES.31")
+async def a_live_clone_keeps_a_session_from_closing(bench: HostBench) -> None:
+    """The close is refused, nothing is committed, and the clone still works."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.configure({"model": "m-2"})
+    clone = await session.clone()
+
+    await refusal("SessionStillInUse", session.close())
+
+    assert await bench.revision() == 0
+    assert answer(await exchange(core, clone, "hi", "hello")) == "says hello"
+
+
+@host_check("SES.32")
+async def a_session_without_a_store_cannot_be_parked(bench: HostBench) -> None:
+    """It is refused, and the session goes on."""
+    core = await bench.core(store="none")
+    session = await opened(core)
+
+    await refusal("Session", session.park())
+
+
+@host_check("SES.33")
+async def parking_and_closing_commit_what_was_configured(bench: HostBench) -> None:
+    """The model set after the last turn is stored by either."""
+    core = await bench.core(model="m-1")
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-parked"})
+    await session.park()
+    parked = (await bench.loaded()).config.model.id
+    again = await opened(core, "s1", model="m-parked")
+    await again.configure({"model": "m-closed"})
+    await again.close()
+
+    assert (parked, (await bench.loaded()).config.model.id) == ("m-parked", "m-closed")
+
+
+@host_check("SES.33")
+async def parking_commits_a_fresh_start(bench: HostBench) -> None:
+    """A session opened fresh and parked without a turn has replaced the stored one."""
+    core = await bench.core()
+    old = await opened(core)
+    await exchange(core, old, "hi", "hello")
+    await old.close()
+
+    await (await opened(core, "s1", how="fresh")).park()
+
+    assert stored_lines(await bench.stored()) == []
+
+
+@host_check("SES.33")
+async def parking_commits_what_a_plugin_changed(bench: HostBench) -> None:
+    """State that a plugin changed after the turn was kept is stored by the park."""
+    core = await bench.core("a", options={"a": {"changes_at": ["event turn_persisted"]}})
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    before = (await bench.loaded()).checkpoint.plugin_snapshot.value
+
+    await session.park()
+
+    after = (await bench.loaded()).checkpoint.plugin_snapshot.value
+    assert [each["plugins"]["a"]["meta"]["state"] for each in (before, after)] == [{"n": 0}, {"n": 1}]
+
+
+@host_check("SES.34")
+async def a_clean_session_is_parked_and_closed_without_a_commit(bench: HostBench) -> None:
+    """The head revision stays."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+
+    again = await core.resume(await session.park())
+    await again.close()
+
+    assert await bench.revision() == 1
+
+
+@host_check("SES.35")
+async def a_park_whose_flush_fails_is_told(bench: HostBench) -> None:
+    """The store's refusal surfaces, and the stored session is as before."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+
+    await refused(session.park())
+
+    assert (await bench.revision(), (await bench.loaded()).config.model.id) == (1, "m-1")
+
+
+@host_check("SES.36")
+async def the_flush_takes_and_returns_its_own_lease(bench: HostBench) -> None:
+    """The lane is free after a dirty park, and its fencing number shows that it was held."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.configure({"model": "m-2"})
+    await session.park()
+
+    lease = await bench.take_lane()
+
+    assert lease.fencing_token == 2
+
+
+@host_check("SES.37")
+async def a_busy_lane_fails_a_dirty_park_and_close(bench: HostBench) -> None:
+    """Nothing is committed while another worker holds the lane."""
+    core = await bench.core()
+    one, other = await opened(core, "s1"), await opened(core, "s2")
+    for session in (one, other):
+        await session.configure({"model": "m-2"})
+    await bench.take_lane("s1")
+    await bench.take_lane("s2")
+
+    await refused(one.park())
+    await refused(other.close())
+
+    assert (await bench.revision("s1"), await bench.revision("s2")) == (0, 0)
+
+
+@host_check("SES.38")
+async def a_resumed_session_goes_on(bench: HostBench) -> None:
+    """Transcript and usage are those of the park, and the model sees the history."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+
+    again = await core.resume(await session.park())
+
+    assert await transcript(again) == ["user: hi", "assistant: hello"]
+    assert answer(await exchange(core, again, "more", "fine")) == "says fine"
+    assert [one["text"] for one in (await core.requests())[-1]["messages"]] == ["hi", "hello", "more"]
+    assert (await again.read("usage_report"))["usage"]["input_tokens"] == 20
+
+
+@host_check("SES.39")
+async def an_empty_parked_session_keeps_its_policy(bench: HostBench) -> None:
+    """A session parked before its first turn resumes with the model that its builder chose."""
+    core = await bench.core(model="m-1")
+    session = await opened(core, "s1", model="m-2")
+
+    again = await core.resume(await session.park())
+
+    assert await transcript(again) == []
+    assert (await again.read("policy"))["model"]["id"] == "m-2"
+
+
+@host_check("SES.40")
+async def resuming_brings_back_the_core_s_plugins_only(bench: HostBench) -> None:
+    """The counter of the core is there; the pool that only the builder bound is not."""
+    core = await bench.core("counter")
+    session = await opened(core, "s1", plugins=("pool",))
+    await exchange(core, session, "hi", "hello")
+    bound = await session.read("active_tools")
+
+    again = await core.resume(await session.park())
+
+    assert (bound, await again.read("active_tools")) == (["borrow", "count"], ["count"])
+
+
+@host_check("SES.41")
+async def what_was_configured_is_in_force(bench: HostBench) -> None:
+    """The next turn uses model and prompt, and so does the first after park and resume."""
+    core = await bench.core(model="m-1")
+    session = await opened(core)
+    await session.configure({"model": "m-2", "prompt": RESET})
+    await exchange(core, session, "hi", "hello")
+
+    again = await core.resume(await session.park())
+    await exchange(core, again, "more", "fine")
+
+    asked = await core.requests()
+    assert [one["model"] for one in asked] == ["m-2", "m-2"]
+    assert ["patched" in one["system"] for one in asked] == [True, True]
+
+
+@host_check("SES.41")
+async def a_patch_without_a_turn_survives_the_park(bench: HostBench) -> None:
+    """What was configured after the last turn is there after park and resume on another core."""
+    core = await bench.core(model="m-1")
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+
+    again = await core.resume(await session.park())
+    await exchange(core, again, "more", "fine")
+
+    assert [one["model"] for one in await core.requests()] == ["m-1", "m-2"]

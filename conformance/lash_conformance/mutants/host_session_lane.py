@@ -1,0 +1,89 @@
+"""Broken hosts of a session's lease ([SES.60] to [SES.66])."""
+
+# pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
+
+from typing import Any
+
+from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
+from lash_conformance.mutants.host_cancel import method
+from lash_ref.runtime_errors import RuntimeFailure
+
+
+@host_mutant("SES.61", character="Loud: a drain on a held lane is an error.")
+class DrainsLoudly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(queued: Any) -> Any:
+            async def broken(loop: Any, *parts: Any) -> Any:
+                lane = await loop.runtime.claim_or_busy()
+                await lane.release()
+                return await queued(loop, *parts)
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop.queued", make)
+
+
+@host_mutant("SES.62", character="Zombie: takes the lane back and commits.")
+class CommitsAfterLosingTheLane(BrokenHost):
+    class sends(SentStore):
+        async def commit_runtime_state(self, commit: Any) -> Any:
+            from lash_ref.lease import Busy
+
+            held = commit.session_execution_lease
+            owner = await self.inner.try_claim_session_execution_lease(commit.session_id, _thief(), 30_000)
+            if isinstance(owner, Busy) and owner.holder.lease_token != held.lease_token:
+                taken = owner.holder
+                commit = commit.but(
+                    session_execution_lease=taken.fence(), release_session_execution_lease=taken.completion()
+                )
+            elif not isinstance(owner, Busy):
+                commit = commit.but(session_execution_lease=owner.fence(), release_session_execution_lease=None)
+            return await self.inner.commit_runtime_state(commit)
+
+
+def _thief() -> Any:
+    from lash_ref.lease import LeaseOwnerIdentity
+
+    return LeaseOwnerIdentity(owner_id="thief", incarnation_id="1")
+
+
+@host_mutant("SES.63", character="Stale: answers the conversation that it remembers.")
+class StartsFromMemory(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def broken(runtime: Any, lane: Any) -> bool:
+            return False
+
+        patch("lash_ref.resident:Resident.refresh", method(broken))
+
+
+@host_mutant("SES.64", character="Clinging: keeps the lane after its turn.")
+class KeepsTheLaneAfterATurn(BrokenHost):
+    class sends(SentStore):
+        async def commit_runtime_state(self, commit: Any) -> Any:
+            return await self.inner.commit_runtime_state(commit.but(release_session_execution_lease=None))
+
+        async def release_session_execution_lease(self, completion: Any) -> None:
+            pass
+
+
+@host_mutant("SES.65", character="Optimist: a turn whose commit failed has answered.")
+class AnswersWithoutACommit(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(commit: Any) -> Any:
+            async def broken(turn: Any, task: Any) -> Any:
+                try:
+                    return await commit(turn, task)
+                except RuntimeFailure:
+                    return None
+
+            return broken
+
+        patch("lash_ref.turn_commit:_commit", make)
+
+
+@host_mutant("SES.66", character="Hopeful: everything may work at the second try.")
+class RetriesEverything(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.runtime_errors:RuntimeFailure.is_retryable", method(True))
+
+
