@@ -13,6 +13,7 @@ upstream: $(READY)
 	$(BIN)/python conformance/adapters/lash-rust/upstream.py $(UPSTREAM)
 
 sdks: $(READY)
+	if command -v npm >/dev/null 2>&1; then npm ci --prefix conformance/adapters/node-sdks --ignore-scripts --no-audit --no-fund --silent; fi
 	$(BIN)/lash-conformance sdks --out docs/results/sdk-matrix.json
 
 test: $(READY)

@@ -145,15 +145,18 @@ def promote(
 def sdks(
     out: Annotated[Path, typer.Option(help="File for the matrix as JSON")] = Path("report/sdk-matrix.json"),
 ) -> None:
-    """Run every installed official SDK as a client of the replayer, on every fixture that it can judge."""
+    """Run the official SDKs, in Python and in Node, as clients of the replayer, on every fixture they can judge."""
     from lash_conformance.sdk_matrix import matrix, save, table
 
     console = Console()
     cells = list(matrix())
     console.print(table(cells))
     save(cells, out)
-    judged = [cell for cell in cells if cell.verdict != "not judged"]
+    judged = [cell for cell in cells if cell.verdict not in {"not judged", "absent"}]
     differing = [cell for cell in judged if cell.verdict == "differs"]
-    console.print(f"{len(judged)} of {len(cells)} fixtures judged, {len(differing)} differ; {out}", highlight=False)
+    for cell in cells:
+        if cell.verdict == "absent":
+            console.print(f"NOT RUN: {cell.client}: {cell.detail}", style="bold red", highlight=False, markup=False)
+    console.print(f"{len(judged)} of {len(cells)} cells judged, {len(differing)} differ; {out}", highlight=False)
     if differing or not judged:
         raise typer.Exit(1)

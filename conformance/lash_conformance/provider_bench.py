@@ -19,7 +19,7 @@ from rich.table import Table
 
 from lash_conformance.fixture import BASE, Fixture, Frame, compact, fixtures
 from lash_conformance.provider_calls import AUTHORIZATION, REFERENCE, requested
-from lash_conformance.sdk_matrix import named
+from lash_conformance.sdk_clients import named
 from lash_conformance.target import VirtualClock
 from lash_ref.dialect import Endpoint
 from lash_ref.http_provider import HttpProvider

@@ -7,7 +7,7 @@ import pytest
 
 from lash_conformance.fixture import fixtures
 from lash_conformance.provider_bench import STREAMS, long_stream, measure, save
-from lash_conformance.sdk_matrix import named
+from lash_conformance.sdk_clients import named
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::pydantic.warnings.PydanticDeprecationWarning")
