@@ -1,6 +1,6 @@
 """Pending turn input: what a user sent while a turn runs, or for the next one."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -9,6 +9,22 @@ from lash_ref.scalars import U64, Blob, Identifier, Json, MediaType, Record, Tex
 from lash_ref.work import CheckpointKind, ProtocolTurnOptions, QueuedWorkClaim
 
 TurnInputState = Literal["pending_active", "deferred_next_turn", "accepted", "cancelled", "completed"]
+TurnInputEvent = Literal["claim", "abandon", "complete", "interrupt", "cancel"]
+INPUT_TRANSITIONS: Final[dict[tuple[TurnInputState, TurnInputEvent], TurnInputState]] = {
+    ("pending_active", "claim"): "accepted",
+    ("pending_active", "interrupt"): "deferred_next_turn",
+    ("pending_active", "cancel"): "cancelled",
+    ("accepted", "abandon"): "pending_active",
+    ("accepted", "complete"): "completed",
+    ("deferred_next_turn", "claim"): "deferred_next_turn",
+    ("deferred_next_turn", "abandon"): "deferred_next_turn",
+    ("deferred_next_turn", "complete"): "completed",
+    ("deferred_next_turn", "cancel"): "cancelled",
+}
+"""The life of pending input: (state, event) to the state after; a pair that is not listed cannot happen.
+
+A claim for the next turn holds the input and leaves its state, so that a lost worker loses nothing.
+"""
 
 
 # -- content

@@ -5,7 +5,7 @@ time, never by its pid alone ([LEA.20][]).
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,32 @@ DEFAULT_TTL_MS = 30_000
 DEFAULT_RENEW_MS = 10_000
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+LaneState = Literal["free", "held", "expired"]
+LaneEvent = Literal["claim", "claim by its holder", "reclaim", "reclaim from the dead", "renew", "expiry", "release"]
+LaneMove = Literal["grant", "extend", "busy", "lapse", "free"]
+LANE_TRANSITIONS: Final[dict[tuple[LaneState, LaneEvent], tuple[LaneMove, LaneState]]] = {
+    ("free", "claim"): ("grant", "held"),
+    ("free", "claim by its holder"): ("grant", "held"),
+    ("free", "reclaim"): ("grant", "held"),
+    ("free", "reclaim from the dead"): ("grant", "held"),
+    ("held", "claim"): ("busy", "held"),
+    ("held", "claim by its holder"): ("extend", "held"),
+    ("held", "reclaim"): ("busy", "held"),
+    ("held", "reclaim from the dead"): ("grant", "held"),
+    ("held", "renew"): ("extend", "held"),
+    ("held", "expiry"): ("lapse", "expired"),
+    ("held", "release"): ("free", "free"),
+    ("expired", "claim"): ("grant", "held"),
+    ("expired", "claim by its holder"): ("grant", "held"),
+    ("expired", "reclaim"): ("grant", "held"),
+    ("expired", "reclaim from the dead"): ("grant", "held"),
+    ("expired", "release"): ("free", "free"),
+}
+"""The life of a session's lane: (state, event) to what the store does and the state after.
+
+A pair that is not listed changes nothing, and is refused where the caller waits for an answer.
+"""
 
 
 class Opaque(Record):

@@ -2,8 +2,10 @@
 
 from lash_ref.errors import SessionExecutionLeaseExpired
 from lash_ref.lease import (
+    LANE_TRANSITIONS,
     Acquired,
     Busy,
+    LaneEvent,
     LeaseOwnerIdentity,
     SessionExecutionLease,
     SessionExecutionLeaseClaimOutcome,
@@ -27,11 +29,9 @@ class LeaseSegment(Segment):
         async with self.transactions.begin(write=True) as rows:
             now = self.clock.now_ms()
             row = await rows.lease(session_id)
-            if row is not None and self.lease_is_live(row, now):
-                if not row.owner.same_incarnation(owner):
-                    return Busy(holder=granted(row))
-                return await self._extend(rows, row, later(now, ttl))
-            return await self._acquire(rows, session_id, owner, row, now, ttl)
+            again = row is not None and row.owner.same_incarnation(owner)
+            event: LaneEvent = "claim by its holder" if again else "claim"
+            return await self._moved(rows, session_id, owner, row, event, now, ttl)
 
     async def reclaim_session_execution_lease(
         self,
@@ -47,11 +47,9 @@ class LeaseSegment(Segment):
         async with self.transactions.begin(write=True) as rows:
             now = self.clock.now_ms()
             row = await rows.lease(session_id)
-            if row is None or not self.lease_is_live(row, now):
-                return await self._acquire(rows, session_id, owner, row, now, ttl)
-            if self.matches(row, observed) and row.owner.is_provably_dead_to(owner):
-                return await self._acquire(rows, session_id, owner, row, now, ttl)
-            return Busy(holder=granted(row))
+            dead = row is not None and self.matches(row, observed) and row.owner.is_provably_dead_to(owner)
+            event: LaneEvent = "reclaim from the dead" if dead else "reclaim"
+            return await self._moved(rows, session_id, owner, row, event, now, ttl)
 
     async def renew_session_execution_lease(
         self, fence: SessionExecutionLeaseFence, lease_ttl_ms: int
@@ -62,7 +60,7 @@ class LeaseSegment(Segment):
             now = self.clock.now_ms()
             await self.require_live(rows, fence.session_id, fence, now)
             row = await rows.lease(fence.session_id)
-            if row is None:
+            if row is None or (self.lane(row, now), "renew") not in LANE_TRANSITIONS:
                 raise SessionExecutionLeaseExpired(fence.session_id)
             extended = row.but(expires_at_epoch_ms=later(now, ttl))
             await rows.put_lease(extended)
@@ -77,8 +75,28 @@ class LeaseSegment(Segment):
     async def release(self, rows: Rows, completion: SessionExecutionLeaseFence) -> None:
         """Free a matching lane; its row stays, so that the number never starts over."""
         row = await rows.lease(completion.session_id)
-        if row is not None and self.matches(row, completion):
+        if row is None or not self.matches(row, completion):
+            return
+        if (self.lane(row, self.clock.now_ms()), "release") in LANE_TRANSITIONS:
             await rows.put_lease(row.but(expires_at_epoch_ms=0))
+
+    async def _moved(
+        self,
+        rows: Rows,
+        session_id: str,
+        owner: LeaseOwnerIdentity,
+        row: LeaseRow | None,
+        event: LaneEvent,
+        now: int,
+        ttl: int,
+    ) -> SessionExecutionLeaseClaimOutcome:
+        """What the table answers a claim of any kind."""
+        move, _ = LANE_TRANSITIONS[self.lane(row, now), event]
+        if row is None or move == "grant":
+            return await self._acquire(rows, session_id, owner, row, now, ttl)
+        if move == "extend":
+            return await self._extend(rows, row, later(now, ttl))
+        return Busy(holder=granted(row))
 
     async def _acquire(
         self,

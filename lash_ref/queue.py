@@ -8,6 +8,8 @@ from lash_ref.rows import BatchRow, Hold, Rows
 from lash_ref.scalars import admitted, identifier, u64
 from lash_ref.segment import Segment, boundary_of, require_one_class
 from lash_ref.work import (
+    BATCH_TRANSITIONS,
+    BatchState,
     ClaimBoundary,
     QueuedWorkBatch,
     QueuedWorkBatchDraft,
@@ -120,7 +122,8 @@ class QueueSegment(Segment):
         return [
             row
             for row in await rows.batches(session_id)
-            if row.batch.available_at_ms <= now and (row.hold is None or row.hold.generation != generation)
+            if row.batch.available_at_ms <= now
+            and (self.batch_state(row, generation), "claim") in BATCH_TRANSITIONS
         ]
 
     def leading_command(self, ready: Sequence[BatchRow]) -> list[BatchRow]:
@@ -226,14 +229,20 @@ class QueueSegment(Segment):
         async with self.transactions.begin(write=True) as rows:
             live = await self.live_generation(rows, session_id, self.clock.now_ms())
             row = await rows.batch(session_id, batch_id)
-            if row is None or self.is_held(row, live):
+            if row is None or (self.batch_state(row, live), "cancel") not in BATCH_TRANSITIONS:
                 return None
             await rows.drop_batch(session_id, batch_id)
             return row.batch
 
+    def batch_state(self, row: BatchRow, generation: int | None) -> BatchState:
+        """Where a stored batch stands while that lease generation is live."""
+        if row.hold is None:
+            return "waiting"
+        return "held" if row.hold.generation == generation else BATCH_TRANSITIONS["held", "lease ends"]
+
     def is_held(self, row: BatchRow, live_generation: int | None) -> bool:
         """Whether a live claim holds the row, as seen by someone without a fence."""
-        return row.hold is not None and row.hold.generation == live_generation
+        return self.batch_state(row, live_generation) == "held"
 
     async def list_queued_work(self, session_id: str) -> tuple[QueuedWorkBatch, ...]:
         """Every batch of the session."""

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from lash_ref.contracts import Clock, ProcessEvidence
 from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired
-from lash_ref.lease import SessionExecutionLease, SessionExecutionLeaseFence
+from lash_ref.lease import LANE_TRANSITIONS, LaneState, SessionExecutionLease, SessionExecutionLeaseFence
 from lash_ref.rows import LeaseRow, Rows
 from lash_ref.scalars import MAX_INT, invalid
 from lash_ref.work import CheckpointKind, ClaimBoundary, QueuedWorkBatchDraft, work_class
@@ -57,6 +57,12 @@ class Segment:
     def lease_is_live(self, row: LeaseRow | None, now: int) -> bool:
         """Live while the expiry lies strictly in the future ([LEA.8][])."""
         return row is not None and row.expires_at_epoch_ms > now
+
+    def lane(self, row: LeaseRow | None, now: int) -> LaneState:
+        """Where the lane stands; time moves it as the table says."""
+        if row is None or row.expires_at_epoch_ms == 0:
+            return "free"
+        return "held" if self.lease_is_live(row, now) else LANE_TRANSITIONS["held", "expiry"][1]
 
     def matches(self, row: LeaseRow, fence: SessionExecutionLeaseFence) -> bool:
         """Whether the fence names this very grant: session, owner, token and number."""

@@ -89,10 +89,10 @@ class LashSession:
             SessionStillInUse: a clone or a turn is alive; nothing was changed.
             RuntimeFailure: the flush failed; the session stays live.
         """
-        runtime = self._shared.require_sole()
+        runtime = self._shared.require_sole("close")
         await runtime.persist()
         runtime.unregister()
-        self._end()
+        self._shared.end("close")
 
     async def park(self) -> ParkedSession:
         """Persist what is dirty, end the live session, and answer what `LashCore.resume` takes.
@@ -102,13 +102,9 @@ class LashSession:
             SessionError: there is no store.
             RuntimeFailure: the flush failed; the session stays live.
         """
-        parked = await self._shared.require_sole().park()
-        self._end()
+        parked = await self._shared.require_sole("park").park()
+        self._shared.end("park")
         return parked
-
-    def _end(self) -> None:
-        self._shared.over = True
-        self._shared.handles.clear()
 
     # -- reads of what was last published
 

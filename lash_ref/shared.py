@@ -1,7 +1,7 @@
 """What all handles of one opened session share, and who holds it."""
 
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Literal, Protocol
 from weakref import WeakSet
 
 from lash_ref.cancel import TurnCancelRegistry
@@ -14,6 +14,19 @@ from lash_ref.runtime import LashRuntime
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure, SessionConsumed, SessionStillInUse
 from lash_ref.scalars import Json
 from lash_ref.triggers import TriggerRouter
+
+SessionPhase = Literal["open", "in use", "closed", "parked"]
+SessionEvent = Literal["use", "let go", "close", "park"]
+SESSION_TRANSITIONS: Final[dict[tuple[SessionPhase, SessionEvent], SessionPhase]] = {
+    ("open", "use"): "in use",
+    ("in use", "let go"): "open",
+    ("open", "close"): "closed",
+    ("open", "park"): "parked",
+}
+"""The life of an opened session; a pair that is not listed is refused.
+
+A turn that runs or waits uses it, and so does a second handle.
+"""
 
 
 class QueuedWorkDriver(Protocol):
@@ -45,7 +58,7 @@ class Shared:
     triggers: TriggerRouter | None = None
     cancels: TurnCancelRegistry = field(default_factory=TurnCancelRegistry)
     handles: "WeakSet[Any]" = field(default_factory=WeakSet[Any])
-    over: bool = False
+    phase: SessionPhase = "open"
 
     @property
     def session_id(self) -> str:
@@ -58,21 +71,27 @@ class Shared:
         Raises:
             SessionConsumed: the session was closed or parked.
         """
-        if self.over:
+        if self.phase in {"closed", "parked"}:
             raise SessionConsumed(self.session_id)
         return self.runtime
 
-    def require_sole(self) -> LashRuntime:
+    def require_sole(self, event: Literal["close", "park"]) -> LashRuntime:
         """The runtime, if one handle is all that holds it.
 
         Raises:
             SessionStillInUse: a clone is alive, or a turn runs or waits ([SES.30][], [SES.31][]).
         """
         runtime = self.require_live()
-        busy = not self.cancels.is_idle or runtime.writer.locked()
-        if busy or len(self.handles) > 1:
+        used = not self.cancels.is_idle or runtime.writer.locked() or len(self.handles) > 1
+        phase = SESSION_TRANSITIONS[self.phase, "use"] if used else self.phase
+        if (phase, event) not in SESSION_TRANSITIONS:
             raise SessionStillInUse(self.session_id)
         return runtime
+
+    def end(self, event: Literal["close", "park"]) -> None:
+        """No handle is good for anything from here on."""
+        self.phase = SESSION_TRANSITIONS[self.phase, event]
+        self.handles.clear()
 
     def queue_store(self) -> RuntimePersistence:
         """The store that holds the queue.

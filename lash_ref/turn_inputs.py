@@ -8,6 +8,7 @@ from lash_ref.errors import (
     TurnInputClaimSuperseded,
 )
 from lash_ref.inputs import (
+    INPUT_TRANSITIONS,
     ActiveTurn,
     ActiveTurnMode,
     AlreadyCancelled,
@@ -34,7 +35,7 @@ from lash_ref.inputs import (
     TurnInputClaim,
     TurnInputClaimMode,
     TurnInputCompletion,
-    TurnInputState,
+    TurnInputEvent,
 )
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from lash_ref.rows import Hold, InputRow, Rows
@@ -99,6 +100,10 @@ class InputSegment(Segment):
         in_order = sorted(results, key=lambda result: result.head_revision)
         return tuple(application for result in in_order for application in result.turn_input_applications)
 
+    def moved(self, row: InputRow, event: TurnInputEvent) -> InputRow:
+        """The row after the event, as the table has it."""
+        return row.but(input=row.input.but(state=INPUT_TRANSITIONS[row.input.state, event]))
+
     def input_is_held(self, row: InputRow, live_generation: int | None) -> bool:
         """Whether a live claim holds the row, as seen by someone without a fence."""
         return row.hold is not None and row.hold.generation == live_generation
@@ -160,7 +165,7 @@ class InputSegment(Segment):
                 if self.input_is_held(row, live_generation):
                     held = Claimed(input=row.input, claim=self.diagnostics(row))
                     return AlreadyClaimed(data=held)
-        gone = row.but(input=row.input.but(state="cancelled"), hold=None)
+        gone = self.moved(row, "cancel").but(hold=None)
         await rows.put_input(gone)
         return Cancelled(data=gone.input)
 
@@ -220,9 +225,7 @@ class InputSegment(Segment):
                 if row.input.state == "deferred_next_turn"
                 and (row.hold is None or row.hold.generation != fence.fencing_token)
             ]
-            return await self.hold_inputs(
-                rows, deferred[:limit], fence, owner, NextTurnMode(), "deferred_next_turn"
-            )
+            return await self.hold_inputs(rows, deferred[:limit], fence, owner, NextTurnMode())
 
     async def active_candidates(
         self, rows: Rows, session_id: str, turn_id: str, checkpoint: CheckpointKind, generation: int
@@ -253,7 +256,7 @@ class InputSegment(Segment):
     ) -> TurnInputClaim | None:
         """Accept the chosen rows for the turn."""
         mode = ActiveTurnMode(turn_id=turn_id, checkpoint=checkpoint)
-        return await self.hold_inputs(rows, chosen, fence, owner, mode, "accepted")
+        return await self.hold_inputs(rows, chosen, fence, owner, mode)
 
     async def hold_inputs(
         self,
@@ -262,7 +265,6 @@ class InputSegment(Segment):
         fence: SessionExecutionLeaseFence,
         owner: LeaseOwnerIdentity,
         mode: TurnInputClaimMode,
-        state: TurnInputState,
     ) -> TurnInputClaim | None:
         """Claim the chosen rows, all under one claim."""
         if not chosen:
@@ -274,7 +276,7 @@ class InputSegment(Segment):
             lease_token=self.mint("token"),
             generation=fence.fencing_token,
         )
-        held = [row.but(input=row.input.but(state=state), hold=hold, claim_number=number) for row in chosen]
+        held = [self.moved(row, "claim").but(hold=hold, claim_number=number) for row in chosen]
         for row in held:
             await rows.put_input(row)
         return TurnInputClaim(
@@ -314,7 +316,7 @@ class InputSegment(Segment):
 
     async def complete_input(self, rows: Rows, row: InputRow) -> None:
         """Keep the row as a tombstone that still answers its key."""
-        await rows.put_input(row.but(input=row.input.but(state="completed"), hold=None))
+        await rows.put_input(self.moved(row, "complete").but(hold=None))
 
     async def defer_interrupted(self, rows: Rows, turn_id: str) -> None:
         """Move what the interrupted turn never accepted to the next turn; id and order stay."""
@@ -322,8 +324,8 @@ class InputSegment(Segment):
             ingress = row.input.ingress
             waits = row.input.state == "pending_active" and isinstance(ingress, ActiveTurn)
             if waits and isinstance(ingress, ActiveTurn) and ingress.turn_id == turn_id:
-                moved = row.input.but(state="deferred_next_turn", ingress=NextTurn())
-                await rows.put_input(row.but(input=moved))
+                moved = self.moved(row, "interrupt")
+                await rows.put_input(moved.but(input=moved.input.but(ingress=NextTurn())))
 
     async def abandon_turn_input_claim(self, claim: TurnInputClaim) -> None:
         """Give back the inputs that the claim still holds."""
@@ -337,6 +339,4 @@ class InputSegment(Segment):
                 for held in claim.inputs:
                     row = await rows.input(claim.session_id, held.input_id)
                     if row is not None and self.holds_input(row, claim.claim_id, claim.lease_token):
-                        accepted = row.input.state == "accepted"
-                        state = "pending_active" if accepted else row.input.state
-                        await rows.put_input(row.but(input=row.input.but(state=state), hold=None))
+                        await rows.put_input(self.moved(row, "abandon").but(hold=None))

@@ -26,27 +26,20 @@ WaitKind = Literal["tool_completion", "signal", "external", "turn_cancel_gate", 
 RESERVED: Final = ("turn_cancel_gate", "turn_terminal")
 
 WaitState = Literal["missing", "pending", "resolved", "revoked"]
-WAIT_TRANSITIONS: Final[dict[tuple[WaitState, str], WaitState]] = {
-    ("missing", "resolve"): "resolved",
+WaitEvent = Literal["await", "resolve", "deadline", "cancel", "revoke"]
+WAIT_TRANSITIONS: Final[dict[tuple[WaitState, WaitEvent], WaitState]] = {
     ("missing", "await"): "pending",
+    ("missing", "resolve"): "resolved",
+    ("missing", "deadline"): "resolved",
+    ("missing", "cancel"): "resolved",
     ("missing", "revoke"): "revoked",
-    ("missing", "sweep"): "missing",
-    ("pending", "await"): "pending",
     ("pending", "resolve"): "resolved",
-    ("pending", "cancel"): "resolved",
     ("pending", "deadline"): "resolved",
-    ("pending", "sweep"): "resolved",
+    ("pending", "cancel"): "resolved",
     ("pending", "revoke"): "revoked",
-    ("resolved", "resolve"): "resolved",
-    ("resolved", "await"): "resolved",
-    ("resolved", "sweep"): "resolved",
     ("resolved", "revoke"): "revoked",
-    ("revoked", "resolve"): "revoked",
-    ("revoked", "await"): "revoked",
-    ("revoked", "sweep"): "revoked",
-    ("revoked", "revoke"): "revoked",
 }
-"""The life of a durable wait: (state, event) to the next state; a pair not listed cannot happen."""
+"""The life of a durable wait: (state, event) to the next state; a pair that is not listed changes nothing."""
 
 
 class AwaitEventKey(Record):
@@ -118,6 +111,16 @@ ResolveOutcome = Annotated[
 ]
 
 
+_EVENTS: Final[dict[str, WaitEvent]] = {
+    "ok": "resolve", "err": "resolve", "timeout": "deadline", "cancelled": "cancel",
+}  # fmt: skip
+
+
+def _changes(before: WaitState, event: WaitEvent) -> bool:
+    """Whether a store writes anything for the event."""
+    return (before, event) in WAIT_TRANSITIONS
+
+
 class WaitStore(Protocol):
     """Where first words are kept; every method is atomic."""
 
@@ -154,21 +157,26 @@ class MemoryWaits:
         self._open: dict[AwaitEventKey, None] = {}
         self._revoked: set[str] = set()
 
-    def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
+    def _state(self, key: AwaitEventKey) -> WaitState:
         if key.session_id in self._revoked:
-            return None
-        self._open.pop(key, None)
-        return self._settled.setdefault(key, resolution)
+            return "revoked"
+        if key in self._settled:
+            return "resolved"
+        return "pending" if key in self._open else "missing"
+
+    def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
+        if _changes(self._state(key), _EVENTS[resolution.type]):
+            self._open.pop(key, None)
+            self._settled[key] = resolution
+        return self._settled.get(key)
 
     def look(self, key: AwaitEventKey) -> Resolution | None:
         return self._settled.get(key)
 
     def open_wait(self, key: AwaitEventKey) -> bool:
-        if key.session_id in self._revoked:
-            return False
-        if key not in self._settled:
+        if _changes(self._state(key), "await"):
             self._open[key] = None
-        return True
+        return key.session_id not in self._revoked
 
     def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
         return tuple(key for key in self._open if key.session_id == session_id)
@@ -197,28 +205,34 @@ class SqliteWaits:
     def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            if self.is_revoked(key.session_id):
-                return None
-            self._db.execute(
-                "INSERT INTO waits VALUES (?, ?, ?) ON CONFLICT (key) "
-                "DO UPDATE SET resolution = coalesce(resolution, excluded.resolution)",
-                (key.text(), key.session_id, resolution.to_json()),
-            )
+            if _changes(self._state(key), _EVENTS[resolution.type]):
+                self._db.execute(
+                    "INSERT OR REPLACE INTO waits VALUES (?, ?, ?)",
+                    (key.text(), key.session_id, resolution.to_json()),
+                )
             return self.look(key)
         finally:
             self._db.execute("COMMIT")
+
+    def _state(self, key: AwaitEventKey) -> WaitState:
+        if self.is_revoked(key.session_id):
+            return "revoked"
+        row = self._db.execute("SELECT resolution FROM waits WHERE key = ?", (key.text(),)).fetchone()
+        if row is None:
+            return "missing"
+        return "pending" if row[0] is None else "resolved"
 
     def look(self, key: AwaitEventKey) -> Resolution | None:
         row = self._db.execute("SELECT resolution FROM waits WHERE key = ?", (key.text(),)).fetchone()
         return None if row is None or row[0] is None else _RESOLUTION.validate_json(row[0])
 
     def open_wait(self, key: AwaitEventKey) -> bool:
-        if self.is_revoked(key.session_id):
-            return False
-        self._db.execute(
-            "INSERT INTO waits VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (key.text(), key.session_id)
-        )
-        return True
+        state = self._state(key)
+        if _changes(state, "await"):
+            self._db.execute(
+                "INSERT INTO waits VALUES (?, ?, NULL) ON CONFLICT DO NOTHING", (key.text(), key.session_id)
+            )
+        return state != "revoked"
 
     def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
         found = self._db.execute(

@@ -1,6 +1,6 @@
 """Queued work: batches that wait for a turn, and the claims that a turn takes on them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -12,6 +12,25 @@ SlotPolicy = Literal["join", "exclusive"]
 ClaimBoundary = Literal["active_turn_checkpoint", "idle"]
 CheckpointKind = Literal["after_work", "before_completion"]
 WorkClass = Literal["session_command", "turn_work"]
+
+BatchState = Literal["waiting", "held", "lapsed", "completed", "cancelled"]
+BatchEvent = Literal["claim", "abandon", "lease ends", "complete", "cancel"]
+BATCH_TRANSITIONS: Final[dict[tuple[BatchState, BatchEvent], BatchState]] = {
+    ("waiting", "claim"): "held",
+    ("held", "abandon"): "waiting",
+    ("held", "lease ends"): "lapsed",
+    ("held", "complete"): "completed",
+    ("lapsed", "claim"): "held",
+    ("lapsed", "abandon"): "waiting",
+    ("lapsed", "complete"): "completed",
+    ("waiting", "cancel"): "cancelled",
+    ("lapsed", "cancel"): "cancelled",
+}
+"""The life of a queued batch: (state, event) to the state after; a pair that is not listed is refused.
+
+A claim lapses with the lease generation it was made under: anybody may take the batch then, and until
+somebody does, its holder may still complete it.
+"""
 
 
 # -- causes

@@ -134,12 +134,15 @@ def test_verdicts_come_from_the_report(site: Path):
     assert re.search(r"LEA\.1</a></th>.*?pass", (site / "evidence" / "matrix.html").read_text(encoding="utf-8"))
 
 
-def test_the_turn_diagram_holds_every_transition_of_the_machine(site: Path):
-    """Begin leads from preparing to waiting_llm; a row is a transition."""
-    page = (site / "spec" / "turn.html").read_text(encoding="utf-8")
+def test_diagrams_hold_the_transitions_of_their_machines(site: Path):
+    """A row is a transition, in the picture and in the table below it."""
+    turn, lease = ((site / "spec" / f"{name}.html").read_text(encoding="utf-8") for name in ("turn", "lease"))
+    drawn = {name for name in ("turn", "lease", "queue", "inputs", "session", "waits") if 'class="ladder"' in (site / "spec" / f"{name}.html").read_text(encoding="utf-8")}
 
-    assert "<td>preparing</td><td>Begin</td><td>waiting_llm</td>" in page
-    assert "<td>waiting_checkpoint</td><td>CheckpointAnswered</td><td>finished</td>" in page
+    assert "<td>preparing</td><td>Begin</td><td>waiting_llm</td>" in turn
+    assert "<td>waiting_checkpoint</td><td>CheckpointAnswered</td><td>finished</td>" in turn
+    assert "<td>held</td><td>expiry</td><td>lapse</td><td>expired</td>" in lease
+    assert drawn == {"turn", "lease", "queue", "inputs", "session", "waits"}
 
 
 def spoilt(folder: Path, tmp_path: Path, change) -> str:

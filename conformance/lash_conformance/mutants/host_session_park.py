@@ -14,7 +14,7 @@ class Unguarded(BrokenHost):
     """Parks or closes whoever else is there."""
 
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.shared:Shared.require_sole", method(lambda shared: shared.require_live()))
+        patch("lash_ref.shared:Shared.require_sole", method(lambda shared, event: shared.require_live()))
 
 
 @host_mutant("SES.30", character="Inconsiderate: parks a session that somebody else holds.")

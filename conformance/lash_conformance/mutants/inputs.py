@@ -148,8 +148,9 @@ class NextIgnoresTheMaximum(StoreWrapper):
 
 @mutant("INP.11", character="Accepting: a next-turn claim changes the state.")
 class NextAccepts(Store):
-    async def hold_inputs(self, rows, chosen, fence, owner, mode, state):
-        return await super().hold_inputs(rows, chosen, fence, owner, mode, "accepted")
+    def moved(self, row, event):
+        made = super().moved(row, event)
+        return made.but(input=made.input.but(state="accepted")) if event == "claim" else made
 
 
 @mutant("INP.12", character="Undiscerning: an active claim takes any turn's input.")

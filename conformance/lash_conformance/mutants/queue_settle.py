@@ -122,8 +122,8 @@ class CancelsInWordsOnly(Store):
 
 @mutant("QUE.49", "QUE.51", character="Ruthless: cancels what is being worked on, and calls it pending.")
 class CancelsHeldBatches(Store):
-    def is_held(self, row, live_generation):
-        return False
+    def batch_state(self, row, generation):
+        return "waiting" if row.hold is None else "lapsed"
 
 
 @mutant("QUE.49", character="Nostalgic: a batch cancelled twice is answered twice.")
