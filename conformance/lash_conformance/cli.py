@@ -14,6 +14,7 @@ from rich.console import Console
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
+from lash_conformance.cli_site import editions, site
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -394,30 +395,11 @@ def serve(target: TargetOption = "sqlite") -> None:
     server.serve(made)
 
 
-@app.command()
-def site(
-    folder: Annotated[Path, typer.Argument(help="Where the pages go; it is emptied first")] = Path("build/docs"),
-    root: Annotated[Path, typer.Option(help="The checkout, whose docs folder holds the written pages")] = Path(),
-    reports: Annotated[
-        list[Path] | None, typer.Option(help="Folders of reports to join; give it several times")
-    ] = None,
-) -> None:
-    """Write the pages of the site: every clause with its evidence, joined from data."""
-    from lash_conformance.site import build
-    from lash_conformance.site.evidence import SiteFault
-
-    if not (root / "docs" / "index.md").is_file():
-        raise _usage(f"no docs/index.md below {root.resolve()}: the site is built from a checkout")
-    try:
-        made = build.write(root.resolve(), folder, [one.resolve() for one in reports or ()])
-    except (SiteFault, CatalogueFault) as err:
-        raise _usage(err) from err
-    typer.echo(f"{folder}: {made} pages")
-
-
 app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
 app.command()(record)
+app.command()(site)
+app.command()(editions)
 app.command()(promote)
 app.command()(sdks)
 

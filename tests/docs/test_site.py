@@ -1,6 +1,7 @@
 """The built site: every clause with its evidence, every link resolving, nothing from outside, the same bytes twice."""
 
 import hashlib
+import html
 import json
 import os
 import re
@@ -14,11 +15,14 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from typer.testing import CliRunner
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from browser import CHROMIUM, Browser
 from html_pages import Page, broken, outside
+
+from lash_conformance.cli import app
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -41,9 +45,8 @@ def build(root: Path, name: str) -> Path:
     """Build as `make docs` does, into a folder of the test's own."""
     config = (root / "mkdocs.yml").read_text(encoding="utf-8")
     (root / f"{name}.yml").write_text(config.replace("docs_dir: build/docs", f"docs_dir: {name}"), encoding="utf-8")
-    pages = [BIN / "lash-conformance", "site", root / name, "--root", ROOT, "--reports", ROOT / "docs" / "results", "--reports", root / "reports"]
-    pages_done = subprocess.run(pages, capture_output=True, text=True, timeout=400, check=False)
-    assert pages_done.returncode == 0, pages_done.stderr
+    pages = CliRunner().invoke(app, ["site", f"{root / name}", "--root", f"{ROOT}", "--reports", f"{ROOT / 'docs' / 'results'}", "--reports", f"{root / 'reports'}"])
+    assert pages.exit_code == 0, pages.output
     made = [BIN / "mkdocs", "build", "--strict", "--quiet", "-f", root / f"{name}.yml", "-d", root / f"{name}-site"]
     done = subprocess.run(
         made, capture_output=True, text=True, timeout=400, check=False,
@@ -117,7 +120,7 @@ def test_the_expected_pages_exist(site: Path):
         "index.html", "evidence/clauses.html", "evidence/matrix.html", "evidence/kills.html", "evidence/crashes.html",
         "evidence/seeds.html", "evidence/data.html", "fixtures/anthropic-messages.html", "fixtures/gemini.html",
         "fixtures/openai-chat.html", "fixtures/openai-responses.html", "reference/cli.html", "reference/contract.html",
-        "guides/gate-ci.html", "guides/read-a-failure.html", "clauses.json", "report.json", "schemas/report.json",
+        "guides/gate-ci.html", "guides/read-a-failure.html", "changes.html", "clauses.json", "report.json", "schemas/report.json",
         "schemas/wire.json", "schemas/provider-fixture.json",
     ]  # fmt: skip
 
@@ -132,6 +135,26 @@ def test_verdicts_come_from_the_report(site: Path):
     assert run["clauses"]["LEA.1"] == "pass"
     assert 'title="memory 0.1.0: pass"' in lease
     assert re.search(r"LEA\.1</a></th>.*?pass", (site / "evidence" / "matrix.html").read_text(encoding="utf-8"))
+
+
+def test_a_clause_shows_an_example_and_its_history(site: Path):
+    """The example is the source of a check that the report says passes, without its decorator."""
+    lease = (site / "spec" / "lease.html").read_text(encoding="utf-8")
+    block = lease.partition('id="LEA.1"')[2].partition('<details class="evidence">')[2].partition("</details>")[0]
+    words = html.unescape(re.sub(r"<[^>]+>", "", block))
+
+    assert any(f"async def {name}(" in words for name in check_names("LEA.1"))
+    assert re.search(r"async def \w+\(.*?assert ", words, re.DOTALL)
+    assert "@check(" not in words
+    assert "2026.11: introduced" in words
+
+
+def test_changes_are_told_by_edition_and_link_their_clauses(site: Path):
+    """The frozen edition is listed, and news lead to the clauses they name."""
+    page = (site / "changes.html").read_text(encoding="utf-8")
+
+    assert "<td>2026.11</td>" in page
+    assert 'href="spec/queue.html#QUE.55"' in page
 
 
 def test_diagrams_hold_the_transitions_of_their_machines(site: Path):
@@ -150,12 +173,9 @@ def spoilt(folder: Path, tmp_path: Path, change) -> str:
     report = json.loads((folder / "reports" / "memory" / "report.json").read_text(encoding="utf-8"))
     change(report)
     (tmp_path / "report.json").write_text(json.dumps(report), encoding="utf-8")
-    done = subprocess.run(
-        [BIN / "lash-conformance", "site", tmp_path / "pages", "--root", ROOT, "--reports", tmp_path],
-        capture_output=True, text=True, timeout=400, check=False,
-    )  # fmt: skip
-    assert (done.returncode, (tmp_path / "pages").exists()) == (2, False)
-    return done.stderr.replace("\n", " ")
+    done = CliRunner().invoke(app, ["site", f"{tmp_path / 'pages'}", "--root", f"{ROOT}", "--reports", f"{tmp_path}"])
+    assert (done.exit_code, (tmp_path / "pages").exists()) == (2, False)
+    return done.output.replace("\n", " ")
 
 
 def test_a_stale_report_stops_the_build(folder: Path, tmp_path: Path):
@@ -205,8 +225,8 @@ def test_search_finds_a_clause(reader: tuple[Browser, str], by: str):
 
 def check_names(clause: str) -> list[str]:
     """Names of the checks of a clause, from the command line."""
-    told = subprocess.run([BIN / "lash-conformance", "explain", clause, "--json"], capture_output=True, text=True, check=True, timeout=400)
-    return [check["id"].partition(":")[2] for check in json.loads(told.stdout)["checks"]]
+    told = CliRunner().invoke(app, ["explain", clause, "--json"])
+    return [check["id"].partition(":")[2] for check in json.loads(told.output)["checks"]]
 
 
 def test_the_matrix_is_filtered(reader: tuple[Browser, str]):

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from functools import cache
 from html import escape
+from itertools import pairwise
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -14,14 +15,17 @@ from markupsafe import Markup
 from lash_conformance import openrpc
 from lash_conformance import report as reporting
 from lash_conformance.catalogue import AREAS, EDITION, PROFILES, Clause, seed_apis
+from lash_conformance.editions import compare, current, history
 from lash_conformance.execute import VERDICTS
 from lash_conformance.explain import facts, implementations
 from lash_conformance.fixture import DIALECTS
 from lash_conformance.fixture_check import schema as fixture_schema
 from lash_conformance.seeds import reached
 from lash_conformance.site import clients, exchanges, reference
+from lash_conformance.site.changes import KINDS
 from lash_conformance.site.diagram import draw
 from lash_conformance.site.evidence import Evidence, SiteFault, gather
+from lash_conformance.site.examples import example
 
 _CLAUSE = re.compile(r"^#### (\S+) \{ #\S+ \.clause \}$")
 _DIAGRAM = re.compile(r"^<!-- diagram: (\w+) -->$", re.MULTILINE)
@@ -120,6 +124,8 @@ def block(clause: Clause, evidence: Evidence) -> str:
     text = environment().get_template("clause.html.j2").render(
         clause=clause, checks=evidence.checks_of.get(clause.id, []), mutants=evidence.mutants_of.get(clause.id, []),
         kills=evidence.kills, runs=evidence.runs_of(clause), implemented=implementations().get(clause.id, ()),
+        example=example(clause, evidence), history=history(clause.id, evidence.editions),
+        news=[one for one in evidence.news if clause.id in one.clauses],
     )  # fmt: skip
     return "\n".join(line for line in text.splitlines() if line.strip())
 
@@ -163,9 +169,21 @@ def joined(evidence: Evidence) -> dict[str, str]:
     }  # fmt: skip
     names = ("clauses", "matrix", "kills", "seeds", "crashes", "data")
     pages = {f"evidence/{name}.md": templates.get_template(f"{name}.md.j2").render(shared) for name in names}
+    pages["changes.md"] = changes(evidence)
     for dialect in DIALECTS:
         pages[f"fixtures/{dialect}.md"] = exchanges.page(dialect, evidence.law, templates)
     return pages | reference.pages()
+
+
+def changes(evidence: Evidence) -> str:
+    """Editions, what became of each clause between them, and the news."""
+    steps = [(one, other, compare(one, other)) for one, other in pairwise((*evidence.editions, current(evidence.law)))]
+    releases = [
+        (release, [(title, [one for one in evidence.news if (one.release, one.kind) == (release, kind)]) for kind, title in KINDS.items()])
+        for release in dict.fromkeys(one.release for one in evidence.news)
+    ]
+    kept = [(release, [(title, items) for title, items in kinds if items]) for release, kinds in releases]
+    return environment().get_template("changes.md.j2").render(evidence=evidence, steps=steps, releases=kept)
 
 
 def published(evidence: Evidence) -> dict[str, object]:

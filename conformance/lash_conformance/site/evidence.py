@@ -2,8 +2,10 @@
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,10 +14,12 @@ from pydantic import ValidationError
 from lash_conformance import crash_map
 from lash_conformance.catalogue import PROFILES, Clause, clauses
 from lash_conformance.check import Check, all_checks
+from lash_conformance.editions import Edition, frozen
 from lash_conformance.execute import VERDICTS, Verdict
 from lash_conformance.explain import implementations
 from lash_conformance.mutants import Mutant, all_mutants
 from lash_conformance.report import Report, worst
+from lash_conformance.site.changes import News, news
 
 
 class SiteFault(Exception):
@@ -38,6 +42,13 @@ class Run:
     """The rule texts that the run judged, where it kept them."""
     reasons: dict[str, str]
     crash_rows: tuple[crash_map.Row, ...]
+    scenes: dict[str, frozenset[str]]
+    """Scenes of the crash map by the check that judged them."""
+
+    def struck(self, checks: Iterable[Check]) -> tuple[crash_map.Row, ...]:
+        """The rows of the crash map that these checks judged."""
+        scenes = frozenset[str]().union(*(self.scenes.get(made.id, ()) for made in checks))
+        return tuple(row for row in self.crash_rows if row.scene in scenes)
 
     @property
     def title(self) -> str:
@@ -81,6 +92,7 @@ def _whole(report: Report, shown: str) -> Run:
         rules={clause.id: clause.rule for clause in report.clauses},
         reasons={check.id: check.reason for check in report.checks if check.reason},
         crash_rows=crash_map.rows(report),
+        scenes={check.id: frozenset(blow.scene for blow in check.crash_map) for check in report.checks if check.crash_map},
     )
 
 
@@ -99,6 +111,7 @@ def _kept(found: dict[str, Any], shown: str) -> Run:
         rules={},
         reasons={check["id"]: check["reason"] for check in found["checks"] if check.get("reason")},
         crash_rows=(),
+        scenes={},
     )
 
 
@@ -120,6 +133,8 @@ class Evidence:
     runs: tuple[Run, ...]
     kills: dict[tuple[str, str], Kill]
     """By clause and name; empty when the broken implementations were not run."""
+    editions: tuple[Edition, ...]
+    news: tuple[News, ...]
 
     @cached_property
     def checks_of(self) -> dict[str, list[Check]]:
@@ -148,6 +163,10 @@ class Evidence:
         """The runs whose profile judges the clause's area."""
         return tuple(run for run in self.runs if clause.area in PROFILES[run.profile] or clause.id in run.clauses)
 
+    def passed_by(self, check: str) -> tuple[str, ...]:
+        """The implementations that pass a check."""
+        return tuple(run.name for run in self.runs if run.verdicts.get(check) == "pass")
+
     def proven(self, clause: Clause) -> bool:
         """Whether a check exists that a broken implementation shows to be able to fail."""
         if self.kills:
@@ -165,7 +184,14 @@ class Evidence:
             found += [f"{run.path}: the check {check} is gone; judge {run.name} again" for check in run.verdicts if check not in self.checks]
             found += [f"{run.path}: the rule of {clause} has changed; judge {run.name} again" for clause, rule in run.rules.items() if clause in self.law and self.law[clause].rule != rule]
         found += [f"kill table: unknown clause {clause} or broken implementation {name}; run `lash-conformance mutants` again" for clause, name in self.kills if clause not in self.law or name not in {one.name for one in self.mutants}]
+        found += [f"{clause.page}:{clause.line}: {clause.id} was retired in an edition; an id is never used again" for clause in self.law.values() if _was_retired(clause.id, self.editions)]
+        found += [f"{one.path}: unknown clause {clause}" for one in self.news for clause in one.clauses if clause not in self.law and not any(clause in edition.clauses for edition in self.editions)]
         return found
+
+
+def _was_retired(clause: str, editions: tuple[Edition, ...]) -> bool:
+    there = [clause in edition.clauses for edition in editions]
+    return any(before and not after for before, after in pairwise(there))
 
 
 def gather(reports: list[Path], root: Path) -> Evidence:
@@ -193,6 +219,8 @@ def gather(reports: list[Path], root: Path) -> Evidence:
         mutants=all_mutants(),
         runs=tuple(runs[key] for key in sorted(runs)),
         kills=kills,
+        editions=frozen(root / "docs" / "editions"),
+        news=news(root),
     )
     drafts = "\n".join(page.read_text(encoding="utf-8") for page in (root / "docs" / "drafts").glob("*.md"))
     faults += made.faults(frozenset(re.findall(r"^#### ([A-Z]{3}\.\d+) ", drafts, re.MULTILINE)))

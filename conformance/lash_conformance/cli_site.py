@@ -1,0 +1,66 @@
+"""The commands that write the site and compare editions of the law."""
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lash_conformance.catalogue import CatalogueFault
+
+
+def _usage(message: object) -> typer.Exit:
+    Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
+    return typer.Exit(2)
+
+
+def site(
+    folder: Annotated[Path, typer.Argument(help="Where the pages go; it is emptied first")] = Path("build/docs"),
+    root: Annotated[Path, typer.Option(help="The checkout, whose docs folder holds the written pages")] = Path(),
+    reports: Annotated[
+        list[Path] | None, typer.Option(help="Folders of reports to join; give it several times")
+    ] = None,
+) -> None:
+    """Write the pages of the site: every clause with its evidence, joined from data."""
+    from lash_conformance.editions import EditionFault
+    from lash_conformance.site import build
+    from lash_conformance.site.evidence import SiteFault
+
+    if not (root / "docs" / "index.md").is_file():
+        raise _usage(f"no docs/index.md below {root.resolve()}: the site is built from a checkout")
+    try:
+        made = build.write(root.resolve(), folder, [one.resolve() for one in reports or ()])
+    except (SiteFault, CatalogueFault, EditionFault) as err:
+        raise _usage(err) from err
+    typer.echo(f"{folder}: {made} pages")
+
+
+def editions(
+    before: Annotated[str, typer.Argument(help="The earlier edition, or the path of its file; without it, editions are listed")] = "",
+    after: Annotated[str, typer.Argument(help="The later edition; `law` is the law as it stands")] = "law",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Write the law as it stands as the edition of its name")] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --freeze: nobody was given this edition yet, so write it anew")] = False,
+) -> None:
+    """List the frozen editions of the law, or say clause by clause what changed between two."""
+    from lash_conformance import editions as frozen
+
+    try:
+        if freeze:
+            typer.echo(f"{frozen.freeze(datetime.now(UTC).date(), again=again)}: frozen")
+            return
+        if not before:
+            for one in frozen.frozen():
+                typer.echo(f"{one.name}  frozen {one.frozen}  {len(one.clauses)} clauses")
+            return
+        old, new = frozen.named(before), frozen.named(after)
+    except frozen.EditionFault as err:
+        raise _usage(err) from err
+    if as_json:
+        found = {"before": old.name, "after": new.name} | asdict(frozen.compare(old, new))
+        typer.echo(json.dumps(found, indent=1))
+    else:
+        frozen.show(Console(), old, new)
