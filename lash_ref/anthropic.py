@@ -295,12 +295,14 @@ class MessagesReading(Reading):
                 self.terminal = self._started
             case "error":
                 raise failure(_refusal(data, None), AnthropicMessages.codes, in_stream=True)
+            case None if data.get("error") is not None:
+                raise failure(_refusal(data, None), AnthropicMessages.codes, in_stream=True)
             case _:
                 pass
 
     def whole(self, body: dict[str, Any]) -> None:
         """A message that was not streamed."""
-        if body.get("type") == "error":
+        if body.get("type") == "error" or body.get("error") is not None:
             raise failure(_refusal(body, None), AnthropicMessages.codes, in_stream=True)
         if body.get("type") != "message":
             raise MalformedReply(f"type: 'message' expected, found {body.get('type')!r}")

@@ -14,6 +14,7 @@ from lash_ref.contracts import Clock
 from lash_ref.provider import ProviderFailure
 from lash_ref.provider_errors import redacted, retry_after_s
 from lash_ref.scalars import U64, Record, Text
+from lash_ref.trust import trust
 from lash_ref.untrusted import MalformedReply, parsed
 
 REFRESH_EARLY_MS = 5 * 60_000 + 30_000
@@ -82,7 +83,7 @@ class OAuth(httpx.Auth):
             raise _failure(*self._refused)
         form = {"grant_type": "refresh_token", "refresh_token": self.refresh_token, "client_id": self.client_id}
         try:
-            async with httpx.AsyncClient(timeout=TOKEN_TIMEOUT_S, follow_redirects=False) as client:
+            async with httpx.AsyncClient(verify=trust(), timeout=TOKEN_TIMEOUT_S, follow_redirects=False) as client:
                 reply = await client.post(self.token_url, data=form)
         except httpx.TransportError as err:
             raise _failure("token_unavailable", f"{type(err).__name__} at the token endpoint", retryable=True) from err

@@ -28,6 +28,7 @@ from lash_ref.provider import (
 from lash_ref.provider_errors import Meaning, Refusal
 from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Json, Record, Text
+from lash_ref.untrusted import MalformedReply, distrusting
 
 DEFAULT_OUTPUT_CAP = 32768
 """Output tokens asked for when neither the request nor the endpoint says."""
@@ -160,8 +161,13 @@ class Reading(ABC):
             found = pointed(data, probe.removeprefix("body:"))
             if found is not None:
                 self.metadata[probe] = found
-        yield from self.event(data)
-        usage = self.usage()
+        with distrusting():
+            yield from self.event(data)
+        try:
+            usage = self.usage()
+        except MalformedReply:
+            self.raw_usage = {}
+            raise
         if usage is not None and usage != self._usage:
             self._usage = usage
             yield UsageSnapshot(usage=usage)
@@ -180,7 +186,10 @@ class Reading(ABC):
                 retryable=True,
                 provider_code=self.no_evidence,
             )
-        return self.response(finished=self.terminal)
+        response = self.response(finished=self.terminal)
+        if any(not call.tool_name for call in response.tool_calls):
+            raise MalformedReply("a tool call with a name expected, found one without")
+        return response
 
     def partial(self) -> LlmResponse:
         """What had arrived when the attempt failed; for the record, never for execution ([PRV.21][])."""

@@ -246,14 +246,12 @@ class GeminiReading(Reading):
         """As the shared rule; a stream in which no frame was of this dialect is no reply at all."""
         if not self._framed:
             raise MalformedReply("candidates: a frame of this dialect expected, found none")
-        if not self.terminal and self.termination == "eof_tolerated":
-            return self.response(finished=True)
         return super().end()
 
     def _grow(self, piece: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         self.output_started = True
         signature = text(piece, "thoughtSignature")
-        if "functionCall" in piece:
+        if piece.get("functionCall") is not None:
             self._call(part(piece, "functionCall"), signature)
             return
         said = words(piece, "text")
@@ -280,6 +278,8 @@ class GeminiReading(Reading):
                 self._parts.append(made)
 
     def _call(self, call: dict[str, Any], signature: str | None) -> None:
+        if call.get("partialArgs") is not None or call.get("willContinue"):
+            raise MalformedReply("functionCall: whole arguments expected, found a piece of them")
         named = text(call, "id")
         replay = {"item_id": named, "opaque": signature}
         kept = {key: value for key, value in replay.items() if value}

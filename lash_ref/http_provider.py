@@ -4,9 +4,9 @@ Before the reply's headers a failure is of kind ``transport`` or ``timeout``; fr
 ([PRV.22][]), with what had arrived.
 """
 
+import codecs
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 
@@ -16,8 +16,9 @@ from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading, thawed
 from lash_ref.provider import LlmEventSink, LlmRequest, LlmResponse, ProviderFailure
 from lash_ref.provider_errors import Refusal, failure, redacted, retry_after_s, retry_delay_s
 from lash_ref.scalars import Json
-from lash_ref.sse import Framer
-from lash_ref.untrusted import MalformedReply, parsed
+from lash_ref.sse import Framer, ServerSentEvent
+from lash_ref.trust import trust
+from lash_ref.untrusted import MalformedReply, distrusting, parsed
 
 REFUSAL_LIMIT_BYTES = 1024 * 1024
 """What is read of an error body; a server that sends more has said enough."""
@@ -43,7 +44,7 @@ class HttpProvider:
         self.clock = clock
         self.auth = auth
         self._owned = client is None
-        self.client = client or httpx.AsyncClient(follow_redirects=False)
+        self.client = client or httpx.AsyncClient(verify=trust(), follow_redirects=False)
 
     @property
     def kind(self) -> str:
@@ -56,7 +57,7 @@ class HttpProvider:
             await self.client.aclose()
 
     async def complete(self, request: LlmRequest, events: LlmEventSink) -> LlmResponse:
-        """One attempt.
+        """One attempt, which ends in an answer or a `ProviderFailure` whatever the provider sends ([PRV.49][]).
 
         Raises:
             ProviderFailure: with what had arrived, how far the reply got, and the provider's request id.
@@ -72,10 +73,11 @@ class HttpProvider:
                 if reply.status_code >= 300:
                     raise await self._refused(reply)
                 await self._read(reply, reading, events)
-                response = reading.end()
+                with distrusting():
+                    response = reading.end()
             except MalformedReply as err:
                 raise self._stopped(reading, request_id, _interrupted(str(err), "malformed_reply")) from err
-            except httpx.TransportError as err:
+            except httpx.RequestError as err:
                 wire = _interrupted(f"{type(err).__name__} after the reply had begun", "stream_interrupted")
                 raise self._stopped(reading, request_id, wire) from err
             except ProviderFailure as err:
@@ -85,21 +87,24 @@ class HttpProvider:
     @asynccontextmanager
     async def _reply(self, call: HttpCall) -> AsyncGenerator[httpx.Response]:
         wait_s = min(self.endpoint.response_start_s, self.endpoint.chunk_s)
-        outgoing = self.client.build_request(
-            "POST",
-            self.endpoint.base_url.rstrip("/") + call.path,
-            params=dict(call.params) or None,
-            json=call.body,
-            headers=list(self.endpoint.headers),
-            timeout=httpx.Timeout(wait_s, read=wait_s),
-        )
+        try:
+            outgoing = self.client.build_request(
+                "POST",
+                self.endpoint.base_url.rstrip("/") + call.path,
+                params=dict(call.params) or None,
+                json=call.body,
+                headers=list(self.endpoint.headers),
+                timeout=httpx.Timeout(wait_s, read=wait_s),
+            )
+        except (httpx.InvalidURL, UnicodeError) as err:
+            raise ProviderFailure(f"the route cannot be asked: {err}", "validation", provider_code="bad_route") from err
         try:
             reply = await self.client.send(outgoing, stream=True, auth=self.auth or httpx.USE_CLIENT_DEFAULT)
         except httpx.TimeoutException as err:
             raise ProviderFailure(
                 f"no reply within {wait_s:g} s", "timeout", retryable=True, provider_code="response_start_timeout"
             ) from err
-        except httpx.TransportError as err:
+        except httpx.RequestError as err:
             words = redacted(f"{type(err).__name__}: {err}")
             raise ProviderFailure(words, "transport", retryable=True, provider_code="no_connection") from err
         try:
@@ -114,13 +119,13 @@ class HttpProvider:
                 raw += chunk
                 if len(raw) > REFUSAL_LIMIT_BYTES:
                     break
-        except httpx.TransportError:
+        except httpx.RequestError:
             pass
         try:
             body = parsed(raw)
             refusal = self.dialect.refusal(body, reply.status_code)
             delay = retry_delay_s(body)
-        except MalformedReply:
+        except MalformedReply:  # a proxy's page, say: the status speaks ([PRV.54][])
             words = raw.decode("utf-8", "replace").strip()
             refusal, delay = Refusal(words or f"HTTP {reply.status_code}", status=reply.status_code), None
         wait = retry_after_s(reply.headers, self.clock.now_ms())
@@ -132,47 +137,40 @@ class HttpProvider:
         buffer: list[bytes] | None = None
         async for chunk in reply.aiter_bytes():
             fresh = chunk
-            if not head.lstrip():
+            if not _opening(head):
                 head += chunk
-                if not head.lstrip():
+                fresh = _opening(head)
+                if not fresh:
                     continue
-                fresh = head
-                if self._is_whole(head, reply):
+                if _is_document(fresh):
                     buffer = []
             if buffer is None:
                 await self._feed(framer.feed(fresh), reading, events)
             else:
                 buffer.append(fresh)
         if buffer is not None:
-            reading.whole(parsed(b"".join(buffer)))
+            with distrusting():
+                reading.whole(parsed(b"".join(buffer)))
             return
         await self._feed(framer.flush(), reading, events)
         if not reading.terminal and framer.stray:
-            await self._stray(b"\n".join(framer.stray), reading, events)
+            await self._take(b"\n".join(framer.stray), reading, events)
 
-    def _is_whole(self, head: bytes, reply: httpx.Response) -> bool:
-        """Whether the reply is one JSON document; servers answer a stream request so, and the reverse."""
-        if not head.lstrip().startswith((b"{", b"[")):
-            return False
-        return not self.endpoint.streaming or "json" in reply.headers.get("content-type", "")
-
-    async def _feed(self, framed: list[Any], reading: Reading, events: LlmEventSink) -> None:
+    async def _feed(self, framed: list[ServerSentEvent], reading: Reading, events: LlmEventSink) -> None:
         for event in framed:
-            if event.data.strip() == b"[DONE]":
-                continue
-            for told in reading.take(parsed(event.data)):
-                await events(told)
+            if not _is_blank(event.data):
+                await self._take(event.data, reading, events)
 
-    async def _stray(self, text: bytes, reading: Reading, events: LlmEventSink) -> None:
-        try:
-            data = parsed(text)
-        except MalformedReply:
-            return
-        for told in reading.take(data):
+    async def _take(self, data: bytes, reading: Reading, events: LlmEventSink) -> None:
+        for told in list(reading.take(parsed(data))):
             await events(told)
 
     def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
-        err.partial = reading.partial()
+        try:
+            with distrusting():
+                err.partial = reading.partial()
+        except MalformedReply:
+            err.partial = None
         err.position = reading.position
         err.request_id = request_id
         return err
@@ -194,6 +192,21 @@ class HttpProvider:
             execution_evidence=Json(evidence),
             response_metadata=Json(found) if found else None,
         )
+
+
+def _opening(head: bytes) -> bytes:
+    """A reply's first bytes without what some servers put before them ([PRV.46][])."""
+    return head.removeprefix(codecs.BOM_UTF8).lstrip() if head not in codecs.BOM_UTF8 else b""
+
+
+def _is_document(start: bytes) -> bool:
+    """Whether the reply is one JSON document, whatever was asked for and is said of it ([PRV.47][])."""
+    return start.startswith((b"{", b"["))
+
+
+def _is_blank(data: bytes) -> bool:
+    """Whether an event says nothing; the mark of an ended stream is no evidence of anything."""
+    return len(data) < 16 and data.strip() in {b"", b"[DONE]"}
 
 
 def _interrupted(words: str, code: str) -> ProviderFailure:

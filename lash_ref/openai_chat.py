@@ -81,9 +81,16 @@ _REASONS: Final[dict[str, LlmTerminalReason]] = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "content_filter",
+    "error": "provider_error",
 }
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
+
+
+def openai_error(body: dict[str, Any]) -> dict[str, Any]:
+    """The error of a reply: an object, a bare text, or the reply itself where it is flat ([PRV.35][])."""
+    told = body.get("error")
+    return {"message": told} if isinstance(told, str) else part(body, "error") or body
 
 
 def openai_refusal(error: dict[str, Any], status: int | None) -> Refusal:
@@ -152,7 +159,7 @@ class OpenAiChat:
 
     def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
         """``{"error": {"message", "type", "code"}}``."""
-        return openai_refusal(part(body, "error"), status)
+        return openai_refusal(openai_error(body), status)
 
 
 # -- writing
@@ -304,8 +311,7 @@ class ChatReading(Reading):
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         """One chunk."""
-        if data.get("error") is not None:
-            raise failure(openai_refusal(part(data, "error"), None), OPENAI_CODES, in_stream=True)
+        self._refuse(data)
         self._head(data)
         for choice in parts(data, "choices"):
             if (count(choice, "index") or 0) == 0:
@@ -318,8 +324,7 @@ class ChatReading(Reading):
 
     def whole(self, body: dict[str, Any]) -> None:
         """A completion that was not streamed."""
-        if body.get("error") is not None:
-            raise failure(openai_refusal(part(body, "error"), None), OPENAI_CODES, in_stream=True)
+        self._refuse(body)
         choices = parts(body, "choices")
         if not choices:
             raise MalformedReply("choices: at least one expected, found none")
@@ -331,6 +336,11 @@ class ChatReading(Reading):
             pass
         self.finish = text(choices[0], "finish_reason")
         self.terminal = bool(self.finish)
+
+    def _refuse(self, data: dict[str, Any]) -> None:
+        """An error, nested as OpenAI sends it or flat as some look-alikes do ([PRV.35][])."""
+        if data.get("error") is not None or data.get("object") == "error":
+            raise failure(openai_refusal(openai_error(data), None), OPENAI_CODES, in_stream=True)
 
     def _head(self, data: dict[str, Any]) -> None:
         self.served_model = text(data, "model") or self.served_model
@@ -356,8 +366,19 @@ class ChatReading(Reading):
             yield Delta(text=said)
         self._refusal.append(words(delta, "refusal"))
         for fragment in parts(delta, "tool_calls"):
-            self._calls.setdefault(count(fragment, "index") or 0, _Call()).grow(fragment)
+            if self.terminal:
+                raise MalformedReply("tool_calls: none expected after the finish reason, found a fragment")
+            self._calls.setdefault(self._index(fragment), _Call()).grow(fragment)
             self.output_started = True
+
+    def _index(self, fragment: dict[str, Any]) -> int:
+        """Which call a fragment is of; without an index a new id begins a call, and no id goes on with the last."""
+        index = count(fragment, "index")
+        if index is not None:
+            return index
+        last = max(self._calls, default=-1)
+        named = words(fragment, "id")
+        return last + 1 if last < 0 or (named and named != self._calls[last].id) else last
 
     def _tool_calls(self) -> Iterator[ToolCallPart]:
         for index, call in sorted(self._calls.items()):
@@ -374,7 +395,7 @@ class ChatReading(Reading):
         """As the shared rule; a reply that stops having said nothing is a failure to repeat ([PRV.24][])."""
         response = super().end()
         silent = not response.parts and not "".join(self._refusal)
-        if silent and self.terminal and response.terminal_reason == "stop":
+        if silent and self.terminal and response.terminal_reason in {"stop", "tool_use"}:
             raise ProviderFailure(
                 "the reply is empty", "stream", retryable=True, provider_code="empty_response"
             )

@@ -16,7 +16,7 @@ from lash_ref.capability import (
     selection,
 )
 from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, unrepresentable
-from lash_ref.openai_chat import OPENAI_CODES, attachment_url, openai_refusal
+from lash_ref.openai_chat import OPENAI_CODES, attachment_url, openai_error, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -96,7 +96,7 @@ class OpenAiResponses:
 
     def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
         """``{"error": {"message", "type", "code"}}``."""
-        return openai_refusal(part(body, "error"), status)
+        return openai_refusal(openai_error(body), status)
 
 
 # -- writing
@@ -193,6 +193,7 @@ class ResponsesReading(Reading):
         """Output items by place; replaced by their finished form."""
         self._grown: dict[int, list[str]] = {}
         """What deltas have added to an item that is not finished yet."""
+        self._done: set[int] = set()
         self._refusal: list[str] = []
         self._incomplete: str | None = None
 
@@ -203,6 +204,8 @@ class ResponsesReading(Reading):
             case "response.created" | "response.in_progress":
                 self._head(part(data, "response"))
             case "response.output_item.added":
+                if index in self._items:
+                    raise MalformedReply(f"response.output_item.added: item {index} was added before")
                 self._items[index] = part(data, "item")
             case "response.output_text.delta":
                 yield from self._told(index, words(data, "delta"))
@@ -223,19 +226,18 @@ class ResponsesReading(Reading):
                 self._head(part(data, "response"))
                 raise self._failed(part(part(data, "response"), "error"))
             case "error":
-                raise self._failed(part(data, "error") or data)
+                raise self._failed(openai_error(data))
             case None if data.get("error") is not None:
-                raise self._failed(part(data, "error"))
+                raise self._failed(openai_error(data))
             case _:
                 pass
 
     def whole(self, body: dict[str, Any]) -> None:
         """A response that was not streamed."""
         if body.get("object") != "response":
+            if body.get("error") is not None:
+                raise self._failed(openai_error(body))
             raise MalformedReply(f"object: 'response' expected, found {body.get('object')!r}")
-        if body.get("status") == "failed":
-            self._head(body)
-            raise self._failed(part(body, "error"))
         self._end(body)
         self.output_started = bool(self._items)
 
@@ -259,6 +261,9 @@ class ResponsesReading(Reading):
             yield Delta(text=said)
 
     def _finished(self, index: int, item: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        if index in self._done:
+            raise MalformedReply(f"response.output_item.done: item {index} was done before")
+        self._done.add(index)
         self._items[index] = item
         self._grown.pop(index, None)
         if item.get("type") == "function_call":
@@ -269,6 +274,8 @@ class ResponsesReading(Reading):
     def _end(self, response: dict[str, Any]) -> None:
         self._head(response)
         status = words(response, "status")
+        if status == "failed":
+            raise self._failed(part(response, "error"))
         self.finish = status or "completed"
         self._incomplete = text(part(response, "incomplete_details"), "reason")
         if status == "incomplete":
@@ -280,7 +287,7 @@ class ResponsesReading(Reading):
         usage = part(response, "usage")
         if usage:
             self.raw_usage = usage
-        self.terminal = True
+        self.terminal = status not in {"queued", "in_progress"}
 
     def _made(self, index: int, item: dict[str, Any]) -> Iterator[LlmPart]:
         grown = "".join(self._grown.get(index, ()))

@@ -6,6 +6,7 @@ Structured codes are asked first, known phrases next, the HTTP status last ([PRV
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
@@ -112,7 +113,7 @@ def failure(
         "stream" if in_stream else meant.kind,
         retryable=meant.retryable,
         status=None if in_stream else refusal.status,
-        provider_code=refusal.code,
+        provider_code=redacted(refusal.code)[:DIAGNOSTIC_LIMIT] if refusal.code is not None else None,
         retry_after_s=retry_after_s if retry_after_s is not None else refusal.retry_delay_s,
         terminal_reason=meant.reason,
     )
@@ -122,12 +123,13 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
     """Seconds to wait by the reply's headers: milliseconds, seconds, decimals or an HTTP date ([PRV.40][])."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
-        if re.fullmatch(r"\d+(\.\d+)?", value):
+        if re.fullmatch(r"\d{1,12}(\.\d+)?", value):
             return float(value) * scale
     try:
         when = parsedate_to_datetime(headers.get("retry-after", ""))
     except ValueError:
         return None
+    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
     return max(0.0, when.timestamp() - now_ms / 1000)
 
 

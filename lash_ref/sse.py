@@ -4,7 +4,11 @@ A line ends with LF, with an optional CR before it; nothing else ends a line, so
 stays where it is, and a code point may be split over chunks ([PRV.1][], [PRV.2][], [PRV.3][]).
 """
 
+import re
 from dataclasses import dataclass
+
+_FIELD = re.compile(rb"[\w-]*(:|$)")
+"""A comment, or a field of any name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +26,7 @@ class Framer:
 
     def __init__(self) -> None:
         self.stray: list[bytes] = []
-        """Lines of no known field; some servers break off a stream with a bare JSON error ([PRV.44][])."""
+        """Lines that are no field at all; some servers break off a stream with a bare error ([PRV.44][])."""
         self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._name = ""
@@ -56,6 +60,6 @@ class Framer:
             self._data, self._name = [], ""
             if data:
                 return ServerSentEvent(b"\n".join(data), name)
-        elif not line.startswith((b":", b"id:", b"retry:")):
+        elif not _FIELD.match(line):
             self.stray.append(line)
         return None

@@ -1,24 +1,47 @@
 """Reading a provider's JSON without trusting its shape: a wrong type is a malformed reply, never a crash."""
 
+from codecs import BOM_UTF8
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, cast
 
 from pydantic_core import from_json
+
+from lash_ref.scalars import MAX_INT
 
 
 class MalformedReply(Exception):
     """What a provider sent is not of its dialect; the message names the path, what was expected and found."""
 
 
+@contextmanager
+def distrusting() -> Generator[None]:
+    """What a record refuses to hold is a malformed reply.
+
+    Raises:
+        MalformedReply: in place of the record's ValueError.
+    """
+    try:
+        yield
+    except ValueError as err:
+        raise MalformedReply(f"what a record can hold expected: {err}") from err
+
+
 def parsed(data: bytes) -> dict[str, Any]:
-    """The JSON object in ``data``.
+    """The JSON object in ``data``; an error in an array of its own, as Google sends it, is taken out.
 
     Raises:
         MalformedReply: it is no JSON, or no object.
     """
     try:
-        value = from_json(data, allow_inf_nan=False)
+        value = from_json(data.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as err:
         raise MalformedReply(f"a JSON object expected, found {data[:80]!r}: {err}") from err
+    match value:
+        case [{"error": _}]:
+            value = value[0]
+        case _:
+            pass
     if not isinstance(value, dict):
         raise MalformedReply(f"a JSON object expected, found {data[:80]!r}")
     return cast("dict[str, Any]", value)
@@ -46,7 +69,7 @@ def count(owner: dict[str, Any], key: str) -> int | None:
     value = owner.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INT or value != int(value):
         raise _wrong(key, "a whole number", value)
     return max(0, int(value))
 

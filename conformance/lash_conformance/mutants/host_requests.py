@@ -1,0 +1,129 @@
+# pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# what a patch replaces is typed where it stands
+"""Broken writers of requests, and what is carried from an answer into the next one."""
+
+import random
+from typing import Any
+
+from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
+from lash_conformance.mutants.host_patches import answer
+from lash_ref.provider import LlmResponse, ReasoningPart, ToolCallPart
+
+
+def _written(patch: Patch, where: str, change: Any) -> None:
+    """Change the body that a dialect writes."""
+
+    def make(original: Any) -> Any:
+        def write(self: Any, request: Any, endpoint: Any) -> Any:
+            call = original(self, request, endpoint)
+            change(call.body, request)
+            return call
+
+        return write
+
+    patch(where, make)
+
+
+@host_mutant("PRV.10", character="Forgetful: leaves later system messages out.")
+class LeavesLaterSystemOut(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _written(
+            patch, "lash_ref.openai_responses:OpenAiResponses.write",
+            lambda body, _: body.update(instructions=body.get("instructions", "").partition("\n\n")[0]),
+        )  # fmt: skip
+
+
+@host_mutant("PRV.11", character="Loose: sends neighbours of one role apart, empty text included.")
+class SendsNeighboursApart(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            def runs(request: Any) -> Any:
+                for message in request.messages:
+                    yield message.role, list(message.blocks)
+
+            return runs
+
+        patch("lash_ref.anthropic:runs", make)
+        patch("lash_ref.gemini:runs", make)
+
+
+@host_mutant("PRV.13", character="Stingy: asks for 4096 tokens when nobody says.")
+class AsksForLess(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        for dialect in ("anthropic", "openai_chat", "openai_responses", "gemini"):
+            patch(f"lash_ref.{dialect}:output_cap", lambda _: lambda request, endpoint: request.output_token_cap or 4096)
+
+
+@host_mutant("PRV.14", character="Tidy: throws opaque replay data away.")
+class ThrowsReplayAway(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(_: Any, response: LlmResponse) -> LlmResponse:
+            kept = [
+                p.but(replay=None) if isinstance(p, ReasoningPart | ToolCallPart) else p.but(response_meta=None)
+                for p in response.parts
+            ]
+            return response.but(parts=tuple(kept))
+
+        patch("lash_ref.dialect:Reading.response", answer(change))
+
+
+@host_mutant("PRV.15", character="Random: mints an id for a call that has none.")
+class MintsRandomIds(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(_: Any, response: LlmResponse) -> LlmResponse:
+            minted = [
+                p.but(call_id=f"call_{random.random()}") if (isinstance(p, ToolCallPart) and "_fx" in p.call_id) or
+                (isinstance(p, ToolCallPart) and "-fx" in p.call_id) else p
+                for p in response.parts
+            ]
+            return response.but(parts=tuple(minted))
+
+        patch("lash_ref.dialect:Reading.response", answer(change))
+
+
+@host_mutant("PRV.16", character="Frugal: hints the system prompt only.")
+class HintsTheSystemOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            for message in body["messages"]:
+                for block in message["content"]:
+                    block.pop("cache_control", None)
+
+        _written(patch, "lash_ref.anthropic:AnthropicMessages.write", change)
+
+
+@host_mutant("PRV.17", character="Generous: sends cache hints to everyone.")
+class HintsEveryone(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            for message in body["messages"]:
+                for item in message["content"] or []:
+                    item["cache_control"] = {"type": "ephemeral"}
+
+        _written(patch, "lash_ref.openai_chat:OpenAiChat.write", change)
+
+
+@host_mutant("PRV.58", character="Obliging: sends any effort.")
+class SendsAnyEffort(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:chosen", lambda _: lambda model, able, asked: asked)
+
+
+@host_mutant("PRV.59", character="Silent: leaves out what it cannot say.")
+class LeavesOutTheUnsayable(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:_reasoning", lambda _: lambda request, endpoint: {})
+
+
+@host_mutant("PRV.60", character="Clever: goes by the model's name.")
+class GoesByTheName(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def thinking(request: Any, able: Any) -> dict[str, Any]:
+                if request.model.startswith("claude"):
+                    return {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
+                return original(request, able)
+
+            return thinking
+
+        patch("lash_ref.anthropic:_thinking", make)
