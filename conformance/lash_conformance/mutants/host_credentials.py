@@ -120,3 +120,30 @@ class RecordsRenewals(BrokenHost):
             return complete
 
         patch("lash_ref.ladder:Ladder.complete", make)
+
+
+@host_mutant("PRV.70", "PRV.72", character="Partial: renews tokens on Gemini's route alone.")
+class RenewsForGeminiOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def init(self: Any, dialect: Any, endpoint: Any, *more: Any, auth: Any = None) -> None:
+                if auth is not None and dialect.kind != "gemini":
+                    endpoint = endpoint.but(headers=(("authorization", f"Bearer {auth.current.value}"),))
+                    auth = None
+                original(self, dialect, endpoint, *more, auth=auth)
+
+            return init
+
+        patch("lash_ref.http_provider:HttpProvider.__init__", make)
+
+
+@host_mutant("PRV.75", character="Narrow: takes a token endpoint for busy at 503 alone.")
+class KnowsOneBusyStatus(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def failure(code: str, words: str, retryable: bool = False, wait_s: float | None = None) -> Any:
+                return original(code, words, retryable and words.endswith("503"), wait_s)
+
+            return failure
+
+        patch("lash_ref.credentials:_failure", make)

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from lash_conformance.check import host_check
+from lash_conformance.checks.host.providers import told
 from lash_conformance.fixture import DIALECTS, Fixture, Response
 from lash_conformance.host_bench import HostBench
 from lash_conformance.provider_calls import SpeaksProviders
@@ -28,19 +29,18 @@ PAGE = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body>nginx: pleas
 
 
 @asynccontextmanager
-async def asking(bench: HostBench) -> AsyncGenerator[Ask]:
-    """A way to have the host make one call; every exchange must have been asked for, in order."""
+async def calling(bench: HostBench) -> AsyncGenerator[Callable[[Fixture], Awaitable[list[Data]]]]:
+    """A way to have the host make a fixture's calls; every exchange must have been asked for, in order."""
     host = cast("SpeaksProviders", bench.target)
     server = ReplayServer(hang_s=HANG_S).start()
 
-    async def called(made: Fixture, url: str) -> Data:
+    async def called(made: Fixture, url: str) -> list[Data]:
         try:
-            (found,) = await host.provider_calls(made, url)
+            return await host.provider_calls(made, url)
         except Exception as err:
             raise Unexpected("an answer, or a failure of the contract's kinds", f"{type(err).__name__}: {err}") from err
-        return found
 
-    async def ask(made: Fixture) -> Data:
+    async def call(made: Fixture) -> list[Data]:
         url, replay = server.begin(made)
         found = await called(made, url)
         faults = replay.faults
@@ -48,16 +48,27 @@ async def asking(bench: HostBench) -> AsyncGenerator[Ask]:
             with served(made) as (url, replay):
                 again = await called(made, url)
             faults += replay.faults
-            kept = ("events", "response", "error", "waits_ms")
-            assert [again.get(key) for key in kept] == [found.get(key) for key in kept]
+            assert told(again) == told(found)
         if faults:
             raise Unexpected("the requests that the replies answer", "; ".join(faults))
         return found
 
     try:
-        yield ask
+        yield call
     finally:
         await asyncio.to_thread(server.stop)
+
+
+@asynccontextmanager
+async def asking(bench: HostBench) -> AsyncGenerator[Ask]:
+    """As `calling`, for fixtures of one call."""
+    async with calling(bench) as call:
+
+        async def ask(made: Fixture) -> Data:
+            (found,) = await call(made)
+            return found
+
+        yield ask
 
 
 def text(found: Data) -> str:
