@@ -20,6 +20,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Protocol
 
 from lash_conformance.wire import MOST_BYTES
 
@@ -45,13 +46,57 @@ def _leave_nobody() -> None:
         child.ended.wait(5)
 
 
+class Running(Protocol):
+    """A process that was started, its pipes, and its end."""
+
+    pid: int
+
+    @property
+    def stdin(self) -> IO[bytes] | None: ...
+    @property
+    def stdout(self) -> IO[bytes] | None: ...
+    @property
+    def stderr(self) -> IO[bytes] | None: ...
+
+    def fate(self) -> str:
+        """How it ended; empty while it runs."""
+        ...
+
+    def end(self) -> None:
+        """Kill it and its group, and wait until it is gone."""
+        ...
+
+
+class Started(subprocess.Popen[bytes]):
+    """A command that was started, in a session of its own."""
+
+    def fate(self) -> str:
+        """How it ended, without reaping it; empty while it runs."""
+        found = os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if found is None:
+            return ""
+        return how_it_ended(found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
+
+    def end(self) -> None:
+        """Kill its group, before the leader is reaped, so that the number cannot be somebody else's."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.wait(timeout=10)
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code, or a signal's number made negative, in words."""
+    return f"it ended with exit code {code}" if code >= 0 else f"it died of {signal.Signals(-code).name}"
+
+
 class Child:
     """One running command; ``on_line`` and ``on_end`` are called by its thread."""
 
     def __init__(
-        self, command: str, on_line: Callable[[bytes], None], on_end: Callable[[str], None], on_tick: Callable[[], float | None]
+        self, command: str | Callable[[], Running], on_line: Callable[[bytes], None], on_end: Callable[[str], None], on_tick: Callable[[], float | None]
     ) -> None:
-        """Start it.
+        """Start it; a callable starts it in its own way.
 
         ``on_tick`` is called when the thread wakes and answers the moment (monotonic) of its next wish to be woken.
 
@@ -61,15 +106,7 @@ class Child:
         """
         self._on_line, self._on_end, self._on_tick = on_line, on_end, on_tick
         self._token = uuid.uuid4().hex
-        search = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
-        words = shlex.split(command)
-        if not words:
-            raise ValueError("an empty command")
-        words[0] = shutil.which(words[0], path=search) or words[0]
-        self.process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
-            start_new_session=True, env=os.environ | {"PATH": search, MARK: self._token},
-        )  # fmt: skip
+        self.process = _started(command, self._token) if isinstance(command, str) else command()
         self._wake_out, self._wake_in = os.pipe()
         self._lock = threading.Lock()
         self._outgoing: deque[bytes] = deque()
@@ -169,11 +206,11 @@ class Child:
                         self._write()
                     case "exit":
                         selector.unregister(key.fileobj)
-                        self.fate = _fate(self.process.pid)
+                        self.fate = self.process.fate()
                     case _:
                         os.read(self._wake_out, _CHUNK)
             if not watched and not self.fate:
-                self.fate = _fate(self.process.pid)
+                self.fate = self.process.fate()
             left = {key.data for key in selector.get_map().values()}
             if until is None and (self.fate or "out" not in left):
                 until = time.monotonic() + _AFTER_END_S
@@ -228,14 +265,22 @@ class Child:
     def _kill(self) -> None:
         stragglers = [pid for pid in _marked(self._token) if pid != self.process.pid]
         self.left_behind = len(stragglers) if self.fate else 0
-        # The group is signalled before its leader is reaped, so that the number cannot be somebody else's.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.end()
         for straggler in stragglers:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(straggler, signal.SIGKILL)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(timeout=10)
+
+
+def _started(command: str, token: str) -> Started:
+    search = os.pathsep.join((os.environ.get("PATH", os.defpath), str(Path(sys.executable).parent)))
+    words = shlex.split(command)
+    if not words:
+        raise ValueError("an empty command")
+    words[0] = shutil.which(words[0], path=search) or words[0]
+    return Started(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0,
+        start_new_session=True, env=os.environ | {"PATH": search, MARK: token},
+    )  # fmt: skip
 
 
 def _exit_descriptor(pid: int) -> int | None:
@@ -243,16 +288,6 @@ def _exit_descriptor(pid: int) -> int | None:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return None
-
-
-def _fate(pid: int) -> str:
-    """How the process ended, without reaping it; empty while it runs."""
-    found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    if found is None:
-        return ""
-    if found.si_code == os.CLD_EXITED:
-        return f"it ended with exit code {found.si_status}"
-    return f"it died of {signal.Signals(found.si_status).name}"
 
 
 def _marked(token: str) -> list[int]:

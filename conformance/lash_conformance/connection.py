@@ -8,6 +8,7 @@ import itertools
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from lash_conformance.catalogue import EDITION
-from lash_conformance.child import Child
+from lash_conformance.child import Child, Running
 from lash_conformance.target import Bounds, HarnessFault, TargetBroke
 from lash_conformance.wire import (
     EVERYTHING,
@@ -67,8 +68,8 @@ class Pending:
 class Connection:
     """One process, from its start to its end."""
 
-    def __init__(self, command: str, bounds: Bounds) -> None:
-        """Start the command.
+    def __init__(self, command: str | Callable[[], Running], bounds: Bounds) -> None:
+        """Start the command, or let a callable start it.
 
         Raises:
             OSError: it cannot be started.

@@ -14,7 +14,7 @@ from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served
-from lash_conformance.victim import served
+from lash_conformance.victim import Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 
 Blow = Literal["kill", "cut", "refuse", "sync", "fall"]
@@ -37,8 +37,8 @@ class Rows:
     struck: dict[tuple[str, Blow], list[Struck]] = field(default_factory=dict[tuple[str, Blow], list[Struck]])
 
 
-ROWS: dict[str, Rows] = {}
-"""By command, for the life of this process: each blow is struck once, however many checks look at it."""
+ROWS: dict[Launch, Rows] = {}
+"""By how it is started, for the life of this process: each blow is struck once, however many checks look at it."""
 
 
 def rows_of(bench: Bench) -> Rows:
@@ -47,10 +47,10 @@ def rows_of(bench: Bench) -> Rows:
     Raises:
         Inapplicable: the target cannot be run in a process of its own.
     """
-    command = served(bench.target, bench.given)
-    if not command:
+    how = served(bench.target, bench.given)
+    if how is None:
         raise Inapplicable("the target has no name by which a process of its own could run it: give it with --target")
-    rows = ROWS.setdefault(command, Rows(Drill(bench.target, command)))
+    rows = ROWS.setdefault(how, Rows(Drill(bench.target, how)))
     rows.drill.target = bench.target
     rows.drill.hands = asyncio.Semaphore(HANDS)
     return rows
@@ -178,7 +178,7 @@ async def killed_under_load(bench: Bench) -> None:
     """
     rows = rows_of(bench)
     load = await loaded(
-        rows.drill.command, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, shared="shared" in bench.target.capabilities
+        rows.drill.how, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, shared="shared" in bench.target.capabilities
     )
     fate: Fate = "lost" if load.faults else ""
     line = Struck("random kills", 0, 0, load.line(), "killed at a moment", "", FATES[fate], fate, "; ".join(load.faults))

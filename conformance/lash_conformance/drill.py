@@ -23,7 +23,7 @@ from lash_conformance.steps import Step, row, syncs_before_answering
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
-from lash_conformance.victim import Early, Victim, outcome, ttl_of
+from lash_conformance.victim import Early, Launch, Victim, outcome, ttl_of
 
 Fate = Literal["", "lost", "torn", "lane", "number", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
 FATES: dict[Fate, str] = {
@@ -152,7 +152,7 @@ class Drill:
     """The drill of one target."""
 
     target: StoreTarget
-    command: str
+    how: Launch
     rehearsals: dict[str, Rehearsal] = field(default_factory=dict[str, Rehearsal])
     hands: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(HANDS))
     """How many places are drilled at once; belongs to one event loop."""
@@ -171,7 +171,7 @@ class Drill:
     async def _staged(
         self, folder: Path, scene: Scene, blow: strace.Blow | None, *, traced: bool = True
     ) -> AsyncGenerator[tuple[Victim, Doomed, Worlds]]:
-        victim = await Victim.start(self.command, place_of(folder), folder / "trace" if traced else None, blow)
+        victim = await Victim.start(self.how, place_of(folder), folder / "trace" if traced else None, blow)
         try:
             doomed = await scene.play(victim)
             yield victim, doomed, victim.worlds.copy()

@@ -16,12 +16,14 @@ from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
 from lash_conformance.scenes import turn
 from lash_conformance.target import TargetBroke, VirtualClock
-from lash_conformance.victim import Victim, outcome, ttl_of
+from lash_conformance.victim import Launch, Victim, outcome, ttl_of
 from lash_conformance.vocabulary import Unexpected, batch
 
 SESSIONS_A_PROCESS = 2
-MOST_TURNS = 12
+MOST_TURNS = 8
 """Before a kill one session commits fewer turns than this."""
+LONGEST = 60
+"""Turns of a session before its writer begins another."""
 
 
 @dataclass
@@ -55,6 +57,8 @@ class Writer:
 class Load:
     """What came of it."""
 
+    begun: int = 0
+    """How many kills are done or under way."""
     kills: int = 0
     acknowledged: int = 0
     unanswered: int = 0
@@ -76,26 +80,33 @@ class Load:
 class Process:
     """One process of the target and the writers in it."""
 
-    writers: list[Writer]
+    number: int
+    chance: random.Random
+    writers: list[Writer] = field(default_factory=list[Writer])
     victim: Victim | None = None
     lives: int = 0
 
+    def writer(self, slot: int) -> Writer:
+        """A writer for a session of its own."""
+        return Writer(f"w{self.number}{slot}-{self.lives}")
 
-async def loaded(command: str, *, kills: int, seed: int, shared: bool) -> Load:
+
+async def loaded(how: Launch, *, kills: int, seed: int, shared: bool) -> Load:
     """Run writers in processes on one place, kill a process at a random moment ``kills`` times, judge each time."""
     folder = scratch().resolve()
-    load, chance = Load(), random.Random(f"load/{seed}")
-    count = 2 if shared else 1
-    processes = [
-        Process([Writer(f"w{number}{n}") for n in range(SESSIONS_A_PROCESS)]) for number in range(count)
-    ]
+    load = Load()
+    processes = [Process(number, random.Random(f"load/{seed}/{number}")) for number in range(2 if shared else 1)]
+
+    async def live(process: Process) -> None:
+        while load.begun < kills and not load.faults:
+            load.begun += 1
+            await _round(process, load)
+            await _revive(how, folder, process, load)
+
     try:
         for process in processes:
-            await _revive(command, folder, process, load)
-        while load.kills < kills and not load.faults:
-            process = processes[load.kills % count]
-            await _round(process, load, chance)
-            await _revive(command, folder, process, load)
+            await _revive(how, folder, process, load)
+        await asyncio.gather(*(live(process) for process in processes))
     finally:
         for process in processes:
             if process.victim is not None:
@@ -104,11 +115,11 @@ async def loaded(command: str, *, kills: int, seed: int, shared: bool) -> Load:
     return load
 
 
-async def _round(process: Process, load: Load, chance: random.Random) -> None:
+async def _round(process: Process, load: Load) -> None:
     """Let every writer commit, and kill their process in the middle of it."""
     victim = process.victim
     assert victim is not None
-    enough, patience = asyncio.Event(), chance.randrange(1, MOST_TURNS)
+    enough, patience = asyncio.Event(), process.chance.randrange(1, MOST_TURNS)
 
     async def write(writer: Writer) -> None:
         while not victim.dead:
@@ -122,36 +133,48 @@ async def _round(process: Process, load: Load, chance: random.Random) -> None:
             else:
                 load.faults.append(f"{writer.session_id}: turn {writer.begun} was answered {found}")
                 return
-            if writer.acknowledged % MOST_TURNS >= patience or writer.acknowledged >= MOST_TURNS * 50:
+            if writer.acknowledged % MOST_TURNS >= patience:
                 enough.set()
 
     writing = [asyncio.create_task(write(writer)) for writer in process.writers]
     waiting = asyncio.create_task(enough.wait())
     await asyncio.wait([waiting, *writing], return_when=asyncio.FIRST_COMPLETED, timeout=5)
-    await asyncio.sleep(chance.random() * 0.02)
+    await asyncio.sleep(process.chance.random() * 0.02)
     await victim.kill()
     waiting.cancel()
     await asyncio.gather(*writing)
     load.kills += 1
 
 
-async def _revive(command: str, folder: Path, process: Process, load: Load) -> None:
+async def _revive(how: Launch, folder: Path, process: Process, load: Load) -> None:
     """Start the process again, and see what it finds of its sessions."""
     process.lives += 1
-    victim = process.victim = await Victim.start(command, folder, None)
+    victim = process.victim = await Victim.start(how, folder, None)
     if isinstance(victim.bench.clock, VirtualClock):
         victim.bench.clock.advance(process.lives * (ttl_of(victim.bench) + 1))
-    for writer in process.writers:
-        if process.lives == 1:
-            await _answer(victim, "factory", "create_store", request(writer.session_id).to_data())
+    for slot in range(SESSIONS_A_PROCESS):
         try:
-            await _inspect(victim, writer, load, first=process.lives == 1)
+            await _resume(victim, process, slot, load)
         except (Unexpected, TargetBroke) as err:
-            load.faults.append(f"{writer.session_id}: {err}")
+            load.faults.append(f"{process.writers[slot].session_id}: {err}")
 
 
-async def _inspect(victim: Victim, writer: Writer, load: Load, *, first: bool) -> None:
-    applied = 0 if first else await _turns(victim, writer)
+async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> None:
+    """See what a writer finds of its session, and let it begin another when that one is long or there is none."""
+    if slot < len(process.writers):
+        await _inspect(victim, process.writers[slot], load)
+    if slot == len(process.writers):
+        process.writers.append(process.writer(slot))
+    elif process.writers[slot].acknowledged < LONGEST:
+        return
+    else:
+        process.writers[slot] = process.writer(slot)
+    await _answer(victim, "factory", "create_store", request(process.writers[slot].session_id).to_data())
+    await _take_over(victim, process.writers[slot])
+
+
+async def _inspect(victim: Victim, writer: Writer, load: Load) -> None:
+    applied = await _turns(victim, writer)
     if not writer.acknowledged <= applied <= writer.begun:
         raise Unexpected(f"turns 1 to {writer.acknowledged} or {writer.begun}", f"{applied} turns")
     await _take_over(victim, writer)

@@ -6,6 +6,7 @@ first, makes the call, compares, and then reads back what the call may have touc
 
 import asyncio
 import concurrent.futures
+import gc
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -266,6 +267,8 @@ def _run(
     loop = asyncio.new_event_loop()
     context = Context(target, loop, stop)
     here = cast("type[Machine]", type(machine.__name__, (machine,), {"context": context}))
+    # Hypothesis collects garbage before it begins; what was loaded by now is not looked through again.
+    gc.freeze()
     try:
         run_state_machine_as_test(
             seed(search.SEARCH.seed)(here),

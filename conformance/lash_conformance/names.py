@@ -10,6 +10,9 @@ from typing import Any, cast
 
 UNIQUE = frozenset(("batch", "queueclaim", "inputclaim", "input"))
 """Kinds of ids that are never given twice in a session's life."""
+_ABSENT = object()
+_SCALARS = frozenset((str, int, bool, float, type(None)))
+_FIRST = ("$", "<")
 _NAME = re.compile(r"^(\$.+|<\w+ #\d+>)$", re.DOTALL)
 
 
@@ -19,7 +22,7 @@ class Unbound(Exception):
 
 def is_name(value: object) -> bool:
     """Whether ``value`` is a name rather than a value."""
-    return isinstance(value, str) and _NAME.match(value) is not None
+    return isinstance(value, str) and value[:1] in _FIRST and _NAME.match(value) is not None
 
 
 class Names:
@@ -62,45 +65,55 @@ class Names:
             return [self.shown(member) for member in cast("list[Any]", value)]
         return self.values.get(value, value) if isinstance(value, str) else value
 
-    def difference(self, expected: Any, found: Any, where: str = "") -> str:
+    def difference(self, expected: Any, found: Any) -> str:
         """Where ``found`` is not what was expected, or nothing; binds the names it meets."""
+        fault = self._difference(expected, found)
+        return f"outcome{fault}" if fault[:1] == ":" else fault
+
+    def _difference(self, expected: Any, found: Any) -> str:
+        """The fault behind the way to it, which is written only when there is a fault."""
         if isinstance(expected, str) and is_name(expected):
-            return self._named(expected, found, where)
+            fault = self._named(expected, found)
+            return f": {fault}" if fault else ""
         if isinstance(expected, dict) and isinstance(found, dict):
-            return self._members(
-                cast("dict[str, Any]", expected), cast("dict[str, Any]", found), where
-            )
+            return self._members(cast("dict[str, Any]", expected), cast("dict[str, Any]", found))
         if isinstance(expected, list) and isinstance(found, list):
             mine, theirs = cast("list[Any]", expected), cast("list[Any]", found)
             for number, (one, other) in enumerate(zip(mine, theirs, strict=False)):
-                if fault := self.difference(one, other, f"{where}[{number}]"):
-                    return fault
-            return "" if len(mine) == len(theirs) else f"{where}: {len(theirs)} entries, not {len(mine)}"
+                if fault := self._difference(one, other):
+                    return f"[{number}]{fault}"
+            return "" if len(mine) == len(theirs) else f": {len(theirs)} entries, not {len(mine)}"
         if type(cast("object", expected)) is type(cast("object", found)) and expected == found:
             return ""
-        return f"{where or 'outcome'}: {brief(found)}, not {brief(expected)}"
+        return f": {brief(found)}, not {brief(expected)}"
 
-    def _members(self, expected: dict[str, Any], found: dict[str, Any], where: str) -> str:
+    def _members(self, expected: dict[str, Any], found: dict[str, Any]) -> str:
         for key, member in expected.items():
-            if key not in found:
+            other = found.get(key, _ABSENT)
+            if other is _ABSENT:
                 if member != "$maybe":
-                    return f"{where}.{key}: absent, not {brief(member)}"
-            elif fault := self.difference(member, found[key], f"{where}.{key}"):
-                return fault
-        extra = [key for key in found if key not in expected]
-        return f"{where}.{extra[0]}: {brief(found[extra[0]])}, not absent" if extra else ""
+                    return f".{key}: absent, not {brief(member)}"
+            # Most members are equal scalars; this loop is where a search spends its time.
+            elif type(member) is type(other) and type(member) in _SCALARS and member == other and not is_name(member):
+                continue
+            elif fault := self._difference(member, other):
+                return f".{key}{fault}"
+        if expected.keys() >= found.keys():
+            return ""
+        extra = next(key for key in found if key not in expected)
+        return f".{extra}: {brief(found[extra])}, not absent"
 
-    def _named(self, name: str, found: Any, where: str) -> str:
+    def _named(self, name: str, found: Any) -> str:
         if name in ("$any", "$maybe"):
             return ""
         if name in self.values:
             known = self.values[name]
-            return "" if known == found else f"{where}: {brief(found)}, not {brief(known)} as before"
+            return "" if known == found else f"{brief(found)}, not {brief(known)} as before"
         group = name.rpartition(".")[0]
         if group.rpartition(":")[2] in UNIQUE:
             taken = self._taken.setdefault(group, {})
             if found in taken:
-                return f"{where}: {brief(found)}, which was given before as {taken[found]}"
+                return f"{brief(found)}, which was given before as {taken[found]}"
             taken[found] = name
         self.values[name] = found
         return ""

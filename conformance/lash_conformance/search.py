@@ -15,7 +15,7 @@ class Scale:
     """How many steps of a telling call the crash drill kills at; of another it is one; 0 for every step."""
     refusals: int = 1
     """At how many steps of a call each kind of refused write is tried; 0 for every step."""
-    kills: int = 6
+    kills: int = 200
     """How many random kills under load."""
 
     def option(self, seed: int) -> str:

@@ -71,13 +71,19 @@ def missing() -> str:
 
 def traced(command: Sequence[str], log: Path, blow: Blow | None = None) -> list[str]:
     """``command`` under the tracer: followed into threads and children, logged to ``log``, struck by ``blow``."""
+    faster = () if blow is not None else ("--seccomp-bpf",)
+    return ["strace", "-D", *_options(log, blow), *faster, "--", *command]
+
+
+def attaching(pid: int, log: Path, blow: Blow | None = None) -> list[str]:
+    """The command that puts the tracer on a process that runs already; its calls are counted from there on."""
+    return ["strace", *_options(log, blow), "-p", str(pid)]
+
+
+def _options(log: Path, blow: Blow | None) -> list[str]:
     calls = ",".join(f"?{name}" for name in TRACED)
-    options = ["-f", "-D", "-qq", "-y", "-s", str(LONGEST_STRING), "-e", f"trace={calls}", "-e", "signal=none"]
-    if blow is None:
-        options.append("--seccomp-bpf")
-    else:
-        options += ["-e", blow.option]
-    return ["strace", *options, "-o", str(log), "--", *command]
+    struck = () if blow is None else ("-e", blow.option)
+    return ["-f", "-qq", "-y", "-s", str(LONGEST_STRING), "-e", f"trace={calls}", "-e", "signal=none", *struck, "-o", str(log)]
 
 
 @dataclass(frozen=True)

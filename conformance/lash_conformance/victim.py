@@ -5,11 +5,13 @@ import contextlib
 import os
 import shlex
 import signal
+import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lash_conformance import strace
+from lash_conformance import nursery, strace
 from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench
 from lash_conformance.machine import REAL_NOW_MS
@@ -33,13 +35,22 @@ REAL_TTL_MS = 3_000
 """How long a lane is held where time is not the judge's: until the process has been struck, and a little more."""
 
 
-def served(target: StoreTarget, given: str) -> str:
-    """The command that runs the target in a process of its own; empty when there is none."""
+@dataclass(frozen=True)
+class Launch:
+    """How a target is run in a process of its own."""
+
+    command: str
+    given: str = ""
+    """The name of a target of this process, whose modules can be loaded before; empty for a command."""
+
+
+def served(target: StoreTarget, given: str) -> Launch | None:
+    """How the target is run in a process of its own; none when it cannot be."""
     if isinstance(target, StdioTarget):
-        return target.command
+        return Launch(target.command)
     if not given:
-        return ""
-    return shlex.join((sys.executable, "-m", "lash_conformance", "serve", "--target", given))
+        return None
+    return Launch(shlex.join((sys.executable, "-m", "lash_conformance", "serve", "--target", given)), given)
 
 
 def beginning(bench: Bench) -> Worlds:
@@ -57,12 +68,13 @@ def ttl_of(bench: Bench) -> int:
 class Victim:
     """One process with one open place."""
 
-    def __init__(self, target: StdioTarget, directory: Path, log: Path | None) -> None:
+    def __init__(self, target: StdioTarget, directory: Path, log: Path | None, tracers: list[subprocess.Popen[bytes]]) -> None:
         self.target = target
         self.bench = Bench(target, directory)
         self.driver = Driver(self.bench)
         self.worlds = beginning(self.bench)
         self.log = log
+        self.tracers = tracers
         connection = target.connection()
         self.child = connection.child
         out = self.child.process.stdout
@@ -70,17 +82,28 @@ class Victim:
         self.watched = Watched(directory, pipe_of(out.fileno()))
 
     @classmethod
-    async def start(cls, command: str, directory: Path, log: Path | None, blow: strace.Blow | None = None) -> "Victim":
-        """Start the command, traced into ``log`` if one is given, and open the place.
+    async def start(cls, how: Launch, directory: Path, log: Path | None, blow: strace.Blow | None = None) -> "Victim":
+        """Start the target, traced into ``log`` if one is given, and open the place.
 
         Raises:
             TargetFault: it fails at the handshake.
             Early: it is struck before the place is open.
             Unexpected: the place does not open.
         """
-        line = command if log is None else shlex.join(strace.traced(shlex.split(command), log, blow))
-        target = await asyncio.to_thread(StdioTarget, line, BOUNDS)
-        victim = cls(target, directory, log)
+        tracers: list[subprocess.Popen[bytes]] = []
+        loaded = await asyncio.to_thread(nursery.of, how.given) if how.given else None
+
+        def launch() -> nursery.Born:
+            assert loaded is not None
+            born = loaded.bear()
+            if log is not None and not tracers:
+                tracers.append(nursery.attached(born, log, blow))
+            born.begin()
+            return born
+
+        line = how.command if log is None else shlex.join(strace.traced(shlex.split(how.command), log, blow))
+        target = await asyncio.to_thread(StdioTarget, line, BOUNDS, launch if loaded else None)
+        victim = cls(target, directory, log, tracers)
         try:
             await victim.driver.open()
         except BaseException as err:
@@ -132,6 +155,8 @@ class Victim:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.child.process.pid, signal.SIGKILL)
         await asyncio.to_thread(self.child.ended.wait, 30)
+        for tracer in self.tracers:
+            await asyncio.to_thread(tracer.wait, 30)
 
     def calls(self) -> list[strace.Call]:
         """What it asked of the system; to be read when it is dead."""

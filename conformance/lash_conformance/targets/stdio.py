@@ -2,10 +2,11 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, cast
 
+from lash_conformance.child import Running
 from lash_conformance.connection import Connection
 from lash_conformance.exchange import Exchange
 from lash_conformance.projection import known
@@ -112,14 +113,15 @@ def facts(place: Place) -> tuple[int, set[str]]:
 class StdioTarget:
     """A command that speaks the wire, and its processes."""
 
-    def __init__(self, command: str, bounds: Bounds | None = None) -> None:
-        """Start the first process and learn who it is.
+    def __init__(self, command: str, bounds: Bounds | None = None, launch: Callable[[], Running] | None = None) -> None:
+        """Start the first process and learn who it is; ``launch`` starts the command in its own way.
 
         Raises:
             TargetFault: the command cannot be started, or fails at the handshake.
         """
         self.command = command
         self.bounds = bounds or Bounds()
+        self._launch = launch or command
         self._lock = threading.Lock()
         self._processes: list[Connection | None] = [None] * MOST_PROCESSES
         self._broke_in_a_row = 0
@@ -164,7 +166,7 @@ class StdioTarget:
                 raise TargetBroke(f"not asked again: it broke {PATIENCE} times in a row")
             self._processes[number] = None
             try:
-                made = Connection(self.command, self.bounds)
+                made = Connection(self._launch, self.bounds)
             except (OSError, ValueError) as err:
                 raise TargetFault(f"target {self.command!r} could not be started: {err}") from err
             try:
