@@ -114,22 +114,27 @@ def _register(
     return register
 
 
+FOLDERS: dict[Profile, tuple[str, ...]] = {"store": ("store", "wire"), "host": ("host",)}
+"""Where the checks of a profile are."""
+
+
 @cache
-def _import_checks() -> None:
+def _import_checks(folder: str) -> None:
     from lash_conformance.rewriting import PACKAGE, rewritten
 
     with rewritten():
-        for folder in ("store", "wire", "host"):
-            package = importlib.import_module(f"{PACKAGE}.{folder}")
-            for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
-                importlib.import_module(f"{package.__name__}.{module}")
+        package = importlib.import_module(f"{PACKAGE}.{folder}")
+        for module in sorted(entry.name for entry in pkgutil.iter_modules(package.__path__)):
+            importlib.import_module(f"{package.__name__}.{module}")
 
 
 def all_checks(profile: Profile | None = None) -> tuple[Check, ...]:
     """Every check of the suite, or of one profile, in the order of the spec."""
     from lash_conformance.catalogue import AREAS
 
-    _import_checks()
+    for folders in FOLDERS.values() if profile is None else (FOLDERS[profile],):
+        for folder in folders:
+            _import_checks(folder)
 
     def order(made: Check) -> tuple[int, int, str, int]:
         area, _, number = made.clauses[0].partition(".")

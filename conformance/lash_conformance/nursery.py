@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from functools import cache
 from pathlib import Path
@@ -136,9 +137,17 @@ def attached(born: Born, log: Path, blow: strace.Blow | None) -> subprocess.Pope
     return tracer
 
 
-@cache
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def of(given: str) -> Nursery | None:
     """The nursery of the target of that name; none where it cannot be forked, or not be traced once it was."""
+    with _ONE_AT_A_TIME:
+        return _made(given)
+
+
+@cache
+def _made(given: str) -> Nursery | None:
     if not hasattr(os, "pidfd_open"):
         return None
     try:

@@ -58,7 +58,8 @@ class Watcher:
         self.written = 0
         self.faults: list[str] = []
         self.known = known.read(options.known) if options.known else {}
-        self.names = frozenset(check.id for check in all_checks())
+        # Checks of the other profile are loaded only to tell whether an entry of the list names one of them.
+        self.names = frozenset(check.id for check in all_checks()) if self.known else frozenset[str]()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one item ended."""

@@ -5,8 +5,8 @@ the wrappers (what a caller sees), or of `WrappedTarget` (anything else).
 """
 
 import importlib
-import inspect
 import pkgutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,6 +43,11 @@ class Mutant:
 MUTANTS: dict[str, Mutant] = {}
 
 
+def caller_line() -> int:
+    """The line from which the caller was called; finding it in the source of each class would take seconds."""
+    return sys._getframe(2).f_lineno  # noqa: SLF001 - the one way that costs nothing
+
+
 def mutant(
     *clauses: str,
     character: str,
@@ -56,6 +61,7 @@ def mutant(
     ``on_sqlite`` breaks the SQLite store, whose records can be spoilt and whose handles really race;
     ``lacks`` takes capabilities out of what it declares.
     """
+    line = caller_line()
 
     def register(broken: T) -> T:
         name = broken.__name__
@@ -67,7 +73,7 @@ def mutant(
             character=character,
             make=lambda: target_of(broken, on_sqlite=on_sqlite, lacks=frozenset(lacks)),
             module=broken.__module__,
-            line=inspect.getsourcelines(broken)[1],
+            line=line,
             searched=searched,
             crashes=crashes,
         )

@@ -22,7 +22,7 @@ from lash_conformance.host import (
     HostPlace,
     load,
 )
-from lash_conformance.mutants import MUTANTS, Mutant
+from lash_conformance.mutants import MUTANTS, Mutant, caller_line
 from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.replays import recorder, replayer
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper
@@ -170,6 +170,7 @@ class BrokenHost:
 
 def host_mutant(*clauses: str, character: str, searched: bool = False) -> Callable[[T], T]:
     """Register a broken host that checks of each of ``clauses`` must kill."""
+    line = caller_line()
 
     def register(broken: T) -> T:
         name = broken.__name__
@@ -181,7 +182,7 @@ def host_mutant(*clauses: str, character: str, searched: bool = False) -> Callab
             character=character,
             make=broken,
             module=broken.__module__,
-            line=inspect.getsourcelines(broken)[1],
+            line=line,
             searched=searched,
         )
         return broken
