@@ -150,7 +150,7 @@ def arguments(options: Options) -> list[str]:
     here = Path(suite.__file__)
     found = [
         str(here.with_name("host_suite.py") if options.profile == "host" else here), "-c", str(here.with_name("judge.ini")), "--rootdir", str(here.parent),
-        "--noconftest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q", "-q", "--no-header",
+        "--noconftest", "--disable-plugin-autoload", "-p", "pytest_timeout", "-p", "xdist.plugin", "-p", "no:cacheprovider", "-q", "-q", "--no-header",
         "--lash-target", options.target_name, "--lash-select", options.select,
         "--lash-deadline", str(options.deadline_s),
         "--lash-search", scale.option(options.seed),
