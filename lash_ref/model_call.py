@@ -29,7 +29,7 @@ from lash_ref.provider import (
     UsageSnapshot,
 )
 from lash_ref.records import TokenUsage
-from lash_ref.scalars import Json, LaterJson
+from lash_ref.scalars import Json, RecordJson
 
 
 class StreamAborted(Exception):
@@ -67,11 +67,11 @@ class ModelCall:
 
         async def perform() -> Json:
             done = await self._or_cancelled(self._streamed(request))
-            return Json(done.to_data())
+            return RecordJson(done)
 
-        asked = LaterJson(request.to_data)
+        asked = RecordJson(request)
         kept = await self.controller.run("llm_call", str(effect_id), asked, perform)
-        completion = LlmCompletion.from_data(kept.value)
+        completion = kept.read(LlmCompletion)
         if completion.response is None:
             return completion
         if not self._prose and completion.response.full_text:

@@ -10,7 +10,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -109,13 +109,23 @@ class Gap(Record):
 # -- the replay store
 
 
+class _Kept(NamedTuple):
+    """What an event is made of, when somebody asks for it."""
+
+    at_ms: int
+    position: int
+    revision: int
+    payload: ObservationPayload
+
+    def event(self, session_id: str) -> SessionObservationEvent:
+        cursor = SessionCursor(revision=self.revision, position=self.position, session_id=session_id)
+        return SessionObservationEvent(cursor=cursor, payload=self.payload)
+
+
 @dataclass
 class _Stream:
-    events: deque[tuple[int, SessionObservationEvent]] = field(
-        default_factory=deque[tuple[int, SessionObservationEvent]]
-    )
+    events: deque[_Kept] = field(default_factory=deque[_Kept])
     tail: int = 0
-    revision: int = 0
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -129,17 +139,15 @@ class LiveReplayStore:
     ttl_ms: int = 120_000
     _streams: dict[str, _Stream] = field(default_factory=dict[str, _Stream])
 
-    def append(self, session_id: str, revision: int, payload: ObservationPayload) -> SessionCursor:
-        """Keep an event and wake its subscribers; the cursor behind it."""
-        stream = self._streams.setdefault(session_id, _Stream())
+    def append(self, session_id: str, revision: int, payload: ObservationPayload) -> None:
+        """Keep an event and wake its subscribers."""
+        stream = self._stream(session_id)
         stream.tail += 1
-        stream.revision = max(stream.revision, revision)
-        cursor = SessionCursor(revision=revision, position=stream.tail, session_id=session_id)
-        stream.events.append((self.clock.now_ms(), SessionObservationEvent(cursor=cursor, payload=payload)))
-        self._trim(stream)
+        now = self.clock.now_ms()
+        stream.events.append(_Kept(now, stream.tail, revision, payload))
+        self._trim(stream, now)
         stream.changed.set()
         stream.changed = asyncio.Event()
-        return cursor
 
     def tail(self, session_id: str) -> int:
         """The number of the newest event, 0 before the first."""
@@ -151,26 +159,31 @@ class LiveReplayStore:
         stream = self._streams.get(cursor.session_id)
         if stream is None:
             return [] if cursor.position == 0 else "unavailable"
-        self._trim(stream)
+        self._trim(stream, self.clock.now_ms())
         if cursor.position > stream.tail:
             return "unavailable"
-        oldest = stream.events[0][1].cursor.position if stream.events else stream.tail + 1
+        oldest = stream.events[0].position if stream.events else stream.tail + 1
         if cursor.position + 1 < oldest:
             return "trimmed"
-        return [event for _, event in stream.events if event.cursor.position > cursor.position]
+        return [kept.event(cursor.session_id) for kept in stream.events if kept.position > cursor.position]
 
     def changed(self, session_id: str) -> asyncio.Event:
         """Set at the session's next event."""
-        return self._streams.setdefault(session_id, _Stream()).changed
+        return self._stream(session_id).changed
 
     def forget(self, session_id: str) -> None:
         """Drop a deleted session's events; its numbers go on."""
         if (stream := self._streams.get(session_id)) is not None:
             stream.events.clear()
 
-    def _trim(self, stream: _Stream) -> None:
-        oldest = self.clock.now_ms() - self.ttl_ms
-        while stream.events and (len(stream.events) > self.capacity or stream.events[0][0] < oldest):
+    def _stream(self, session_id: str) -> _Stream:
+        if session_id not in self._streams:
+            self._streams[session_id] = _Stream()
+        return self._streams[session_id]
+
+    def _trim(self, stream: _Stream, now_ms: int) -> None:
+        oldest = now_ms - self.ttl_ms
+        while stream.events and (len(stream.events) > self.capacity or stream.events[0].at_ms < oldest):
             stream.events.popleft()
 
 

@@ -19,7 +19,6 @@ from lash_ref.observe import (
     CommittedPayload,
     LiveReplayStore,
     ObservationPayload,
-    SessionCursor,
     TurnActivityPayload,
 )
 from lash_ref.persisted import (
@@ -48,9 +47,7 @@ class RuntimeObservation:
 
     persisted_state: PersistedSessionState
     """The state as it was, for reading only."""
-    usage_report: SessionUsageReport
     tool_state: ToolState
-    cursor: SessionCursor
     queue_store: RuntimePersistence | None = None
 
     @property
@@ -62,6 +59,17 @@ class RuntimeObservation:
     def policy(self) -> SessionPolicy:
         """The policy in force."""
         return self.persisted_state.policy
+
+    @property
+    def revision(self) -> int:
+        """The head it shows; the turns it counts when there is no store."""
+        state = self.persisted_state
+        return state.turn_index if state.head_revision is None else state.head_revision
+
+    @cached_property
+    def usage_report(self) -> SessionUsageReport:
+        """What the session spent, summed when it is first asked for."""
+        return self.persisted_state.usage_report()
 
     @cached_property
     def read_view(self) -> SessionReadView:
@@ -337,17 +345,9 @@ class Resident:
     # -- publication
 
     def _observation(self) -> RuntimeObservation:
-        revision = self.state.head_revision
-        cursor = SessionCursor(
-            revision=self.state.turn_index if revision is None else revision,
-            position=self.live_replay.tail(self.session_id),
-            session_id=self.session_id,
-        )
         return RuntimeObservation(
             persisted_state=replace(self.state, session_graph=self.state.session_graph.view()),
-            usage_report=self.state.usage_report(),
             tool_state=self.session.tool_registry.export_state(),
-            cursor=cursor,
             queue_store=self.services.store,
         )
 
@@ -369,12 +369,10 @@ class Resident:
 
     def record(self, payload: ObservationPayload) -> None:
         """Tell subscribers; a replay store that fails never fails the session ([OBS.12][])."""
-        cursor = self.published.cursor
         try:
-            cursor = self.live_replay.append(self.session_id, cursor.revision, payload)
+            self.live_replay.append(self.session_id, self.published.revision, payload)
         except Exception as err:
             self.host.core.trace("live_replay.failed", Json({"error": str(err)}))
-        self.published = replace(self.published, cursor=cursor)
 
     # -- lifecycle
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,16 +20,26 @@ from pydantic import (
     GetJsonSchemaHandler,
     JsonValue,
     PlainSerializer,
+    SerializationInfo,
     TypeAdapter,
     ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import PydanticSerializationError, core_schema
+from pydantic_core import PydanticSerializationError, core_schema, from_json
 
 from lash_ref.errors import InvalidRecord
 
 MAX_INT = 2**63 - 1
 """The largest integer a record may hold; the smallest is 0, but for token counters, which are signed."""
+
+R = TypeVar("R", bound="Record")
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+MAX_DEPTH = 128
+"""How deeply an opaque value may be nested: what serde_json reads, and less than pydantic's own limit."""
+
 
 def _encodable(text: str) -> str:
     try:
@@ -38,12 +47,6 @@ def _encodable(text: str) -> str:
     except UnicodeEncodeError as err:
         raise ValueError("text that UTF-8 can carry, found a lone surrogate") from err
     return text
-
-
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("an identifier without NUL")
-    return _encodable(text)
 
 
 def _decoded(value: object) -> object:
@@ -65,12 +68,11 @@ U64 = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
 I64 = Annotated[int, Field(strict=True, ge=-MAX_INT - 1, le=MAX_INT)]
 """A signed counter, used by token usage only."""
 
-Text = Annotated[str, Field(strict=True), AfterValidator(_encodable)]
+# A bound on the length, any bound, makes pydantic refuse lone surrogates too, without a call into Python.
+Text = Annotated[str, Field(strict=True, min_length=0), WithJsonSchema({"type": "string"})]
 """Free text, round-tripped exactly, NUL included ([REC.4][])."""
 
-Identifier = Annotated[
-    str, Field(strict=True, json_schema_extra={"pattern": r"^[^\u0000]*$"}), AfterValidator(_without_nul)
-]
+Identifier = Annotated[str, Field(strict=True, pattern=r"^[^\u0000]*$")]
 """A name that keys a row: any length, any text but NUL and lone surrogates ([REC.2][])."""
 
 def _lowered(value: object) -> object:
@@ -115,16 +117,23 @@ class Json:
 
         Raises:
             ValueError: it holds NaN, an infinity, a lone surrogate, an integer beyond 64 bits, a key
-                that is not text, or a type JSON lacks.
+                that is not text, more nesting than `MAX_DEPTH`, or a type JSON lacks.
         """
         _refuse_unfaithful(value)
-        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        object.__setattr__(self, "text", _encodable(text))
+        object.__setattr__(self, "text", _encodable(_CANONICAL.encode(value)))
 
     @property
     def value(self) -> JsonValue:
         """A fresh Python copy of the value."""
-        return cast("JsonValue", json.loads(self.text, parse_constant=_refuse_constant))
+        return cast("JsonValue", from_json(self.text))
+
+    def read(self, kind: "type[R]") -> "R":
+        """The record that the value is the JSON of.
+
+        Raises:
+            InvalidRecord: it is not that record.
+        """
+        return kind.from_data(self.value)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError("Json is immutable")
@@ -163,7 +172,7 @@ class Json:
             cls.of,
             json_schema_input_schema=core_schema.any_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(
-                _thawed, return_schema=core_schema.any_schema()
+                _thawed, return_schema=core_schema.any_schema(), when_used="json"
             ),
         )
 
@@ -183,6 +192,21 @@ class LaterJson(Json):
         return Json(self._make()).text
 
 
+class RecordJson(LaterJson):
+    """A record as JSON: written when somebody looks at it, and handed over as it is to who reads it here."""
+
+    __slots__ = ("_record",)
+    _record: "Record"
+
+    def __init__(self, record: "Record") -> None:
+        super().__init__(record.to_data)
+        object.__setattr__(self, "_record", record)
+
+    def read(self, kind: "type[R]") -> "R":
+        """The record itself."""
+        return self._record if isinstance(self._record, kind) else super().read(kind)
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"a finite number, found {name}")
 
@@ -191,26 +215,27 @@ def _thawed(frozen: Json) -> JsonValue:
     return frozen.value
 
 
-def _refuse_unfaithful(value: object) -> None:
-    match value:
-        case None | bool() | str():
-            return
-        case int():
-            if not -MAX_INT - 1 <= value <= MAX_INT:
-                raise ValueError(f"an integer of at most 64 bits, found {value}")
-        case float():
-            if not math.isfinite(value):
-                raise ValueError(f"a finite number, found {value}")
-        case dict():
-            for key, member in cast("dict[object, object]", value).items():
-                if not isinstance(key, str):
-                    raise ValueError(f"text as an object key, found {key!r}")
-                _refuse_unfaithful(member)
-        case list() | tuple():
-            for member in cast("list[object]", value):
-                _refuse_unfaithful(member)
-        case _:
-            raise ValueError(f"a JSON value, found {type(value).__name__}")
+def _refuse_unfaithful(value: object, depth: int = 0) -> None:
+    if value is None or isinstance(value, (str, bool)):
+        return
+    if depth > MAX_DEPTH:
+        raise ValueError(f"a value nested at most {MAX_DEPTH} deep, found a deeper one")
+    if isinstance(value, dict):
+        for key, member in cast("dict[object, object]", value).items():
+            if not isinstance(key, str):
+                raise ValueError(f"text as an object key, found {key!r}")
+            _refuse_unfaithful(member, depth + 1)
+    elif isinstance(value, (list, tuple)):
+        for member in cast("list[object]", value):
+            _refuse_unfaithful(member, depth + 1)
+    elif isinstance(value, int):
+        if not -MAX_INT - 1 <= value <= MAX_INT:
+            raise ValueError(f"an integer of at most 64 bits, found {value}")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError(f"a finite number, found {value}")
+    else:
+        raise ValueError(f"a JSON value, found {type(value).__name__}")
 
 
 class Record(BaseModel):
@@ -253,8 +278,7 @@ class Record(BaseModel):
 
     def but(self, **changes: Any) -> Self:
         """A validated copy with ``changes`` made."""
-        fields = {name: getattr(self, name) for name in type(self).model_fields}
-        return type(self)(**(fields | changes))
+        return type(self)(**(self.__dict__ | changes))
 
 
 def invalid(kind: str, err: ValidationError) -> InvalidRecord:
@@ -264,11 +288,8 @@ def invalid(kind: str, err: ValidationError) -> InvalidRecord:
     return InvalidRecord(kind, where, fault["msg"], repr(fault["input"])[:200])
 
 
-R = TypeVar("R", bound=Record)
-
-
 def admitted(record: R) -> R:
-    """``record``, read again from its own JSON: what a store calls before it writes anything.
+    """``record``, read again from its own fields: what a store calls before it writes anything.
 
     Guards against records built around validation ([REC.1][], [REC.2][], [REC.3][]).
 
@@ -277,10 +298,10 @@ def admitted(record: R) -> R:
     """
     kind = type(record)
     try:
-        text = record.model_dump_json(exclude_none=True, warnings=False)
-    except (PydanticSerializationError, UnicodeEncodeError, ValueError) as err:
+        fields = record.model_dump(exclude_none=True, warnings=False)
+    except (PydanticSerializationError, ValueError, AttributeError) as err:
         raise InvalidRecord(kind.__name__, "record", "a record JSON can carry", str(err)) from err
-    return kind.from_json(text)
+    return kind.from_data(fields)
 
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -321,11 +342,11 @@ def external(*variants: type[Record], unit: tuple[type[Record], ...] = ()) -> An
             return value
         raise ValueError(f"one of {', '.join(by_name)}")
 
-    def write(value: Record) -> object:
+    def write(value: Record, info: SerializationInfo) -> object:
         name = type(value).__name__
-        return name if name in empty else {name: value.to_data()}
+        return name if name in empty else {name: value.model_dump(mode=info.mode, exclude_none=True)}
 
-    return (BeforeValidator(read), PlainSerializer(write, when_used="json"), _Tagged(tuple(by_name), empty))
+    return (BeforeValidator(read), PlainSerializer(write), _Tagged(tuple(by_name), empty))
 
 
 class _Tagged:

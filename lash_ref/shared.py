@@ -109,8 +109,10 @@ class Shared:
 
     def current_cursor(self) -> SessionCursor:
         """The cursor of what was last published."""
-        return self.runtime.published.cursor.but(
-            position=self.runtime.live_replay.tail(self.session_id)
+        return SessionCursor(
+            revision=self.runtime.published.revision,
+            position=self.runtime.live_replay.tail(self.session_id),
+            session_id=self.session_id,
         )
 
     def current_view(self) -> Json:

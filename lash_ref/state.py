@@ -51,6 +51,15 @@ class SessionReadView(Record):
     @classmethod
     def from_exported_state(cls, state: "SessionStateEnvelope") -> "SessionReadView":
         """The view of an envelope."""
+        return cls._of(state, "")
+
+    @classmethod
+    def from_persisted_state(cls, state: "PersistedSessionState") -> "SessionReadView":
+        """The view of a state: its current frame's conversation."""
+        return cls._of(state, state.current_agent_frame_id)
+
+    @classmethod
+    def _of(cls, state: "SessionStateEnvelope", frame_id: str) -> "SessionReadView":
         read = state.read_model()
         return cls(
             session_id=state.session_id,
@@ -60,12 +69,8 @@ class SessionReadView(Record):
             tool_call_ids=read.tool_calls,
             token_usage=state.token_usage,
             last_prompt_usage=state.last_prompt_usage,
+            current_agent_frame_id=frame_id,
         )
-
-    @classmethod
-    def from_persisted_state(cls, state: "PersistedSessionState") -> "SessionReadView":
-        """The view of a state: its current frame's conversation."""
-        return cls.from_exported_state(state).but(current_agent_frame_id=state.current_agent_frame_id)
 
 
 class SessionEnvelope(Record):

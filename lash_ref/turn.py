@@ -19,7 +19,7 @@ from lash_ref.plugin_events import PluginOwned
 from lash_ref.protocol import ProtocolDriver
 from lash_ref.records import PromptUsage
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
-from lash_ref.scalars import Json
+from lash_ref.scalars import Json, LaterJson
 from lash_ref.turn_steps import TurnSteps
 
 
@@ -33,7 +33,7 @@ class Turn(TurnSteps):
             RuntimeFailure: the turn has no outcome.
         """
         began = await self.controller.run(
-            "turn_start", "0", Json({"input": self.request.input.to_data()}), self._started
+            "turn_start", "0", LaterJson(self._asked), self._started
         )
         said: Any = began.value
         self.now_ms = said["now_ms"]
@@ -57,6 +57,9 @@ class Turn(TurnSteps):
             watcher.cancel()
             with suppress(asyncio.CancelledError):
                 await watcher
+
+    def _asked(self) -> object:
+        return {"input": self.request.input.to_data()}
 
     async def _started(self) -> Json:
         return Json({"now_ms": self.runtime.host.core.clock.now_ms()})

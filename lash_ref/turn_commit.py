@@ -4,8 +4,10 @@ The order: gate, hooks after the turn, TurnFinalized, capture, commit, late even
 TurnPersisted. What follows the commit never undoes it.
 """
 
+import json
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
 from lash_ref import activity, hooks
 from lash_ref.cancel import TurnCancellationEvidence
@@ -27,7 +29,7 @@ from lash_ref.outcome import (
 )
 from lash_ref.records import RuntimeCommit, RuntimeTurnCommitStamp, TokenLedgerEntry
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
-from lash_ref.scalars import Json
+from lash_ref.scalars import Json, LaterJson
 from lash_ref.turn import Turn
 from lash_ref.turn_hash import turn_commit_hash
 from lash_ref.usage import OWN_SOURCE, merged_ledger
@@ -230,7 +232,7 @@ def recorded(turn: Turn) -> CommittedTurn | None:
     key = turn.waits.key(turn.runtime.session_id, "turn_terminal", turn.turn_id)
     stands = turn.waits.store.look(key)
     if isinstance(stands, Resolved):
-        return CommittedTurn(TurnResult.from_data(stands.value.value))
+        return CommittedTurn(stands.value.read(TurnResult))
     raise RuntimeFailure("turn_already_committed", f"turn {turn.turn_id!r} was committed before")
 
 
@@ -250,9 +252,9 @@ async def _announce(turn: Turn, result: TurnResult) -> None:
         await _shown(turn, f"plugin:{owned.plugin_id}", event)
     with suppress(Exception):
         key = turn.waits.key(runtime.session_id, "turn_terminal", turn.turn_id)
-        turn.waits.resolve(key, Resolved(value=Json(result.to_data())))
-    runtime.publish()
+        turn.waits.resolve(key, Resolved(value=LaterJson(partial(json.loads, result.to_json()))))
     if isinstance(outcome, AgentFrameSwitch):
+        runtime.publish()
         runtime.record(AgentFrameSwitchedPayload(frame_id=outcome.frame_id))
     runtime.publish(committed=True)
     persisted = hooks.TurnPersisted(

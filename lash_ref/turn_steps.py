@@ -30,7 +30,7 @@ from lash_ref.protocol import CodeExecutor, ProtocolDriver
 from lash_ref.provider import LlmRequest, LlmScope
 from lash_ref.records import TokenUsage
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
-from lash_ref.scalars import Json
+from lash_ref.scalars import Json, RecordJson
 from lash_ref.turn_intake import TurnIntake
 from lash_ref.work import CheckpointKind
 
@@ -230,10 +230,10 @@ class TurnSteps(TurnIntake):
                 )
             except LashError as err:
                 raise store_failure(err, self.runtime.session_id) from err
-            return Json(found.to_data())
+            return RecordJson(found)
 
         kept = await self.controller.run("checkpoint", str(effect.effect_id), Json(effect.kind), perform)
-        work = CheckpointWork.from_data(kept.value)
+        work = kept.read(CheckpointWork)
         await self._tell_admitted(effect.effect_id, effect.kind, work)
         return claimed_messages(self.turn_id, work)
 

@@ -1,6 +1,7 @@
 """The gate every stored head and manifest passes: one version, or a typed refusal."""
 
 import json
+from contextlib import suppress
 from typing import TypeVar, cast
 
 from pydantic import ValidationError
@@ -11,9 +12,9 @@ from lash_ref.errors import (
     UnreadableRecord,
     UnsupportedRecordSchemaVersion,
 )
-from lash_ref.scalars import Record
+from lash_ref.records import SessionCheckpoint, SessionHeadMeta
 
-V = TypeVar("V", bound=Record)
+V = TypeVar("V", SessionHeadMeta, SessionCheckpoint)
 
 
 def versioned(kind: type[V], data: bytes | str, expected: int, stored_as: str, record_id: str) -> V:
@@ -25,6 +26,10 @@ def versioned(kind: type[V], data: bytes | str, expected: int, stored_as: str, r
         UnsupportedRecordSchemaVersion: it is of another version.
         UnreadableRecord: it is no such record otherwise.
     """
+    with suppress(ValidationError):
+        record = kind.model_validate_json(data)
+        if "schema_version" in record.model_fields_set and record.schema_version == expected:
+            return record
     try:
         value: object = json.loads(data)
     except ValueError as err:

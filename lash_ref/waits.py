@@ -8,7 +8,6 @@ What survives a crash is the `WaitStore`'s matter: `MemoryWaits` lives with the 
 """
 
 import asyncio
-import hashlib
 import hmac
 import json
 import sqlite3
@@ -281,7 +280,7 @@ class Waits:
 
     def _seal(self, session_id: str, kind: str, wait_id: str) -> str:
         named = json.dumps([session_id, kind, wait_id]).encode()
-        return hmac.new(self._secret, named, hashlib.sha256).hexdigest()
+        return hmac.digest(self._secret, named, "sha256").hex()
 
     def _is_ours(self, key: AwaitEventKey) -> bool:
         return hmac.compare_digest(

@@ -95,7 +95,7 @@ def _quiet(patch: Patch, reason: str) -> None:
             if found != reason:
                 return found
             stream = store._streams.get(cursor.session_id)
-            kept = [] if stream is None else [event for _, event in stream.events]
+            kept = [] if stream is None else [each.event(cursor.session_id) for each in stream.events]
             return [event for event in kept if event.cursor.position > cursor.position]
 
         return broken
