@@ -5,8 +5,10 @@ first, and the other side learns so. The evidence of the winning request is kept
 """
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -23,6 +25,7 @@ class CancellationToken:
         self.event = asyncio.Event()
         self.origin: str | None = None
         self._hinted = False
+        self._stopping: set[asyncio.Future[Any]] = set()
 
     def hint(self, origin: str | None) -> None:
         """Say on whose behalf; the first word stands, also when it is none."""
@@ -33,6 +36,19 @@ class CancellationToken:
     def cancel(self) -> None:
         """Ask the turn to stop."""
         self.event.set()
+        for work in self._stopping:
+            work.cancel()
+
+    @contextmanager
+    def stops(self, work: "asyncio.Future[Any]") -> Generator[None]:
+        """Cancel ``work`` when the token is fired inside the block, or was before."""
+        self._stopping.add(work)
+        if self.is_cancelled():
+            work.cancel()
+        try:
+            yield
+        finally:
+            self._stopping.discard(work)
 
     def is_cancelled(self) -> bool:
         """Whether it was fired."""

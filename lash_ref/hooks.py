@@ -325,6 +325,8 @@ async def notify(
     hooks: Sequence[PluginOwned[LifecycleEventHook]], event: PluginLifecycleEvent
 ) -> list[PluginOwned[PluginError]]:
     """Call every hook at once and await them all; the failures, which change nothing."""
+    if not hooks:
+        return []
 
     async def one(owned: PluginOwned[LifecycleEventHook]) -> PluginError | None:
         try:

@@ -80,17 +80,16 @@ class ModelCall:
 
     async def _or_cancelled(self, work: Any) -> LlmCompletion:
         run = asyncio.ensure_future(work)
-        stopped = asyncio.ensure_future(self.token.cancelled())
         try:
-            await asyncio.wait({run, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            with self.token.stops(run):
+                await asyncio.wait({run})
             if self.token.is_cancelled():
                 raise TurnCancelled
             return run.result()
         finally:
-            stopped.cancel()
             if not run.done():
                 run.cancel()
-            await asyncio.gather(run, return_exceptions=True)
+                await asyncio.gather(run, return_exceptions=True)
             if self.token.is_cancelled():
                 await self._finished("cancelled")
 

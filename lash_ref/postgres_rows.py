@@ -9,6 +9,7 @@ from psycopg import AsyncConnection, AsyncPipeline
 
 from lash_ref.scalars import Record
 from lash_ref.sql_rows import NOBODY, PLACE, About, Scope, SqlRows
+from lash_ref.stored_text import written
 
 KEY_BYTES = 64
 """A longer id is kept as its digest."""
@@ -99,7 +100,7 @@ def _bound(about: Scope, values: Sequence[Any]) -> list[Any]:
 def _parameter(value: Any) -> Any:
     match value:
         case Record():
-            return value.to_json()
+            return written(value)
         case str():
             return key(value)
         case _:

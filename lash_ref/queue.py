@@ -254,5 +254,6 @@ class QueueSegment(Segment):
         """Those that no live claim holds."""
         identifier("session_id", session_id)
         async with self.transactions.begin(write=False) as rows:
-            live = await self.live_generation(rows, session_id, self.clock.now_ms())
-            return tuple(row.batch for row in await rows.batches(session_id) if not self.is_held(row, live))
+            found = await rows.batches(session_id)
+            live = await self.live_generation(rows, session_id, self.clock.now_ms()) if found else None
+            return tuple(row.batch for row in found if not self.is_held(row, live))

@@ -7,15 +7,13 @@ from that what to lock. A parameter that is text is a key, one that is a `Record
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from enum import Enum
-from typing import Any, Final, TypeVar
-
-from pydantic import TypeAdapter, ValidationError
+from typing import Any, Final
 
 from lash_ref.errors import UnreadableRecord
 from lash_ref.lease import LeaseOwnerIdentity
 from lash_ref.records import (
-    HEAD_SCHEMA_VERSION,
     AttachmentManifestEntry,
     SessionHeadMeta,
     SessionMeta,
@@ -23,10 +21,7 @@ from lash_ref.records import (
     TokenLedgerEntry,
 )
 from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow, upward
-from lash_ref.scalars import Record
-from lash_ref.versions import versioned
-
-R = TypeVar("R", bound=Record)
+from lash_ref.stored_text import read, read_head, read_node, shown
 
 
 class About(Enum):
@@ -47,35 +42,6 @@ KEYED_BY_SESSION = (
 
 _AT_ONCE = 500
 """Ids asked for in one statement."""
-
-_NODE: TypeAdapter[SessionNodeRecord] = TypeAdapter(SessionNodeRecord)
-_OWNER: TypeAdapter[LeaseOwnerIdentity] = TypeAdapter(LeaseOwnerIdentity)
-
-
-def _read(kind: type[R], text: Any, stored_as: str, record_id: Any) -> R:
-    try:
-        return kind.model_validate_json(text)
-    except (ValidationError, TypeError) as err:
-        raise UnreadableRecord(stored_as, _shown(record_id), _first(err)) from err
-
-
-def _node(text: Any, node_id: Any) -> SessionNodeRecord:
-    try:
-        return _NODE.validate_json(text)
-    except (ValidationError, TypeError) as err:
-        raise UnreadableRecord("node", _shown(node_id), _first(err)) from err
-
-
-def _shown(record_id: Any) -> str:
-    return record_id.decode("utf-8", "replace") if isinstance(record_id, bytes) else str(record_id)
-
-
-def _first(err: ValidationError | TypeError) -> str:
-    if isinstance(err, TypeError):
-        return "not text"
-    fault = err.errors(include_url=False)[0]
-    where = ".".join(map(str, fault["loc"])) or "record"
-    return f"{where}: {fault['msg']}"
 
 
 class SqlRows(Rows):
@@ -104,14 +70,11 @@ class SqlRows(Rows):
 
     async def head(self, session_id: str) -> SessionHeadMeta | None:
         row = await self._one(session_id, "SELECT record FROM heads WHERE session_id = ?")
-        return None if row is None else self._head(session_id, row[0])
+        return None if row is None else read_head(row[0], session_id)
 
     async def heads(self) -> list[SessionHeadMeta]:
         rows = await self._all(PLACE, "SELECT session_id, record FROM heads")
-        return [self._head(session_id, text) for session_id, text in rows]
-
-    def _head(self, session_id: Any, text: Any) -> SessionHeadMeta:
-        return versioned(SessionHeadMeta, text, HEAD_SCHEMA_VERSION, "head", _shown(session_id))
+        return [read_head(text, session_id) for session_id, text in rows]
 
     async def put_head(self, head: SessionHeadMeta) -> None:
         await self._do(
@@ -123,12 +86,12 @@ class SqlRows(Rows):
 
     async def nodes(self, session_id: str) -> list[SessionNodeRecord]:
         sql = "SELECT node_id, record FROM nodes WHERE session_id = ? AND NOT hidden ORDER BY position"
-        return [_node(text, node_id) for node_id, text in await self._all(session_id, sql)]
+        return [read_node(text, node_id) for node_id, text in await self._all(session_id, sql)]
 
     async def node(self, session_id: str, node_id: str) -> SessionNodeRecord | None:
         sql = "SELECT record FROM nodes WHERE session_id = ? AND node_id = ? AND NOT hidden"
         row = await self._one(session_id, sql, node_id)
-        return None if row is None else _node(row[0], node_id)
+        return None if row is None else read_node(row[0], node_id)
 
     async def live(self, session_id: str, node_ids: Sequence[str]) -> set[str]:
         found: set[str] = set()
@@ -136,7 +99,7 @@ class SqlRows(Rows):
             part = node_ids[start : start + _AT_ONCE]
             marks = ", ".join("?" * len(part))
             sql = f"SELECT node_id FROM nodes WHERE session_id = ? AND NOT hidden AND node_id IN ({marks})"  # noqa: S608 - marks only
-            stored = {_shown(row[0]) for row in await self._all(session_id, sql, *part)}
+            stored = {shown(row[0]) for row in await self._all(session_id, sql, *part)}
             found |= {node_id for node_id in part if self.key(node_id) in stored}
         return found
 
@@ -157,7 +120,7 @@ class SqlRows(Rows):
             " WHERE n.session_id = ? AND n.node_id = up.node_id AND NOT n.hidden) FROM up"
         )
         found = await self._all(session_id, sql, leaf, session_id, session_id)
-        nodes = [_node(text, node_id) for node_id, text in found if text is not None]
+        nodes = [read_node(text, node_id) for node_id, text in found if text is not None]
         return upward(leaf, {node.node_id: node for node in nodes}.get)
 
     async def add_nodes(self, session_id: str, nodes: Sequence[SessionNodeRecord]) -> None:
@@ -194,7 +157,7 @@ class SqlRows(Rows):
         await self._many(NOBODY, sql, sorted(blobs.items()))
 
     async def blob_refs(self) -> list[str]:
-        return [_shown(row[0]) for row in await self._all(PLACE, "SELECT ref FROM blobs ORDER BY ref")]
+        return [shown(row[0]) for row in await self._all(PLACE, "SELECT ref FROM blobs ORDER BY ref")]
 
     async def drop_blobs(self, refs: Sequence[str]) -> None:
         await self._many(PLACE, "DELETE FROM blobs WHERE ref = ?", [(ref,) for ref in refs])
@@ -206,7 +169,7 @@ class SqlRows(Rows):
         return [self._entry(session_id, *row) for row in await self._all(session_id, sql)]
 
     def _entry(self, session_id: str, source: Any, model: Any, record: Any) -> TokenLedgerEntry:
-        return _read(TokenLedgerEntry, record, "ledger", f"{session_id}/{_shown(source)}/{_shown(model)}")
+        return read(TokenLedgerEntry, record, "ledger", f"{session_id}/{shown(source)}/{shown(model)}")
 
     async def ledger_entry(self, session_id: str, source: str, model: str) -> TokenLedgerEntry | None:
         sql = "SELECT record FROM ledger WHERE session_id = ? AND source = ? AND model = ?"
@@ -224,12 +187,12 @@ class SqlRows(Rows):
     async def stamp(self, session_id: str, turn_id: str) -> StampRow | None:
         sql = "SELECT record FROM stamps WHERE session_id = ? AND turn_id = ?"
         row = await self._one(session_id, sql, turn_id)
-        return None if row is None else _read(StampRow, row[0], "turn_commit", turn_id)
+        return None if row is None else read(StampRow, row[0], "turn_commit", turn_id)
 
     async def stamps(self, session_id: str) -> list[StampRow]:
         sql = "SELECT turn_id, record FROM stamps WHERE session_id = ?"
         rows = await self._all(session_id, sql)
-        return [_read(StampRow, text, "turn_commit", _shown(turn_id)) for turn_id, text in rows]
+        return [read(StampRow, text, "turn_commit", shown(turn_id)) for turn_id, text in rows]
 
     async def put_stamp(self, row: StampRow) -> None:
         await self._do(
@@ -244,7 +207,7 @@ class SqlRows(Rows):
 
     async def meta(self, session_id: str) -> SessionMeta | None:
         row = await self._one(session_id, "SELECT record FROM metas WHERE session_id = ?")
-        return None if row is None else _read(SessionMeta, row[0], "meta", session_id)
+        return None if row is None else read(SessionMeta, row[0], "meta", session_id)
 
     async def put_meta(self, meta: SessionMeta) -> None:
         await self._do(
@@ -260,12 +223,11 @@ class SqlRows(Rows):
         row = await self._one(session_id, "SELECT liveness, record FROM leases WHERE session_id = ?")
         if row is None:
             return None
-        lease = _read(LeaseRow, row[1], "lease", session_id)
-        try:
-            owner = _OWNER.validate_json(row[0])
-        except (ValidationError, TypeError):
-            return lease
-        return lease.but(owner=owner)
+        lease = read(LeaseRow, row[1], "lease", session_id)
+        with suppress(UnreadableRecord):
+            owner = read(LeaseOwnerIdentity, row[0], "liveness", session_id)
+            return lease if owner == lease.owner else lease.but(owner=owner)
+        return lease
 
     async def put_lease(self, row: LeaseRow) -> None:
         opaque = LeaseOwnerIdentity(owner_id=row.owner.owner_id, incarnation_id=row.owner.incarnation_id)
@@ -279,7 +241,7 @@ class SqlRows(Rows):
     # -- queued work
 
     def _batch(self, row: Any) -> BatchRow:
-        return _read(BatchRow, row[1], "queued_work", row[0])
+        return read(BatchRow, row[1], "queued_work", row[0])
 
     async def batches(self, session_id: str) -> list[BatchRow]:
         sql = "SELECT batch_id, record FROM batches WHERE session_id = ? ORDER BY enqueue_seq"
@@ -310,7 +272,7 @@ class SqlRows(Rows):
     # -- pending input
 
     def _input(self, row: Any) -> InputRow:
-        return _read(InputRow, row[1], "turn_input", row[0])
+        return read(InputRow, row[1], "turn_input", row[0])
 
     async def waiting_inputs(self, session_id: str) -> list[InputRow]:
         sql = (
@@ -353,7 +315,7 @@ class SqlRows(Rows):
     # -- attachment manifest
 
     def _intent(self, row: Any) -> AttachmentManifestEntry:
-        return _read(AttachmentManifestEntry, row[1], "attachment_intent", row[0])
+        return read(AttachmentManifestEntry, row[1], "attachment_intent", row[0])
 
     async def intent(self, session_id: str, attachment_id: str) -> AttachmentManifestEntry | None:
         sql = "SELECT attachment_id, record FROM intents WHERE session_id = ? AND attachment_id = ?"

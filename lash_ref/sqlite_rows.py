@@ -6,6 +6,7 @@ from typing import Any
 
 from lash_ref.scalars import Record
 from lash_ref.sql_rows import NOBODY, Scope, SqlRows
+from lash_ref.stored_text import written
 
 
 class SqliteRows(SqlRows):
@@ -38,4 +39,4 @@ class SqliteRows(SqlRows):
 
 def _bound(about: Scope, values: Sequence[Any]) -> list[Any]:
     named = [about] if isinstance(about, str) else []
-    return named + [value.to_json() if isinstance(value, Record) else value for value in values]
+    return named + [written(value) if isinstance(value, Record) else value for value in values]

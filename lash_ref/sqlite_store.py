@@ -7,11 +7,13 @@ in one process or many, may open one directory at once.
 
 import asyncio
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from lash_ref.contracts import Clock, ProcessEvidence, RuntimePersistence
@@ -158,26 +160,49 @@ def driven(operation: Coroutine[Any, Any, T]) -> T:
 
 
 class Worker:
-    """The one thread in which a factory's connection works."""
+    """The one thread in which a factory's connection works; half an executor's cost a call."""
 
     def __init__(self, transactions: SqliteTransactions) -> None:
         self.transactions = transactions
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._thread: ThreadPoolExecutor | None = None
+        self._thread: threading.Thread | None = None
+        self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
     async def run(self, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a whole operation in the thread; it runs to its end even when the waiter is cancelled."""
         if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, thread_name_prefix="lash-sqlite")
+            self._thread = threading.Thread(target=self._work, name="lash-sqlite", daemon=True)
+            self._thread.start()
         self.loop = asyncio.get_running_loop()
-        return await self.loop.run_in_executor(self._thread, lambda: driven(operation()))
+        answer: asyncio.Future[T] = self.loop.create_future()
+        self._asked.put(partial(_answer, operation, answer))
+        return await answer
+
+    def _work(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            asked()
+        self.transactions.close()
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
         thread, self._thread = self._thread, None
         if thread is not None:
-            await asyncio.get_running_loop().run_in_executor(thread, self.transactions.close)
-            thread.shutdown()
+            self._asked.put(None)
+            await asyncio.to_thread(thread.join)
+
+
+def _answer(operation: Callable[[], Coroutine[Any, Any, T]], answer: "asyncio.Future[T]") -> None:
+    try:
+        told = partial(answer.set_result, driven(operation()))
+    except BaseException as err:
+        told = partial(answer.set_exception, err)
+
+    def tell() -> None:
+        if not answer.done():
+            told()
+
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        answer.get_loop().call_soon_threadsafe(tell)
 
 
 class EvidenceOnLoop:

@@ -218,6 +218,9 @@ class PersistedSessionState(SessionStateEnvelope):
     """The head this state was built on; never serialized."""
     graph_replace_required: bool = False
     """The next commit must write the whole graph; never serialized."""
+    _viewed: "tuple[tuple[object, ...], SessionReadView] | None" = field(
+        default=None, init=False, repr=False, compare=False
+    )
 
     def read_model(self) -> SessionReadModel:
         """The conversation of the current frame ([FRM.3][])."""
@@ -228,8 +231,14 @@ class PersistedSessionState(SessionStateEnvelope):
         return self.session_graph.read_model(self.current_agent_frame_id, initial=initial)
 
     def read_view(self) -> SessionReadView:
-        """The state as a reader sees it."""
-        return SessionReadView.from_persisted_state(self)
+        """The state as a reader sees it; the same view until something in it changes."""
+        shown = (
+            self.read_model(), self.session_graph.leaf_node_id, self.turn_index, self.token_usage,
+            self.last_prompt_usage, self.current_agent_frame_id,
+        )  # fmt: skip
+        if self._viewed is None or self._viewed[0] != shown:
+            self._viewed = (shown, SessionReadView.from_persisted_state(self))
+        return self._viewed[1]
 
     # -- to and from other forms
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from lash_ref import activity, hooks
@@ -78,9 +79,9 @@ class TurnBase:
         self.shown = 0
         self.committed = False
 
-    @property
+    @cached_property
     def timestamp(self) -> str:
-        """When the turn began, as its nodes carry it."""
+        """When the turn began, as its nodes carry it; not asked for before that."""
         return self.runtime.host.core.timestamp(self.now_ms)
 
     async def show(self, correlation_id: str, event: activity.TurnEvent) -> None:

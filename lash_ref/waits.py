@@ -334,13 +334,16 @@ class Waits:
         self, waker: asyncio.Event, cancelled: asyncio.Event | None, ends: int | None
     ) -> None:
         """Until woken, cancelled, due, or time to look for what another process wrote."""
+        patience = None if isinstance(self.store, MemoryWaits) else self._poll_s
+        if patience is None and cancelled is None and ends is None:
+            await waker.wait()
+            return
         waits = [asyncio.ensure_future(waker.wait())]
         if cancelled is not None:
             waits.append(asyncio.ensure_future(cancelled.wait()))
         if ends is not None:
             left_s = max(0, ends - self._clock.now_ms()) / 1000
             waits.append(asyncio.ensure_future(self._slept(left_s)))
-        patience = None if isinstance(self.store, MemoryWaits) else self._poll_s
         try:
             await asyncio.wait(waits, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
         finally:
