@@ -109,8 +109,10 @@ class Json:
     change what a store holds by editing what they gave it ([REC.7][]).
     """
 
-    __slots__ = ("text",)
+    __slots__ = ("_checked", "text")
     text: str
+    _checked: bool
+    """Set by the constructor alone; what was made around it is looked through again by `admitted`."""
 
     def __init__(self, value: object) -> None:
         """Freeze ``value``.
@@ -121,11 +123,12 @@ class Json:
         """
         _refuse_unfaithful(value)
         object.__setattr__(self, "text", _encodable(_CANONICAL.encode(value)))
+        object.__setattr__(self, "_checked", True)
 
     @property
     def value(self) -> JsonValue:
         """A fresh Python copy of the value."""
-        return cast("JsonValue", from_json(self.text))
+        return cast("JsonValue", from_json(self.text, allow_inf_nan=False))
 
     def read(self, kind: "type[R]") -> "R":
         """The record that the value is the JSON of.
@@ -172,7 +175,7 @@ class Json:
             cls.of,
             json_schema_input_schema=core_schema.any_schema(),
             serialization=core_schema.plain_serializer_function_ser_schema(
-                _thawed, return_schema=core_schema.any_schema(), when_used="json"
+                _thawed, info_arg=True, return_schema=core_schema.any_schema()
             ),
         )
 
@@ -211,8 +214,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"a finite number, found {name}")
 
 
-def _thawed(frozen: Json) -> JsonValue:
-    return frozen.value
+def _thawed(frozen: Json, info: SerializationInfo) -> JsonValue | Json:
+    return frozen if info.mode != "json" and getattr(frozen, "_checked", False) else frozen.value
 
 
 def _refuse_unfaithful(value: object, depth: int = 0) -> None:

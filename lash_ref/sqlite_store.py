@@ -181,14 +181,18 @@ class Worker:
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
             asked()
-        self.transactions.close()
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
+
+        async def closed() -> None:
+            self.transactions.close()
+
+        if self._thread is not None:
+            await self.run(closed)
+            thread, self._thread = self._thread, None
             self._asked.put(None)
-            await asyncio.to_thread(thread.join)
+            thread.join()
 
 
 def _answer(operation: Callable[[], Coroutine[Any, Any, T]], answer: "asyncio.Future[T]") -> None:

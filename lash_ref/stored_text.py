@@ -34,7 +34,10 @@ def written(record: Record) -> str:
 
 
 def _exact(data: Any) -> bytes:
-    return data.encode() if isinstance(data, str) else bytes(data)
+    """The bytes of a text; of what is none, what no text has."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "surrogatepass")
+    return data if isinstance(data, bytes) else b""
 
 
 def _keep(record: Record, text: bytes) -> None:
