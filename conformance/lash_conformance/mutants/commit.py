@@ -136,6 +136,14 @@ class ForgetsExpiry(Store):
         return row is not None
 
 
+@mutant("STO.11", character="Easily pleased: the lane is held live, by whomever, so anybody may commit.")
+class AnyLiveHolderWillDo(Store):
+    async def require_live(self, rows, session_id, fence, now):
+        if fence is not None and self.lease_is_live(await rows.lease(session_id), now):
+            return fence
+        return await super().require_live(rows, session_id, fence, now)
+
+
 @mutant("STO.13", character="Forgetful of tokens: matches a fence by session, owner and number.")
 class IgnoresTheToken(Store):
     def matches(self, row, fence):

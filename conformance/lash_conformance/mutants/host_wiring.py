@@ -267,7 +267,7 @@ class FlushesBeforeAsking(BrokenHost):
 @host_mutant("SNP.47", character="Alone: puts a session away whoever holds it.")
 class PutsAwaySharedSessions(BrokenHost):
     def breaks(self, patch):
-        patch("lash_ref.shared:Shared.require_sole", lambda _: lambda self: self.require_live())
+        patch("lash_ref.shared:Shared.require_sole", lambda _: lambda self, event: self.require_live())
 
 
 @host_mutant("SNP.48", character="Discreet: does not name the snapshot.")
