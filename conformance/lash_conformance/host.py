@@ -111,6 +111,8 @@ class CoreSpec:
     """The core's prompt layer, in lash's JSON."""
     providers: tuple[str, ...] = ("prov",)
     """Ids of the scripted providers that can be resolved; the first is the core's own."""
+    route: Data | None = None
+    """A wire dialect in place of the scripted providers: ``{"dialect", "base_url", "options"?}``, as the kit has it."""
     durable: tuple[str, ...] = ()
     """Facets that are to outlive the process: ``session_store attachment_store process_env_store effect_host``."""
     registry: Literal["none", "inline", "durable"] = "none"

@@ -100,6 +100,13 @@ class ReferenceProviders:
         return found
 
 
+def route(told: Data, clock: Clock) -> HttpProvider:
+    """The provider that a core's description names as its route (``docs/kit.md``)."""
+    headers = AUTHORIZATION[told["dialect"]]
+    endpoint = Endpoint.from_data({"base_url": told["base_url"], "headers": headers} | told.get("options", {}))
+    return HttpProvider(REFERENCE[told["dialect"]], endpoint, clock)
+
+
 def _oauth(fixture: Fixture, base_url: str, clock: Clock) -> OAuth | None:
     setup = fixture.host.oauth
     if setup is None:

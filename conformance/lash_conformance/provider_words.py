@@ -23,11 +23,13 @@ from lash_conformance.fixture import (
 
 Data = dict[str, Any]
 STREAM: Final = ("content-type", "text/event-stream")
+SEALED: Final = "c2VhbGVkLWJ5LXRoZS1wcm92aWRlcg=="
+"""Opaque data that only the provider can read."""
 PATHS: Final = {
     "anthropic-messages": "/v1/messages",
     "openai-chat": "/v1/chat/completions",
     "openai-responses": "/v1/responses",
-    "gemini": "^/v1beta/models/m:",
+    "gemini": "^/v1beta/models/m[^/]*:",
 }
 
 
@@ -47,6 +49,14 @@ class Words:
     """Errors inside a stream: the event, its code, and whether a repeat may help."""
     broken: tuple[tuple[Data, ...], ...]
     """Events that are not of the dialect behind the opening, or do not fit together."""
+    calling: tuple[Data, ...]
+    """A whole stream that thinks, seals `SEALED`, and calls ``echo`` with the text ``café``; the golden usage."""
+    limited: tuple[Data, ...]
+    """How a stream ends that ran into its output limit."""
+    refused: tuple[Data, ...]
+    """How a stream ends that the provider filtered."""
+    history: str
+    """The member of a request that holds what was said before."""
 
     def said(self, *texts: str) -> list[Data]:
         """A whole stream that says the texts, one an event."""
@@ -85,9 +95,19 @@ def _anthropic(index: int, **delta: Any) -> Data:
     return {"type": "content_block_delta", "index": index, "delta": delta}
 
 
-def _tool(index: int, name: str | None) -> Data:
-    block: Data = {"type": "tool_use", "id": "t1", "name": name, "input": {}}
+def _block(index: int, **block: Any) -> Data:
     return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def _tool(index: int, name: str | None) -> Data:
+    return _block(index, type="tool_use", id="t1", name=name, input={})
+
+
+def _stops(reason: str, **usage: Any) -> Data:
+    return {"type": "message_delta", "delta": {"stop_reason": reason}, "usage": usage}
+
+
+CACHED: Final = {"input_tokens": 60, "output_tokens": 1, "cache_read_input_tokens": 40, "cache_creation_input_tokens": 0}
 
 
 def _error(kind: str, **more: Any) -> Data:
@@ -134,6 +154,21 @@ ANTHROPIC: Final = Words(
         (_tool(1, None),),
         ({"type": "message_start", "message": []},),
     ),
+    calling=(
+        {"type": "message_start", "message": {"id": "a1", "model": "m", "usage": CACHED}},
+        _block(0, type="thinking", thinking="", signature=""),
+        _anthropic(0, type="thinking_delta", thinking="Weigh."),
+        _anthropic(0, type="signature_delta", signature=SEALED),
+        _tool(1, "echo"),
+        _anthropic(1, type="input_json_delta", partial_json=""),
+        _anthropic(1, type="input_json_delta", partial_json='{"text":"ca'),
+        _anthropic(1, type="input_json_delta", partial_json='fé"}'),
+        _stops("tool_use", output_tokens=35, output_tokens_details={"thinking_tokens": 15}),
+        {"type": "message_stop"},
+    ),
+    limited=(_stops("max_tokens", output_tokens=35), {"type": "message_stop"}),
+    refused=(_stops("refusal", output_tokens=35), {"type": "message_stop"}),
+    history="/messages",
 )  # fmt: skip
 
 
@@ -183,6 +218,23 @@ CHAT: Final = Words(
         (_call(id="t1", function={"name": "f", "arguments": {"a": 1}}),),
         (_call(id="t1", function={"name": "f", "arguments": "{"}), _chunk({}, "tool_calls"), _call(function={"arguments": "}"})),
     ),
+    calling=(
+        _chunk({"role": "assistant", "content": None, "reasoning_content": "Weigh."}),
+        _chunk({"reasoning_details": [{"type": "reasoning.encrypted", "id": "t1", "data": SEALED}]}),
+        _call(id="t1", type="function", function={"name": "echo", "arguments": ""}),
+        _call(function={"arguments": '{"text":"ca'}),
+        _call(function={"arguments": 'fé"}'}),
+        _chunk({}, "tool_calls"),
+        {
+            "id": "c1", "choices": [], "usage": {
+                "prompt_tokens": 100, "completion_tokens": 35, "prompt_tokens_details": {"cached_tokens": 40},
+                "completion_tokens_details": {"reasoning_tokens": 15},
+            },
+        },
+    ),
+    limited=(_chunk({}, "length"),),
+    refused=(_chunk({}, "content_filter"),),
+    history="/messages",
 )  # fmt: skip
 
 
@@ -197,6 +249,15 @@ def _item(text: str) -> Data:
 
 def _event(kind: str, **more: Any) -> Data:
     return {"type": f"response.{kind}"} | more
+
+
+def _thought() -> Data:
+    summary = [{"type": "summary_text", "text": "Weigh."}]
+    return {"type": "reasoning", "id": "rs1", "summary": summary, "encrypted_content": SEALED}
+
+
+def _called(arguments: str) -> Data:
+    return {"type": "function_call", "id": "fc1", "call_id": "t1", "name": "echo", "arguments": arguments}
 
 
 RESPONSES_USAGE: Final = {"input_tokens": 60, "output_tokens": 35}
@@ -234,6 +295,26 @@ RESPONSES: Final = Words(
         (_event("completed", response=_response("completed", usage={"input_tokens": "60"})),),
         (_event("completed", response=_response("completed", usage={"input_tokens": 2**64})),),
     ),
+    calling=(
+        _event("created", response=_response("in_progress")),
+        _event("output_item.added", output_index=0, item={"type": "reasoning", "id": "rs1", "summary": []}),
+        _event("reasoning_summary_text.delta", output_index=0, delta="Weigh."),
+        _event("output_item.done", output_index=0, item=_thought()),
+        _event("output_item.added", output_index=1, item=_called("")),
+        _event("function_call_arguments.delta", output_index=1, delta='{"text":"ca'),
+        _event("function_call_arguments.delta", output_index=1, delta='fé"}'),
+        _event("output_item.done", output_index=1, item=_called('{"text":"café"}')),
+        _event("completed", response=_response("completed", usage={
+            "input_tokens": 100, "output_tokens": 35, "input_tokens_details": {"cached_tokens": 40},
+            "output_tokens_details": {"reasoning_tokens": 15},
+        })),
+    ),
+    limited=(_event("incomplete", response=_response("incomplete", incomplete_details={"reason": "max_output_tokens"})),),
+    refused=(
+        _event("refusal.delta", output_index=0, delta="No."),
+        _event("completed", response=_response("completed", usage=RESPONSES_USAGE)),
+    ),
+    history="/input",
 )  # fmt: skip
 
 
@@ -273,6 +354,16 @@ GEMINI: Final = Words(
         (_frame({"functionCall": {"name": "f", "args": {}, "willContinue": True}}),),
         (_frame({"functionCall": {"name": "f", "partialArgs": [{"jsonPath": "$.a"}]}}),),
     ),
+    calling=(
+        _frame({"text": "Weigh.", "thought": True}),
+        _frame({"functionCall": {"id": "t1", "name": "echo", "args": {"text": "café"}}, "thoughtSignature": SEALED}),
+        _frame(finishReason="STOP") | {"usageMetadata": {
+            "promptTokenCount": 100, "cachedContentTokenCount": 40, "candidatesTokenCount": 20, "thoughtsTokenCount": 15,
+        }},
+    ),
+    limited=(_frame(finishReason="MAX_TOKENS"),),
+    refused=({"promptFeedback": {"blockReason": "SAFETY"}},),
+    history="/contents",
 )  # fmt: skip
 
 WORDS: Final = {"anthropic-messages": ANTHROPIC, "openai-chat": CHAT, "openai-responses": RESPONSES, "gemini": GEMINI}

@@ -31,13 +31,13 @@ def _without(patch: Patch, kind: str) -> None:
     patch("lash_ref.ladder:Ladder.complete", make)
 
 
-@host_mutant("PRV.27", character="Quiet: does not say that what it showed is void.")
+@host_mutant("PRV.27", "PRV.81", character="Quiet: does not say that what it showed is void.")
 class DoesNotTakeBack(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         _without(patch, "attempt_reset")
 
 
-@host_mutant("PRV.28", character="Thrifty: keeps what a failed attempt had said.")
+@host_mutant("PRV.28", "PRV.81", character="Thrifty: keeps what a failed attempt had said.")
 class KeepsFailedText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:

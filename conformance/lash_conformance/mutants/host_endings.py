@@ -98,7 +98,7 @@ class TakesEmptyAnswers(BrokenHost):
         patch("lash_ref.openai_chat:ChatReading.end", lambda _: Reading.end)
 
 
-@host_mutant("PRV.25", character="Deaf: hears no refusal.")
+@host_mutant("PRV.25", "PRV.82", character="Deaf: hears no refusal.")
 class HearsNoRefusal(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def change(_: Any, response: LlmResponse) -> LlmResponse:
@@ -163,7 +163,7 @@ class SaysStreamOfNothing(BrokenHost):
         patch("lash_ref.http_provider:HttpProvider.complete", make)
 
 
-@host_mutant("PRV.23", character="Optimistic: takes the limit for a stop.")
+@host_mutant("PRV.23", "PRV.82", character="Optimistic: takes the limit for a stop.")
 class TakesTheLimitForAStop(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def change(_: Any, response: LlmResponse) -> LlmResponse:

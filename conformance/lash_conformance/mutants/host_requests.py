@@ -127,3 +127,26 @@ class GoesByTheName(BrokenHost):
             return thinking
 
         patch("lash_ref.anthropic:_thinking", make)
+
+
+@host_mutant("PRV.80", character="Mumbling: sends a tool's result back empty.")
+class SendsEmptyResults(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            for message in body["messages"]:
+                if message["role"] == "tool":
+                    message["content"] = ""
+
+        _written(patch, "lash_ref.openai_chat:OpenAiChat.write", change)
+
+
+@host_mutant("PRV.14", character="Forgetful: keeps what a provider sealed no longer than the core lives.")
+class ForgetsSealsOnReopen(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], request: Any) -> None:
+            last = [block for block in request.messages[-1].blocks if block.type == "tool_result"]
+            for message in body["messages"] if not last else []:
+                for block in message["content"]:
+                    block.pop("signature", None)
+
+        _written(patch, "lash_ref.anthropic:AnthropicMessages.write", change)

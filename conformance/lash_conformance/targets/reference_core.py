@@ -6,6 +6,7 @@ from typing import Any, cast
 from weakref import WeakSet
 
 from lash_conformance.host import CoreSpec, Data, HostPlace, OpenSpec
+from lash_conformance.provider_calls import route
 from lash_conformance.targets.kit_plugins import CounterFactory, OptionsFactory, PoolFactory
 from lash_conformance.targets.kit_shelf import ShelfFactory
 from lash_conformance.targets.kit_stage import KitProvider, told
@@ -59,6 +60,9 @@ class ReferenceCore:
         self.shelf: ShelfFactory | None = None
         self.factories: dict[str, PluginFactory] = {}
         self.providers: dict[str, Provider] = {kind: KitProvider(kind, self.stage) for kind in spec.providers}
+        if spec.route is not None:
+            routed = route(spec.route, place.clock)
+            self.providers = {routed.kind: routed}
         shared = place.memory.setdefault("reference", PlaceMemory())
         assert isinstance(shared, PlaceMemory), "the place's memory is the target's own"
         self.shared = shared
@@ -315,6 +319,8 @@ class ReferenceCore:
 
     async def close(self) -> None:
         """Drop what is open."""
+        for provider in self.providers.values():
+            await provider.close()
         for session in self.sessions:
             session.inner.drop()
         self.sessions.clear()
