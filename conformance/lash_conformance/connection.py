@@ -21,21 +21,20 @@ from lash_conformance.target import Bounds, HarnessFault, TargetBroke
 from lash_conformance.wire import (
     EVERYTHING,
     HARNESS_FAULTS,
-    OWN,
     PROTOCOL,
     REFUSED,
+    STORES,
     UNKNOWN,
     UNSUPPORTED,
     Answer,
     Fault,
-    Initialized,
+    Introduction,
     Malformed,
     Request,
+    Speech,
     first,
     own_answer,
-    raised,
     read_line,
-    split,
     written_line,
 )
 from lash_ref import __version__
@@ -68,20 +67,24 @@ class Pending:
 class Connection:
     """One process, from its start to its end."""
 
-    def __init__(self, command: str | Callable[[], Running], bounds: Bounds) -> None:
-        """Start the command, or let a callable start it.
+    def __init__(
+        self, command: str | Callable[[], Running], bounds: Bounds, speech: Speech = STORES
+    ) -> None:
+        """Start the command, or let a callable start it; the process speaks ``speech``.
 
         Raises:
             OSError: it cannot be started.
             ValueError: it cannot be split into words.
         """
         self.bounds = bounds
+        self.speech = speech
         self.call_s = bounds.call_s
         self.slowest_ping_s = 0.0
         self.fault: TargetBroke | None = None
         self.blamed = False
         """Whether somebody was told of the fault."""
-        self.said = Initialized.model_construct()
+        self.said: Any = None
+        """The target's introduction, once it was made."""
         self._limit = 1
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
@@ -136,11 +139,11 @@ class Connection:
             self.slowest_ping_s = max(self.slowest_ping_s, time.monotonic() - started)
         self.call_s = max(self.bounds.call_s, self.bounds.pings * self.slowest_ping_s)
 
-    def _introduced(self, params: dict[str, Any]) -> Initialized:
+    def _introduced(self, params: dict[str, Any]) -> Introduction:
         method = "initialize"
         data = self._plain(method, params, self.bounds.start_s)
         try:
-            return own_answer(OWN[method].answers, data)
+            return own_answer(self.speech.introduction, data)
         except Malformed as err:
             raise self._accused(str(err), method) from err
 
@@ -233,14 +236,14 @@ class Connection:
     def _meant(self, fault: Fault, pending: Pending) -> Exception:
         if fault.code in (REFUSED, UNSUPPORTED, UNKNOWN):
             try:
-                return raised(fault)
+                return self.speech.raised(fault)
             except Malformed as err:
                 self._culprit = pending
                 self.child.end(str(err))
                 return self._accused(str(err), pending.told)
         said = f"{fault.message:.300} (code {fault.code})"
         if fault.code in HARNESS_FAULTS:
-            if wrong := wrong_with(read_line(pending.line)):
+            if wrong := wrong_with(read_line(pending.line), self.speech):
                 return HarnessFault(f"the judge sent {pending.told}, which is wrong: {wrong}")
             return TargetRaised(f"it refuses a request that follows the schema: {said}")
         return TargetRaised(said)
@@ -277,22 +280,15 @@ def parsed(line: bytes) -> Answer:
         raise Malformed(first(err)) from err
 
 
-def wrong_with(message: Any) -> str:
+def wrong_with(message: Any, speech: Speech = STORES) -> str:
     """What is wrong with a request's envelope, method or parameter names; empty when nothing is."""
     try:
         request = Request.model_validate(message)
     except ValidationError as err:
         return first(err)
-    if request.method in OWN:
-        wanted = set(OWN[request.method].takes)
-    else:
-        family, name = split(request.method)
-        if not family:
-            return f"no method {request.method!r}"
-        from lash_conformance.projection import signature
-        from lash_conformance.wire import HANDLES
-
-        wanted = {HANDLES[family], *signature(family, name).takes}
+    wanted = speech.takes(request.method)
+    if wanted is None:
+        return f"no method {request.method!r}"
     if missing := sorted(wanted - set(request.params)):
         return f"{request.method} lacks {', '.join(missing)}"
     return ""

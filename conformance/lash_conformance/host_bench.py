@@ -3,18 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget, OpenSpec
-from lash_conformance.power import Power, WatchedFactory
+from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.traced import Step, Trace
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
-from lash_ref.errors import Backend as BackendError
 from lash_ref.lease import Acquired, SessionExecutionLease
 from lash_ref.records import (
     AttachmentManifestEntry,
@@ -91,7 +90,7 @@ class HostBench:
         self.mint = Minting()
         self.memory: dict[str, object] = {}
         self._backends: list[Backend] = []
-        self._cores: list[tuple[HostCore, Power]] = []
+        self._cores: list[tuple[HostCore, Line]] = []
         self._started: list[asyncio.Task[Any]] = []
 
     def _place(self, name: str) -> Place:
@@ -110,8 +109,7 @@ class HostBench:
         if not self._backends:
             self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
         main, other = self._backends
-        power = Power()
-        power.tier = "durable" if "session_store" in spec.durable else "inline"
+        power = Power(tier="durable" if "session_store" in spec.durable else "inline")
         place = HostPlace(
             stores=cast("SessionStoreFactory", WatchedFactory(main.sessions, power)),
             others=cast("SessionStoreFactory", WatchedFactory(other.sessions, power)),
@@ -122,14 +120,14 @@ class HostBench:
         self._cores.append((made, power))
         return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace))
 
-    def power(self, core: HostCore) -> Power:
+    def line(self, core: HostCore) -> Line:
         """The line between ``core`` and its stores."""
         inner = getattr(core, "_inner", core)
-        return next(power for made, power in self._cores if made is inner)
+        return next(line for made, line in self._cores if made is inner)
 
     async def crash(self, core: HostCore) -> None:
         """Kill the core as its process would be: from now on nothing of it reaches a store."""
-        self.power(core).dead = True
+        self.line(core).dead = True
         await core.kill()
 
     async def pass_time(self, ms: int) -> None:
@@ -152,13 +150,9 @@ class HostBench:
         return task
 
     async def ended(self, task: "asyncio.Task[Any]", core: HostCore) -> None:
-        """Return once the task ended or the core's process died, whichever comes first."""
-        died = self.start(self.power(core).died.wait())
-        await asyncio.wait((task, died), return_when=asyncio.FIRST_COMPLETED)
-
-    def unreachable(self) -> BackendError:
-        """What a store raises whose backend cannot be reached."""
-        return BackendError("the judge cut the store off")
+        """Return once the task ended or the core stands still at a commit, whichever comes first."""
+        halted = self.start(self.line(core).halted())
+        await asyncio.wait((task, halted), return_when=asyncio.FIRST_COMPLETED)
 
     async def breathe(self) -> None:
         """Let whatever was started get as far as it can without time passing."""
@@ -183,9 +177,23 @@ class HostBench:
                 key = await core.call("pending_key", {"name": name})
         return key
 
-    def commits(self, core: HostCore) -> list[RuntimeCommit]:
-        """What the core sent to its stores, commit by commit."""
-        return [args[0] for name, _, args in self.power(core).calls if name == "commit_runtime_state"]
+    async def sent(self, core: HostCore, method: str) -> list[Sent]:
+        """The calls of one method among all that the core made to its stores since this was asked last."""
+        return [call for call in await self.line(core).sent() if call.method == method]
+
+    async def commits(self, core: HostCore) -> list[RuntimeCommit]:
+        """What the core committed since this, or `sent`, was asked last."""
+        return [call.arguments[0] for call in await self.sent(core, COMMIT)]
+
+    async def at_commit(self, core: HostCore, attempt: Coroutine[Any, Any, T], question: Awaitable[Any]) -> Any:
+        """What the question answers while the attempt stands at its first commit; then the attempt is over."""
+        await self.line(core).halt("before", 1)
+        running = self.start(attempt)
+        await self.ended(running, core)
+        found = await question
+        await self.line(core).go_on()
+        await running
+        return found
 
     async def intents(self, session_id: str = "s1") -> tuple[AttachmentManifestEntry, ...]:
         """The session's attachment rows that no commit adopted."""
@@ -262,17 +270,17 @@ class HostBench:
 
     async def forget(self, core: HostCore) -> None:
         """Bury a core that is dead or closed, with everything that was started."""
-        self.power(core).buried = True
+        await self.line(core).bury()
         await self._stop()
         self._started.clear()
         inner = getattr(core, "_inner", core)
-        self._cores = [(made, power) for made, power in self._cores if made is not inner]
+        self._cores = [(made, line) for made, line in self._cores if made is not inner]
 
     async def close(self) -> None:
         """Close whatever is open."""
         await self._stop()
         while self._cores:
-            core, power = self._cores.pop()
-            await (core.kill() if power.dead else core.close())
+            core, line = self._cores.pop()
+            await (core.kill() if line.dead else core.close())
         while self._backends:
             await self._backends.pop().close()

@@ -1,110 +1,171 @@
-"""The line between a core and its stores: the judge counts the calls, makes them fail, or cuts the line.
+"""The line between a core and its stores: the judge counts the calls, makes them fail, or stops them.
 
-A cut line is how a process dies here: what the store did stays done, and nothing of the core reaches it
-any more.
+A core that stands still at a commit is what can be killed at just that moment: what the store did stays done,
+and nothing of the core reaches it any more. A core in the judge's process dies by its line being cut; one in
+a process of its own really dies.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from lash_ref.contracts import SessionStoreFactory
+from lash_ref.errors import Backend
+
+COMMIT = "commit_runtime_state"
+CUT_OFF = "the judge cut the store off"
+Side = Literal["before", "after"]
+"""Whether a commit is stopped before the store has it, or after, before the core hears the answer."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One call that a core made to a store."""
+
+    on: str
+    """``factory``, or ``store[s1]``."""
+    method: str
+    arguments: tuple[Any, ...]
+
+
+class Line(Protocol):
+    """What the judge can do between a core and its stores."""
+
+    dead: bool
+    """Whether the core was killed."""
+
+    async def fail(self, *methods: str) -> None:
+        """From now on these store methods fail with a Backend error; none mends all."""
+        ...
+
+    async def halt(self, side: Side, number: int) -> None:
+        """Stop the ``number``-th commit from now on."""
+        ...
+
+    async def halted(self) -> None:
+        """Return once the core stands still at that commit."""
+        ...
+
+    async def go_on(self) -> None:
+        """Let the commit that was stopped go on."""
+        ...
+
+    async def sent(self) -> list[Sent]:
+        """What the core said to its stores since this was asked last, in order."""
+        ...
+
+    async def bury(self) -> None:
+        """The judge is done with the dead core: what of it still runs, to clean up, is stopped."""
+        ...
+
+
+class Power:
+    """The line in the process of the stores."""
+
+    def __init__(self, tier: str | None = None) -> None:
+        self.tier = tier
+        """What the factory says of its durability, when the judge says it in its stead."""
+        self.dead = False
+        self._buried = False
+        self._calls: list[Sent] = []
+        self._failing: frozenset[str] = frozenset()
+        self._halt: tuple[Side, int] | None = None
+        self._standing = asyncio.Event()
+        self._free = asyncio.Event()
+
+    async def fail(self, *methods: str) -> None:
+        """As `Line.fail`."""
+        self._failing = frozenset(methods)
+
+    async def halt(self, side: Side, number: int) -> None:
+        """As `Line.halt`."""
+        self._halt = (side, number)
+        self._standing.clear()
+        self._free.clear()
+
+    async def halted(self) -> None:
+        """As `Line.halted`."""
+        await self._standing.wait()
+
+    async def go_on(self) -> None:
+        """As `Line.go_on`."""
+        self._free.set()
+
+    async def sent(self) -> list[Sent]:
+        """As `Line.sent`."""
+        made, self._calls = self._calls, []
+        return made
+
+    async def bury(self) -> None:
+        """As `Line.bury`."""
+        self._buried = True
+
+    async def passing(self, call: Sent, made: Callable[[], Awaitable[Any]]) -> Any:
+        """Pass one call on, unless it is to fail or to stop."""
+        self._calls.append(call)
+        await self._lives()
+        struck: Side | None = None
+        if call.method == COMMIT and self._halt is not None:
+            side, left = self._halt
+            struck = side if left == 1 else None
+            self._halt = None if struck else (side, left - 1)
+        if struck == "before":
+            await self._stand()
+        if call.method in self._failing:
+            raise Backend(CUT_OFF)
+        if call.method == "durability_tier" and self.tier:
+            return self.tier
+        answer = await made()
+        if struck == "after":
+            await self._stand()
+        await self._lives()
+        return answer
+
+    async def _stand(self) -> None:
+        self._standing.set()
+        await self._free.wait()
+        await self._lives()
+
+    async def _lives(self) -> None:
+        """Do nothing more once the core is dead."""
+        if self._buried:
+            raise asyncio.CancelledError
+        if self.dead:
+            await asyncio.Event().wait()
 
 
 class Watched:
     """A session store as a core sees it: counted, and broken on demand by the judge."""
 
-    def __init__(self, inner: Any, power: "Power", session_id: str) -> None:
+    def __init__(self, inner: Any, power: Power, name: str) -> None:
         self._inner = inner
         self._power = power
-        self._session_id = session_id
+        self._name = name
 
     def __getattr__(self, method: str) -> Any:
         bound = getattr(self._inner, method)
 
         async def call(*arguments: Any, **named: Any) -> Any:
-            power = self._power
-            power.calls.append((method, self._session_id, arguments))
-            await power.before(method)
-            if method == "durability_tier" and power.tier:
-                return power.tier
-            answer = await bound(*arguments, **named)
-            await power.after(method)
-            return answer
+            made = Sent(self._name, method, (*arguments, *named.values()))
+            return await self._power.passing(made, lambda: bound(*arguments, **named))
 
         return call
 
 
-class Power:
-    """The line between a core and its stores: the judge may count, fail or cut it."""
-
-    def __init__(self) -> None:
-        self.calls: list[tuple[str, str, tuple[Any, ...]]] = []
-        self.dead = False
-        self.buried = False
-        """The judge is done with the dead process."""
-        self.cut_at: tuple[str, int] | None = None
-        """``before`` or ``after``, and the number of the commit at which the process dies."""
-        self.died = asyncio.Event()
-        self.failing: dict[str, Exception] = {}
-        """Errors to raise instead of answering, by method."""
-        self.commits = 0
-        self.tier: str | None = None
-        """What the factory says of its durability, when the judge says it in its stead."""
-        self.watching: dict[str, Callable[[], Awaitable[Any]]] = {}
-        """Questions to ask just before a method is passed on."""
-        self.watched: dict[str, Any] = {}
-        """Their answers at the last call."""
-
-    async def _die(self) -> None:
-        self.dead = True
-        self.died.set()
-        await self._stand_still()
-
-    async def _stand_still(self) -> None:
-        """Do nothing more; what still runs of a buried process, to clean up, is stopped."""
-        if self.buried:
-            raise asyncio.CancelledError
-        await asyncio.Event().wait()
-
-    async def before(self, method: str) -> None:
-        """Stop here when the process is dead, dies now, or the call is to fail."""
-        if self.dead:
-            await self._stand_still()
-        if method == "commit_runtime_state":
-            self.commits += 1
-            if self.cut_at == ("before", self.commits):
-                await self._die()
-        if method in self.watching:
-            self.watched[method] = await self.watching[method]()
-        if method in self.failing:
-            raise self.failing[method]
-
-    async def after(self, method: str) -> None:
-        """Stop here when the process died while the store worked, or dies before it hears the answer."""
-        if self.dead or (method == "commit_runtime_state" and self.cut_at == ("after", self.commits)):
-            await self._die()
-
-
-class WatchedFactory:
+class WatchedFactory(Watched):
     """The factory a core is given."""
 
     def __init__(self, inner: SessionStoreFactory, power: Power) -> None:
-        self._inner = inner
-        self._power = power
+        super().__init__(inner, power, "factory")
 
     def __getattr__(self, method: str) -> Any:
-        bound = getattr(self._inner, method)
+        call = super().__getattr__(method)
+        if method not in ("create_store", "open_existing_store"):
+            return call
 
-        async def call(*arguments: Any, **named: Any) -> Any:
-            self._power.calls.append((method, "", arguments))
-            await self._power.before(method)
-            if method == "durability_tier" and self._power.tier:
-                return self._power.tier
-            answer = await bound(*arguments, **named)
-            await self._power.after(method)
-            if method in ("create_store", "open_existing_store") and answer is not None:
-                return Watched(answer, self._power, arguments[0].session_id)
-            return answer
+        async def opening(*arguments: Any, **named: Any) -> Any:
+            answer = await call(*arguments, **named)
+            return answer and Watched(answer, self._power, f"store[{(*arguments, *named.values())[0].session_id}]")
 
-        return call
+        return opening

@@ -20,6 +20,7 @@ from lash_conformance.checks.host.survival import Life, seen
 from lash_conformance.host import HostTarget
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import say, script
+from lash_conformance.power import Side
 from lash_conformance.target import StoreTarget
 from lash_conformance.vocabulary import Unexpected
 
@@ -74,13 +75,13 @@ class Soaked(Life):
         self.model.said += [word, f"re {word}"]
         self.model.calls += 1
 
-    async def _cut(self, side: str) -> str:
+    async def _cut(self, side: Side) -> str:
         word = self.word()
         await script(self.core, f"re {word}")
-        power = self.bench.power(self.core)
-        power.cut_at = (side, power.commits + 1)
+        line = self.bench.line(self.core)
+        await line.halt(side, 1)
         self.bench.start(say(self.session, word))
-        await power.died.wait()
+        await line.halted()
         await self.crash()
         return word
 
@@ -172,7 +173,7 @@ class _Soaking:
         await getattr(life, name)()
         if life.core is not dead:
             await self.bench.forget(dead)
-        self.bench.power(life.core).calls.clear()
+        await self.bench.line(life.core).sent()
         self.bench.trace.steps.clear()
         self.soak.steps[name] += 1
         if name in TURNS and drains:

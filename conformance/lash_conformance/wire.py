@@ -3,10 +3,10 @@
 Both sides read lines with `read_line` and write them with `written_line`; refusals cross by name and fields.
 """
 
-import base64
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -18,7 +18,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
-from pydantic_core import PydanticSerializationError, from_json
+from pydantic_core import from_json
 
 from lash_conformance.projection import PROTOCOLS, known, methods, signature
 from lash_conformance.target import CAPABILITIES, Capability, Damage
@@ -146,21 +146,26 @@ class Limits(Message):
     """Processes that may have one place open at one time; 1 when a place lives in its process."""
 
 
-class Initialized(Message):
-    """What the target says of itself."""
+class Introduction(Message):
+    """What every target says of itself."""
 
     protocol: U64
     """One of the judge's majors."""
     edition: StrictStr
     """The edition that the target was written for."""
     target: Identity
+    limits: Limits = Limits()
+
+
+class Initialized(Introduction):
+    """What a store says of itself."""
+
     capabilities: list[Capability]
     """What is promised; ``clock`` among them makes time the judge's, otherwise time is real."""
     damages: list[Damage] = []
     """What ``damage`` can spoil; empty when there is no such hook."""
     keeps: StrictBool = False
     """Whether places are kept elsewhere than in their directories; then ``stored`` and ``remove`` are there."""
-    limits: Limits = Limits()
 
 
 class Opened(Message):
@@ -341,73 +346,6 @@ def read_line(line: bytes) -> Any:
         raise Malformed(f"not JSON ({err}): {line[:80]!r}{'…' if len(line) > 80 else ''}") from err
 
 
-# -- arguments and answers of store methods
-
-
-def data_of(family: str, method: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by name as JSON data; what is not of its type goes as it is, for the target to refuse.
-
-    Raises:
-        Uncarriable: JSON has no form for a value.
-    """
-    takes = signature(family, method).takes
-    return {name: _dumped(takes[name], value) for name, value in arguments.items()}
-
-
-def _dumped(adapter: TypeAdapter[Any], value: Any) -> Any:
-    try:
-        return adapter.dump_python(value, mode="json", exclude_none=True, warnings=False)
-    except (PydanticSerializationError, ValueError, AttributeError, TypeError):
-        return _plain(value)
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case BaseModel():
-            fields = {name: getattr(value, name, None) for name in type(value).model_fields}
-            return {name: _plain(field) for name, field in fields.items() if field is not None}
-        case Json():
-            try:
-                return value.value
-            except ValueError as err:
-                raise Uncarriable(f"the opaque value {value.text[:40]}") from err
-        case bytes() | bytearray():
-            return base64.b64encode(value).decode("ascii")
-        case dict():
-            return {str(key): _plain(member) for key, member in cast("dict[object, Any]", value).items()}
-        case list() | tuple() | set() | frozenset():
-            return [_plain(member) for member in cast("list[Any]", value)]
-        case None | str() | int() | float():
-            return value
-        case _:
-            raise Uncarriable(f"a {type(value).__name__}")
-
-
-def bound(family: str, method: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> dict[str, Any]:
-    """Arguments by name, as a caller gave them by position or name."""
-    names = list(signature(family, method).takes)
-    if len(arguments) + len(named) != len(names) or not set(named) <= set(names[len(arguments) :]):
-        raise TypeError(f"{family}.{method} takes {', '.join(names) or 'nothing'}")
-    return dict(zip(names, arguments, strict=False)) | named
-
-
-def read_answer(family: str, method: str, data: Any) -> Any:
-    """The record that a method answered.
-
-    Raises:
-        Malformed: the data is not of the method's type.
-    """
-    made = signature(family, method)
-    if made.answers is None:
-        if data is None and made.optional:
-            return None
-        return own_answer(Handed, data).store
-    try:
-        return made.answers.validate_python(data)
-    except ValidationError as err:
-        raise Malformed(f"result.{first(err)}") from err
-
-
 def own_answer(kind: Any, data: Any) -> Any:
     """The answer of one of the wire's own methods.
 
@@ -420,4 +358,27 @@ def own_answer(kind: Any, data: Any) -> Any:
         raise Malformed(f"result.{first(err)}") from err
 
 
+# -- what is spoken
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speech:
+    """What is spoken on a line beyond its messages: the methods, the introduction, the refusals."""
+
+    introduction: type[Introduction]
+    takes: Callable[[str], frozenset[str] | None]
+    """Names of a method's parameters; none for a method that is not spoken."""
+    raised: Callable[[Fault], Exception]
+    """The exception that an ``error`` of code 1, 2 or 3 stands for."""
+
+
+def _taken(method: str) -> frozenset[str] | None:
+    if method in OWN:
+        return frozenset(OWN[method].takes)
+    family, name = split(method)
+    return frozenset({HANDLES[family], *signature(family, name).takes}) if family else None
+
+
+STORES = Speech(introduction=Initialized, takes=_taken, raised=raised)
+"""What a store speaks."""
 assert set(CAPABILITIES) >= {"clock", "process_evidence", "wire"}, "the wire's methods follow capabilities"

@@ -13,10 +13,11 @@ from rich.table import Table
 
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.projection import answered
+from lash_conformance.store_calls import data_of, read_answer
 from lash_conformance.target import StoreTarget
 from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.vocabulary import batch, chain, commit, message
-from lash_conformance.wire import data_of, read_answer, read_line, written_line
+from lash_conformance.wire import read_line, written_line
 from lash_ref.records import Append, FullGraph
 
 REPEATS = 100

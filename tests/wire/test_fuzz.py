@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from lash_conformance.connection import Connection, parsed
 from lash_conformance.projection import PROTOCOLS, methods
+from lash_conformance.store_calls import read_answer
 from lash_conformance.target import Bounds, TargetBroke
-from lash_conformance.wire import Fault, Malformed, raised, read_answer, read_line, refusals
+from lash_conformance.wire import Fault, Malformed, raised, read_line, refusals
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["2.0", "store", 1]),

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from lash_conformance.check import Check
+from lash_conformance.command import PATIENCE
 from lash_conformance.execute import Result, execute
 from lash_conformance.target import Bounds, TargetFault
-from lash_conformance.targets.stdio import PATIENCE, StdioTarget
+from lash_conformance.targets.stdio import StdioTarget
 from lash_ref.contracts import RuntimePersistence
 
 SCRIPT = Path(__file__).with_name("hostile_target.py")

@@ -7,9 +7,11 @@ from functools import cache
 from typing import Any, cast
 
 from lash_conformance.child import Running
+from lash_conformance.command import Command
 from lash_conformance.connection import Connection
 from lash_conformance.exchange import Exchange
 from lash_conformance.projection import known
+from lash_conformance.store_calls import bound, data_of, read_answer
 from lash_conformance.target import (
     Backend,
     Bounds,
@@ -17,25 +19,19 @@ from lash_conformance.target import (
     Damage,
     Place,
     Processes,
-    TargetBroke,
-    TargetFault,
 )
 from lash_conformance.wire import (
     HANDLES,
     OWN,
+    STORES,
     Initialized,
     Malformed,
-    bound,
-    data_of,
     own_answer,
-    read_answer,
 )
 from lash_ref.contracts import AttachmentStore, SessionStoreFactory
 
 MOST_PROCESSES = 3
 """Processes that share the work, if the target allows as many on one place."""
-PATIENCE = 8
-"""After this many places in a row that broke the target is not asked again."""
 
 
 class Remote:
@@ -121,18 +117,12 @@ class StdioTarget:
         """
         self.command = command
         self.bounds = bounds or Bounds()
-        self._launch = launch or command
+        self._made = Command(command, self.bounds, STORES, launch)
         self._lock = threading.Lock()
         self._processes: list[Connection | None] = [None] * MOST_PROCESSES
-        self._broke_in_a_row = 0
-        self._said: Initialized | None = None
         self.spare: Exchange | None = None
-        try:
-            said = self._started(0).said
-        except TargetBroke as err:
-            log = f"\nits standard error ends with:\n{err.log}" if err.log.strip() else ""
-            raise TargetFault(f"target {command!r} failed at the handshake: {err}{log}") from err
-        self._said = said
+        self._processes[0] = self._made.greeted()
+        said: Initialized = self._processes[0].said
         self.name = said.target.name
         self.version = said.target.version
         self.capabilities: frozenset[Capability] = frozenset((*said.capabilities, "wire"))
@@ -161,22 +151,9 @@ class StdioTarget:
                 found.blamed = True
                 raise found.fault
             if found is not None:
-                self._broke_in_a_row += 1
-            if self._broke_in_a_row >= PATIENCE:
-                raise TargetBroke(f"not asked again: it broke {PATIENCE} times in a row")
+                self._made.broke()
             self._processes[number] = None
-            try:
-                made = Connection(self._launch, self.bounds)
-            except (OSError, ValueError) as err:
-                raise TargetFault(f"target {self.command!r} could not be started: {err}") from err
-            try:
-                made.handshake()
-                if self._said is not None and made.said != self._said:
-                    raise made.accuse("it introduces itself otherwise than before", "initialize")
-            except TargetBroke:
-                self._broke_in_a_row += 1
-                made.kill("it failed at the handshake")
-                raise
+            made = self._made.started()
             self._processes[number] = made
             return made
 
@@ -212,7 +189,7 @@ class StdioTarget:
 
     def went_well(self) -> None:
         """A place was opened, used and closed."""
-        self._broke_in_a_row = 0
+        self._made.went_well()
 
     def interrupt(self, reason: str) -> None:
         """Kill the processes that owe an answer."""

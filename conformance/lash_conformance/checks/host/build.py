@@ -111,7 +111,7 @@ async def the_default_lease_is_thirty_seconds(bench: HostBench) -> None:
     core = await bench.core(lease_ttl_ms=None, lease_renew_ms=None)
     await exchange(core, await opened(core), "hi", "hello")
 
-    ttls = [args[2] for name, _, args in bench.power(core).calls if name == "try_claim_session_execution_lease"]
+    ttls = [call.arguments[2] for call in await bench.sent(core, "try_claim_session_execution_lease")]
     assert set(ttls) == {30_000}
 
 

@@ -70,7 +70,7 @@ async def each_physical_turn_has_its_stamp(bench: HostBench, core: HostCore, ses
     await script(core, _switch("f2"), _switch("f3"), "done")
     await say(session, "hi", turn_id="t1")
 
-    stamps = [commit.turn_commit.turn_id for commit in bench.commits(core) if commit.turn_commit]
+    stamps = [commit.turn_commit.turn_id for commit in await bench.commits(core) if commit.turn_commit]
     assert stamps == ["t1", "t1:agent-frame:1", "t1:agent-frame:2"]
 
 

@@ -20,6 +20,7 @@ from lash_conformance.host_words import (
     wrote,
 )
 from lash_conformance.plugin_words import aborts, adds, directed, emits
+from lash_conformance.power import COMMIT
 
 # -- how hooks compose
 
@@ -199,7 +200,7 @@ async def events_after_the_turn_follow_the_commit(bench: HostBench) -> None:
     """With a commit they are streamed; without one they are not."""
     core, session = await directed(bench, a={"after_turn": [emits("done")]})
     observed = await session.observe()
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "hello")
     await refusal("Runtime", say(session))
     lost = await session.resume_from(observed["cursor"])

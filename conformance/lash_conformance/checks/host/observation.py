@@ -17,6 +17,7 @@ from lash_conformance.host_words import (
     seen,
     transcript,
 )
+from lash_conformance.power import COMMIT
 
 
 async def _cursor(session: HostSession) -> Any:
@@ -168,14 +169,14 @@ async def changes_are_published_at_once(core: HostCore, session: HostSession) ->
 async def an_error_publishes_no_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A turn whose commit the store refuses leaves its activities and no Committed."""
     cursor = await _cursor(session)
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "lost")
 
     await refusal("Runtime", say(session, "hi"), runtime_code="store_commit_failed")
 
     after = await _after(session, cursor)
     assert ("prose lost" in after, "committed" in after) == (True, False)
-    bench.power(core).failing.clear()
+    await bench.line(core).fail()
     await bench.after_expiry()
     await exchange(core, session, "hi", "hello")
     assert (await _after(session, cursor)).count("committed") == 1

@@ -89,7 +89,7 @@ async def nothing_is_queued_before_the_commit(bench: HostBench) -> None:
     core, session = await _with(
         bench, {"kind": "command", "name": "kit.go", "queue": ["work"], "events": [EVENT]}
     )
-    bench.power(core).cut_at = ("before", 1)
+    await bench.line(core).halt("before", 1)
     await bench.ended(bench.start(_call(session, "command", "kit.go")), core)
     await bench.crash(core)
 
@@ -105,7 +105,7 @@ async def a_command_commits_state_and_events_together(bench: HostBench) -> None:
             "a", options={"a": {"operations": [operation], "changes_at": ["operation kit.go"]}}
         )
         session = await opened(core, side)
-        bench.power(core).cut_at = (side, 1)
+        await bench.line(core).halt(side, 1)
         done = bench.start(_call(session, "command", "kit.go"))
         await bench.ended(done, core)
         await bench.crash(core)

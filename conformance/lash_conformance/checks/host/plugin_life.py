@@ -15,6 +15,7 @@ from lash_conformance.host_words import (
     within,
     wrote,
 )
+from lash_conformance.power import COMMIT
 
 # -- lifecycle events
 
@@ -110,7 +111,7 @@ async def a_failed_commit_persists_nothing(bench: HostBench) -> None:
     """The store refuses; plugins hear of the finalized turn only."""
     core = await bench.core("a")
     session = await opened(core)
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "hello")
     await refusal("Runtime", say(session))
 

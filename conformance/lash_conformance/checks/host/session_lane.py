@@ -13,6 +13,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
+from lash_conformance.power import COMMIT
 
 
 @host_check("SES.60")
@@ -93,13 +94,13 @@ async def a_failed_commit_keeps_nothing(bench: HostBench) -> None:
     core = await bench.core()
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "lost")
 
     await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
 
     assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
-    bench.power(core).failing.clear()
+    await bench.line(core).fail()
     await bench.after_expiry()
     await exchange(core, session, "again", "kept")
     assert stored_lines(await bench.stored())[2:] == ["user: again", "assistant: kept"]
@@ -115,7 +116,7 @@ async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
     await bench.free_lane(lease)
     clone = await session.clone()
     in_use = await refusal("SessionStillInUse", session.park())
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "lost")
     failed = await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
 

@@ -120,10 +120,8 @@ async def a_child_knows_its_parent(bench: HostBench) -> None:
     core = await bench.core()
     child, root = await opened(core, "kid", parent="s1"), await opened(core, "s1")
 
-    relation = next(
-        args[0].relation for name, _, args in bench.power(core).calls
-        if name == "create_store" and args[0].session_id == "kid"
-    )  # fmt: skip
+    asked = [call.arguments[0] for call in await bench.sent(core, "create_store")]
+    relation = next(one.relation for one in asked if one.session_id == "kid")
     assert await child.read("parent_session_id") == "s1"
     assert await root.read("parent_session_id") is None
     assert relation.parent_session_id == "s1"

@@ -79,7 +79,7 @@ async def a_state_of_another_session_is_refused(bench: HostBench) -> None:
 async def a_factory_that_fails_is_named(bench: HostBench) -> None:
     """The refusal is StoreFactory and carries the session id."""
     core = await bench.core()
-    bench.power(core).failing["create_store"] = bench.unreachable()
+    await bench.line(core).fail("create_store")
 
     await refusal("StoreFactory", opened(core, "s9"), session_id="s9")
 
@@ -218,7 +218,7 @@ async def active_path_residency_reads_and_holds_the_path_only(bench: HostBench) 
     session = await opened(lean)
 
     state = await session.call("export_state", {})
-    scopes = [type(args[0]).__name__ for name, _, args in bench.power(lean).calls if name == "load_session"]
+    scopes = [type(call.arguments[0]).__name__ for call in await bench.sent(lean, "load_session")]
     assert scopes == ["ActivePath"]
     assert await transcript(session) == ["user: root", "assistant: r", "user: right", "assistant: x"]
     assert set(left) & {node["node_id"] for node in state["session_graph"]["nodes"]} == set()

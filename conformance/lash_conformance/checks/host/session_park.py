@@ -14,6 +14,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
+from lash_conformance.power import COMMIT
 
 RESET = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "patched"}]}}}
 
@@ -134,7 +135,7 @@ async def a_park_whose_flush_fails_is_told(bench: HostBench) -> None:
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
     await session.configure({"model": "m-2"})
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
 
     await refused(session.park())
 

@@ -142,19 +142,17 @@ async def active_input_steers_the_running_turn(bench: HostBench, core: HostCore,
 async def missed_active_input_waits_for_the_next_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Enqueued for a turn that is past its last checkpoint, it is deferred by that turn's commit and then runs."""
     ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
-    power, store = bench.power(core), await bench.store()
+    store = await bench.store()
 
-    async def enqueue() -> Any:
+    async def enqueue() -> list[str]:
         await session.call("enqueue", {"text": "too late", "ingress": ingress})
-        power.watching.clear()
         return [row.state for row in await store.list_pending_turn_inputs("s1")]
 
-    power.watching["commit_runtime_state"] = enqueue
     await script(core, "hello", "heard")
-    await say(session, "hi", turn_id="t1")
+    missed = await bench.at_commit(core, say(session, "hi", turn_id="t1"), enqueue())
 
     deferred = [row.state for row in await store.list_pending_turn_inputs("s1")]
-    assert (power.watched["commit_runtime_state"], deferred) == (["pending_active"], ["deferred_next_turn"])
+    assert (missed, deferred) == (["pending_active"], ["deferred_next_turn"])
     assert answer(await session.queued_turn()) == "says heard"
 
 

@@ -20,6 +20,7 @@ from lash_conformance.plugin_words import (
     run_again,
     turns,
 )
+from lash_conformance.power import COMMIT
 
 
 @host_check("SNP.40", needs=("durable",))
@@ -30,7 +31,7 @@ async def messages_and_plugin_state_are_stored_together(bench: HostBench) -> Non
             session_id = f"{side}{number}"
             core = await bench.core("a", options={"a": COUNTS})
             session = await opened(core, session_id)
-            bench.power(core).cut_at = (side, number)
+            await bench.line(core).halt(side, number)
             await script(core, "one", "two")
 
             async def both(session: HostSession = session) -> None:
@@ -54,7 +55,7 @@ async def a_failed_commit_leaves_the_stored_snapshot(bench: HostBench) -> None:
     core = await bench.core("a", options={"a": COUNTS})
     session = await opened(core)
     await turns(core, session)
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "lost")
     await refusal("Runtime", say(session))
     await bench.crash(core)

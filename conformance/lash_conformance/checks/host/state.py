@@ -302,7 +302,7 @@ async def tool_state_is_exported_when_it_changed(bench: HostBench) -> None:
     await session.call("tools.set_membership", {"tool_id": "kit:fail", "member": False})
     await exchange(core, session, "c", "3")
 
-    turns = [one for one in bench.commits(core) if one.turn_commit is not None]
+    turns = [one for one in await bench.commits(core) if one.turn_commit is not None]
     assert [one.checkpoint.tool_state is not None for one in turns[:2]] == [True, False]
     stored = (await bench.loaded()).checkpoint.tool_state.value
     assert stored["tools"]["kit:fail"]["member"] is False
@@ -318,7 +318,7 @@ async def plugin_state_is_captured_when_it_changed(bench: HostBench) -> None:
     await script(core, {"tools": [{"id": "c1", "name": "count", "args": {}}]}, "3")
     await say(session, "c")
 
-    assert [one.checkpoint.plugin_snapshot is not None for one in bench.commits(core)] == [True, False, True]
+    assert [one.checkpoint.plugin_snapshot is not None for one in await bench.commits(core)] == [True, False, True]
 
 
 @host_check("STA.20")

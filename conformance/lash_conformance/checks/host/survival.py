@@ -210,11 +210,10 @@ async def a_crash_at_any_commit_loses_nothing_and_doubles_nothing(bench: HostBen
         for side in ("before", "after"):
             session_id = f"{side}-{number}"
             core = await bench.core("counter")
-            power = bench.power(core)
-            power.cut_at = (side, number)
+            await bench.line(core).halt(side, number)
             bench.start(_scenario(core, session_id))
             async with bench.promptly():
-                await power.died.wait()
+                await bench.line(core).halted()
             await bench.crash(core)
             await bench.after_expiry()
             made = number if side == "after" else number - 1

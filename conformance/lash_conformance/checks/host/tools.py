@@ -190,7 +190,7 @@ async def attempts_share_their_replay_key(bench: HostBench) -> None:
 async def a_recorded_attempt_is_not_made_again(bench: HostBench) -> None:
     """The process dies before the turn's commit; driven again from the journal, the tool stays still."""
     core = await bench.core(tools=("flaky",), journal=True, durable=DURABLE)
-    bench.power(core).cut_at = ("before", 1)
+    await bench.line(core).halt("before", 1)
     await script(core, calls(("flaky", {"times": 0})), "done")
     await bench.ended(bench.start(say(await opened(core), turn_id="t1")), core)
     assert await wrote(core, "flaky") == ["flaky attempt"]

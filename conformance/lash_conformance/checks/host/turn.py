@@ -17,6 +17,7 @@ from lash_conformance.host_words import (
     text,
     transcript,
 )
+from lash_conformance.power import COMMIT
 
 GUIDANCE = {"slots": {"guidance": {"reset": False, "contributions": [{"slot": "guidance", "content": "be brief"}]}}}
 REPLACED = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "be loud"}]}}}
@@ -56,7 +57,7 @@ async def a_turn_is_one_commit(bench: HostBench, core: HostCore, session: HostSe
     await say(session, "hi", turn_id="t1")
 
     read = await bench.loaded()
-    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in bench.commits(core)]
+    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in await bench.commits(core)]
     assert (stamps, read.head_revision) == (["t1"], 1)
     assert (read.checkpoint.turn_state.turn_index, len(read.token_ledger)) == (1, 1)
     assert read.checkpoint.tool_state is not None
@@ -68,13 +69,13 @@ async def a_turn_that_errs_leaves_the_store_as_it_was(bench: HostBench, core: Ho
     """The store refuses the commit: nothing changed, and the same words can be said again without a double."""
     await exchange(core, session, "hi", "hello")
     before = await bench.stored()
-    bench.power(core).failing["commit_runtime_state"] = bench.unreachable()
+    await bench.line(core).fail(COMMIT)
     await script(core, "lost")
 
     await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
 
     assert await bench.stored() == before
-    bench.power(core).failing.clear()
+    await bench.line(core).fail()
     await bench.after_expiry()
     await exchange(core, session, "more", "fine")
     assert (await transcript(session))[2:] == ["user: more", "assistant: fine"]
@@ -112,7 +113,7 @@ async def the_turn_id_stamps_the_commit(bench: HostBench, core: HostCore, sessio
     await say(session, "b")
     await say(session, "c")
 
-    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in bench.commits(core)]
+    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in await bench.commits(core)]
     assert stamps[0] == "mine"
     assert len(set(stamps)) == 3
 
@@ -250,9 +251,7 @@ async def plugins_hear_before_and_after_the_commit(bench: HostBench) -> None:
     """TurnFinalized comes before the commit and TurnPersisted after it, each once."""
     core = await bench.core("a")
     session = await opened(core)
-    bench.power(core).watching["commit_runtime_state"] = core.journal
-    await exchange(core, session, "hi", "hello")
-    seen = [bench.power(core).watched["commit_runtime_state"], await core.journal()]
+    seen = [await bench.at_commit(core, exchange(core, session, "hi", "hello"), core.journal()), await core.journal()]
 
     def events(journal: list[str]) -> list[str]:
         return [entry for entry in journal if entry.startswith("a event turn_")]
@@ -267,9 +266,9 @@ async def a_replayed_turn_runs_no_tool_again(bench: HostBench) -> None:
     core = await bench.core("counter", journal=True, durable=DURABLE)
     session = await opened(core)
     await script(core, calls(("count", {})), "done")
-    bench.power(core).cut_at = ("before", 1)
+    await bench.line(core).halt("before", 1)
     bench.start(say(session, "hi", turn_id="t1"))
-    await bench.power(core).died.wait()
+    await bench.line(core).halted()
     await bench.crash(core)
     await bench.after_expiry()
     second = await bench.core("counter", journal=True, durable=DURABLE)
