@@ -379,13 +379,25 @@ def init(
 
 
 @app.command()
-def serve(target: TargetOption = "sqlite") -> None:
+def serve(
+    target: Annotated[str, typer.Option("--target", "-t", help="memory, sqlite, postgres:DSN, reference, or python:package.module:callable")] = "",
+    profile: Annotated[str, typer.Option(help="What is served: store or host")] = "store",
+    store: Annotated[str, typer.Option(help="With --profile host: the store that its sessions live on")] = "sqlite",
+) -> None:
     """Put an in-process target behind the wire, on standard input and output."""
     import os
 
-    from lash_conformance import server
+    from lash_conformance import host_server, server
+    from lash_conformance.host import load as load_host
     from lash_conformance.target import TargetFault, load
 
+    if profile == "host":
+        try:
+            host_server.serve(load_host(target or "reference"), store)
+        except TargetFault as err:
+            raise _usage(err) from err
+        return
+    target = target or "sqlite"
     if target == "postgres" and "LASH_CONFORMANCE_POSTGRES" not in os.environ:
         raise _usage("name a server with postgres:DSN: each process of a target would start one of its own")
     try:

@@ -96,7 +96,9 @@ async def _attempt(
     result = Result(check, "pass")
     missed = False
     try:
-        async with asyncio.timeout(deadline_s):
+        async with asyncio.timeout(deadline_s) as limit:
+            if isinstance(bench, HostBench):
+                bench.limits.append(limit)
             await check.run(**await bench.provide(check.wants))
             await bench.close()
     except TimeoutError:
@@ -111,6 +113,8 @@ async def _attempt(
         missed = isinstance(err, TargetBroke) and err.missed
         result = judged(check, err)
     finally:
+        if isinstance(bench, HostBench):
+            bench.limits.clear()
         try:
             async with asyncio.timeout(deadline_s):
                 await (bench.remove() if isinstance(bench, Bench) else bench.close())

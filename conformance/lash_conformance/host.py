@@ -9,6 +9,7 @@ contract's; an adapter of another language raises `Refused`.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, cast, get_args, runtime_checkable
 
 from lash_conformance.target import TargetFault, imported
@@ -18,7 +19,9 @@ from lash_ref.errors import LashError
 Data = dict[str, Any]
 """A JSON object."""
 
-HostCapability = Literal["durable", "clock", "processes", "triggers", "providers", "replay", "rlm"]
+HostCapability = Literal[
+    "durable", "clock", "processes", "triggers", "providers", "replay", "rlm", "line", "process"
+]  # fmt: skip
 HOST_CAPABILITIES: dict[HostCapability, str] = {
     "durable": "the store outlives the core, so a session can be killed and reopened",
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
@@ -27,7 +30,11 @@ HOST_CAPABILITIES: dict[HostCapability, str] = {
     "providers": "real wire dialects are spoken, as `SpeaksProviders` has it",
     "replay": "recorded exchanges are served and made over HTTP, as `Replays` has it",
     "rlm": "a core may run model-written Python cells (a core of protocol rlm)",
+    "line": "the judge stands between a core and its stores: it counts, fails and stops what is said there",
+    "process": "a core lives in a process that the judge really kills; declared by no host, known of every command",
 }
+IN_PROCESS = frozenset(HOST_CAPABILITIES) - {"process"}
+"""What a host in the judge's own process can have; the line to the stores is then the judge's already."""
 assert set(HOST_CAPABILITIES) == set(get_args(HostCapability)), "every capability is described"
 
 
@@ -51,7 +58,7 @@ class Refused(LashError):
 
 
 def load(name: str) -> "HostTarget":
-    """The target named ``reference``, ``reference:STORE`` or ``python:package.module:callable``.
+    """The target named ``reference``, ``reference:STORE``, ``stdio:COMMAND`` or ``python:package.module:callable``.
 
     Raises:
         TargetFault: no such target, or what the callable returned lacks a member.
@@ -59,7 +66,9 @@ def load(name: str) -> "HostTarget":
     scheme, _, rest = name.partition(":")
     if scheme == "reference":
         return cast("HostTarget", import_module("lash_conformance.targets.reference").target(rest or "memory"))
-    made = imported(name, "reference, reference:STORE")
+    if scheme == "stdio" and rest.strip():
+        return cast("HostTarget", import_module("lash_conformance.targets.stdio_host").target(rest))
+    made = imported(name, "reference, reference:STORE, stdio:COMMAND")
     if not isinstance(made, HostTarget):
         members = ("name", "version", "capabilities", "store", "core", "pure")
         missing = [part for part in members if not hasattr(made, part)]
@@ -86,6 +95,8 @@ class HostPlace:
     mint: Callable[[str], str]
     memory: dict[str, object] = field(default_factory=dict[str, object])
     """What a target keeps between cores of one place, such as a kit plugin's shared pool."""
+    directory: Path | None = None
+    """Where a host keeps what outlives a core when its process does not; none in the judge's own process."""
 
 
 @dataclass(frozen=True, kw_only=True)

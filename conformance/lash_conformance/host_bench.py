@@ -11,6 +11,7 @@ from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget, OpenSpec
 from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
+from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
 from lash_conformance.traced import Step, Trace
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
@@ -92,6 +93,8 @@ class HostBench:
         self._backends: list[Backend] = []
         self._cores: list[tuple[HostCore, Line]] = []
         self._started: list[asyncio.Task[Any]] = []
+        self.limits: list[asyncio.Timeout] = []
+        """What is running out, from the outside in."""
 
     def _place(self, name: str) -> Place:
         (self.directory / name).mkdir(exist_ok=True)
@@ -115,10 +118,27 @@ class HostBench:
             others=cast("SessionStoreFactory", WatchedFactory(other.sessions, power)),
             attachments=main.attachments, clock=self.clock, mint=self.mint,
             memory=cast("dict[str, object]", self.memory.setdefault("host", {})),
+            directory=self.directory if "process" in self.target.capabilities else None,
         )  # fmt: skip
+        await self._ready()
         made = await self.target.core(place, spec)
-        self._cores.append((made, power))
+        self._cores.append((made, made if isinstance(made, RemoteCore) else power))
         return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace))
+
+    async def _ready(self) -> None:
+        """Let a process start whose start is nobody's fault: no limit counts it."""
+        if not isinstance(self.target, StdioHost):
+            return
+        loop = asyncio.get_running_loop()
+        running = [(limit, limit.when()) for limit in self.limits]
+        for limit, _ in running:
+            limit.reschedule(None)
+        started = loop.time()
+        try:
+            await self.target.ready()
+        finally:
+            for limit, when in running:
+                limit.reschedule(None if when is None else when + loop.time() - started)
 
     def line(self, core: HostCore) -> Line:
         """The line between ``core`` and its stores."""
@@ -135,6 +155,8 @@ class HostBench:
         self.trace.note("clock", "advance", ms=ms)
         if isinstance(self.clock, VirtualClock):
             self.clock.advance(ms)
+            for core in self._outside():
+                await core.catch_up()
             await asyncio.sleep(0)
         else:
             await asyncio.sleep(ms / 1000)
@@ -158,15 +180,24 @@ class HostBench:
         """Let whatever was started get as far as it can without time passing."""
         for _ in range(200):
             await asyncio.sleep(0)
+        for core in self._outside():
+            await core.breathe()
+
+    def _outside(self) -> list[RemoteCore]:
+        return [core for core, line in self._cores if isinstance(core, RemoteCore) and not line.dead]
 
     @contextlib.asynccontextmanager
     async def promptly(self) -> AsyncGenerator[None]:
         """What is inside must end without waiting for anybody; the bound is generous."""
+        limit = asyncio.timeout(PROMPT_S)
         try:
-            async with asyncio.timeout(PROMPT_S):
+            async with limit:
+                self.limits.append(limit)
                 yield
         except TimeoutError as err:
             raise Unexpected("an answer at once", f"none within {PROMPT_S:g} s") from err
+        finally:
+            self.limits.remove(limit)
 
     async def pending_key(self, core: HostCore, name: str) -> Any:
         """The completion key of the kit's ``pending`` tool, once it is pending."""

@@ -58,12 +58,15 @@ def store_target(request: pytest.FixtureRequest) -> Iterator[StoreTarget]:
 
 
 @pytest.fixture(scope="session")
-def host_target(request: pytest.FixtureRequest) -> HostTarget:
+def host_target(request: pytest.FixtureRequest) -> Iterator[HostTarget]:
     """The host named by ``--lash-target``; override this fixture in your own suite."""
     name = request.config.getoption("lash_target")
     if name is None:
         raise pytest.UsageError("give --lash-target, or define a host_target fixture")
-    return load_host(cast("str", name))
+    made = load_host(cast("str", name))
+    yield made
+    if isinstance(made, Interruptible):
+        made.stop()
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from lash_conformance.fixture import Fixture
 from lash_conformance.host import (
-    HOST_CAPABILITIES,
+    IN_PROCESS,
     CoreSpec,
     Data,
     HostCapability,
@@ -85,7 +85,7 @@ class BrokenHost:
     """The reference host over the memory store, and one thing wrong with it."""
 
     version = "0"
-    capabilities: frozenset[HostCapability] = frozenset(HOST_CAPABILITIES)
+    capabilities: frozenset[HostCapability] = IN_PROCESS
     store = "memory"
     sends: type[StoreWrapper] = SentStore
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, HostCapability, HostPlace, HostTarget, Refused
+from lash_conformance.host import IN_PROCESS, CoreSpec, HostCapability, HostPlace, HostTarget, Refused
 
 Answer = Callable[[str, tuple[Any, ...]], Any]
 
@@ -30,7 +30,7 @@ class NullHost:
 
     version = "0"
     store = "memory"
-    capabilities: frozenset[HostCapability] = frozenset(HOST_CAPABILITIES)
+    capabilities: frozenset[HostCapability] = IN_PROCESS
 
     def __init__(self, name: str, answer: Answer) -> None:
         self.name = name

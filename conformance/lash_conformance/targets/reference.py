@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from lash_conformance.host import HOST_CAPABILITIES, CoreSpec, Data, HostCapability, HostPlace
+from lash_conformance.host import IN_PROCESS, CoreSpec, Data, HostCapability, HostPlace
 from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.replays import recorder, replayer
 from lash_conformance.targets.reference_core import ReferenceCore
@@ -33,7 +33,7 @@ class ReferenceHost(ReferenceProviders):
 
     name = "reference"
     version = __version__
-    capabilities: frozenset[HostCapability] = frozenset(HOST_CAPABILITIES)
+    capabilities: frozenset[HostCapability] = IN_PROCESS
 
     speaks_httpx = True
 

@@ -23,6 +23,7 @@ from lash_conformance.targets.reference_facets import (
     Probe,
     Resolver,
     binding,
+    kept,
     model_of,
     resolution_data,
     resolution_of,
@@ -63,9 +64,7 @@ class ReferenceCore:
         if spec.route is not None:
             routed = route(spec.route, place.clock)
             self.providers = {routed.kind: routed}
-        shared = place.memory.setdefault("reference", PlaceMemory())
-        assert isinstance(shared, PlaceMemory), "the place's memory is the target's own"
-        self.shared = shared
+        self.shared: PlaceMemory | None = None
         self.effects: Any = None
         self.core: LashCore | None = None
         self.sessions: WeakSet[ReferenceSession] = WeakSet()
@@ -119,6 +118,7 @@ class ReferenceCore:
 
     def _effect_host(self) -> Any:
         if self.spec.journal:
+            self.shared = kept(self.place)
             self.effects = JournalEffectHost(self.shared.journal, SECRET, self.shared.waits, self.place.clock)
             return self.effects
         self.effects = InlineEffectHost(SECRET, self.place.clock)
@@ -324,3 +324,5 @@ class ReferenceCore:
         for session in self.sessions:
             session.inner.drop()
         self.sessions.clear()
+        if self.shared is not None:
+            await self.shared.close()

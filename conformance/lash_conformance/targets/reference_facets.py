@@ -3,16 +3,16 @@
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from lash_conformance.host import Data
+from lash_conformance.host import Data, HostPlace
 from lash_conformance.targets.kit_shelf import Bound, BoundOptional, Registers
 from lash_conformance.targets.kit_tools import KitStage
-from lash_ref.effects import MemoryJournal
+from lash_ref.effects import FileJournal, Journal, MemoryJournal
 from lash_ref.plugins import PluginBinding, PluginFactory, PluginSessionContext, SessionPlugin
 from lash_ref.processes import MemoryProcesses
 from lash_ref.provider import Provider
 from lash_ref.records import DurabilityTier, ModelLimits, ModelSpec
 from lash_ref.scalars import Json
-from lash_ref.waits import Failed, MemoryWaits, Resolved, TimedOut, WaitCancelled
+from lash_ref.waits import Failed, MemoryWaits, Resolved, SqliteWaits, TimedOut, WaitCancelled, WaitStore
 
 SECRET = b"the judge's own secret"
 
@@ -78,10 +78,26 @@ class Resolver:
 
 @dataclass
 class PlaceMemory:
-    """What cores of one place share, as a wait store or journal on disk would."""
+    """What cores of one place share: in this process, or as files that outlive it."""
 
-    waits: MemoryWaits = field(default_factory=MemoryWaits)
-    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    waits: WaitStore = field(default_factory=MemoryWaits)
+    journal: Journal = field(default_factory=MemoryJournal)
+
+    async def close(self) -> None:
+        """Close the files; what is in memory stays for the next core."""
+        if isinstance(self.waits, SqliteWaits):
+            await self.waits.close()
+        if isinstance(self.journal, FileJournal):
+            self.journal.close()
+
+
+def kept(place: HostPlace) -> PlaceMemory:
+    """What the place keeps beside its stores."""
+    if place.directory is None:
+        found = place.memory.setdefault("reference", PlaceMemory())
+        assert isinstance(found, PlaceMemory), "the place's memory is the target's own"
+        return found
+    return PlaceMemory(SqliteWaits(place.directory / "waits.db"), FileJournal(place.directory / "effects.jsonl"))
 
 
 class Given(PluginBinding[PluginFactory, Data]):
