@@ -15,13 +15,13 @@ from typing import Literal
 Level = Literal["MUST", "SHOULD", "MAY"]
 
 EDITION = "2026.11"
-AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR"]
+AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR", "HST"]
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR"),
     "host": (
         "STA", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS",
-        "SNP", "PRC", "TRG", "PRV", "RPL", "RLM",
+        "SNP", "PRC", "TRG", "PRV", "RPL", "RLM", "HST",
     ),
 }  # fmt: skip
 """What a run of each profile judges, by area."""

@@ -184,7 +184,7 @@ class HostBench:
             await core.breathe()
 
     def _outside(self) -> list[RemoteCore]:
-        return [core for core, line in self._cores if isinstance(core, RemoteCore) and not line.dead]
+        return [core for core, _ in self._cores if isinstance(core, RemoteCore)]
 
     @contextlib.asynccontextmanager
     async def promptly(self) -> AsyncGenerator[None]:

@@ -43,6 +43,7 @@ class HostServer(Service):
     """One host, its cores, and an answer to every line."""
 
     own: ClassVar[dict[str, Own]] = HOST_OWN
+    power: type[Power] = Power
 
     def __init__(self, target: HostTarget, store: str) -> None:
         """Serve ``target`` on the store target named ``store``.
@@ -117,7 +118,7 @@ class HostServer(Service):
                 (folder / name).mkdir(exist_ok=True)
                 place = Place(directory=folder / name, clock=clock, processes=Processes(), mint=mint)
                 backends.append(await self.store.open(place))
-            power = Power(tier="durable" if "session_store" in spec.durable else "inline")
+            power = self.power(tier="durable" if "session_store" in spec.durable else "inline")
             main, other = (
                 cast("SessionStoreFactory", WatchedFactory(one.sessions, power)) for one in backends
             )

@@ -1,4 +1,4 @@
-"""What a host speaks on the line wire: the host Protocol's methods as requests (area WIR).
+"""What a host speaks on the line wire: the host Protocol's methods as requests (area HST).
 
 ``core.*``, ``session.*`` and ``subscription.*`` are a mechanical projection of `HostCore`, `HostSession` and
 `HostSubscription`; the rest is here. `HostCore.kill` is no request: the judge kills the process.

@@ -125,14 +125,14 @@ async def run(
 def base_of(target: StoreTarget | HostTarget) -> str:
     """What the broken target is built on."""
     if isinstance(target, HostTarget):
-        return f"reference:{target.store}"
+        return "host wire" if _spoken(target) else f"reference:{target.store}"
     if _spoken(target):
         return "wire"
     return "sqlite" if getattr(target, "on_sqlite", False) else "memory"
 
 
 def _spoken(target: StoreTarget | HostTarget) -> bool:
-    return "wire" in target.capabilities
+    return bool({"wire", "process"} & target.capabilities)
 
 
 async def _attempt(check: Check, target: StoreTarget | HostTarget, given: str, sound_s: float) -> Result:
@@ -148,6 +148,12 @@ async def _sound(check: Check, base: str) -> Result:
     if check.kind == "crash":
         with search.brief():
             result = await execute(check, load("sqlite"), CRASH_DEADLINE_S, "sqlite")
+    elif base == "host wire":
+        from lash_conformance.mutants.host_wire import served as unbroken
+
+        host = unbroken("HostServer")
+        result = await execute(check, host, WIRE_DEADLINE_S)
+        host.stop()
     elif check.profile == "host":
         result = await execute(check, load_host(base))
     elif base == "wire":

@@ -18,8 +18,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine.*never awaited:RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-SESSIONS = frozenset(PROFILES["host"]) - {"PRV", "RLM", "RPL"}
-"""Provider fixtures and model-written code have proofs of their own."""
+SESSIONS = frozenset(PROFILES["host"]) - {"PRV", "RLM", "RPL", "HST"}
+"""Provider fixtures, model-written code and processes have proofs of their own."""
 
 
 def test_every_host_must_has_a_broken_host_that_its_check_kills():

@@ -77,16 +77,22 @@ class RemoteCore(Remote):
         except Malformed as err:
             raise self.connection.accuse(f"it answered {method} with another type: {err}", method) from err
 
+    @property
+    def live(self) -> bool:
+        """Whether the process is still this core's."""
+        return not self.dead and not self._closed
+
     async def catch_up(self) -> None:
         """Tell the process what time it is; telling it twice does no harm."""
         now = self.clock.now_ms()
-        if "clock" in self.target.capabilities and now != self._now:
+        if "clock" in self.target.capabilities and now != self._now and self.live:
             self._now = now
             await self._own("core.advance", now_ms=now)
 
     async def breathe(self) -> None:
         """Let whatever was started get as far as it can."""
-        await self._own("core.breathe")
+        if self.live:
+            await self._own("core.breathe")
 
     async def _own(self, method: str, **params: Any) -> Any:
         answer = await self.connection.call(method, {"core": self._handle} | params, TURN_S)
@@ -102,9 +108,9 @@ class RemoteCore(Remote):
 
     async def close(self) -> None:
         """Let go of the core; its process is another core's next, if it owes nothing."""
-        if not self._closed and not self.dead:
-            self._closed = True
+        if self.live:
             await self.asked("core.close", {"core": self._handle})
+            self._closed = True
             await asyncio.to_thread(self.target.give_back, self.connection)
 
     # -- the line
