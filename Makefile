@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
 
-.PHONY: sdks upstream conformance test lint evidence docs wheel check clean
+.PHONY: sdks upstream conformance test lint evidence node kills bench docs wheel check clean
 
 conformance: $(READY)
 	$(BIN)/lash-conformance run --target sqlite --report report
@@ -23,21 +23,50 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/pyright
 
-# What the pages join: verdicts on the built-in targets; a failing target is evidence too (exit 1).
+# What the pages join, all of it anew; the slow part is kept in docs/results, so that `make docs` need not do it.
+# A failing target is evidence too (exit 1).
 evidence: $(READY)
-	rm -rf report/evidence
+	rm -rf report/evidence report/slow
 	$(MAKE) --no-print-directory $(EVIDENCE)
-	$(BIN)/lash-conformance mutants --no-searches --no-crashes --json report/evidence/kills.json || [ $$? -eq 1 ]
+	mkdir -p report/slow
+	$(JUDGE) --target postgres --report report/slow/postgres >report/slow/postgres.txt || [ $$? -eq 1 ]
+	$(KEEP) report/slow/postgres/report.json docs/results/postgres.json
+	@if command -v node >/dev/null; then $(MAKE) --no-print-directory node; else echo "NO NODE HERE: docs/results/node.json stays as it is" >&2; fi
+	$(MAKE) --no-print-directory kills
 
+# The Node store, judged whole.
+node: $(READY)
+	mkdir -p report/slow
+	$(JUDGE) --target 'stdio:node conformance/adapters/node/main.js' --report report/slow/node >report/slow/node.txt || [ $$? -eq 1 ]
+	$(KEEP) report/slow/node/report.json docs/results/node.json --with node=$$(node --version)
+
+# Every broken implementation, or those of SELECT='STO.12,LEA.*': what is run again replaces what was kept of it.
+SELECT := *
+kills: $(READY)
+	mkdir -p report/slow
+	$(BIN)/lash-conformance mutants --select '$(SELECT)' --json report/slow/kills.json >report/slow/kills.txt || [ $$? -eq 1 ]
+	$(KEEP) report/slow/kills.json docs/results/kills.json
+
+# Growth curves; the machine should have nothing else to do.
+bench: $(READY)
+	$(BIN)/lash-conformance bench --report report/slow/bench
+	$(KEEP) report/slow/bench/bench.json docs/results/bench/sqlite.json
+	$(BIN)/lash-conformance bench --host --report report/slow/bench
+	$(KEEP) report/slow/bench/bench-host.json docs/results/bench/host.json
+	$(BIN)/lash-conformance bench --providers --report report/slow/bench
+	$(KEEP) report/slow/bench/providers.json docs/results/bench/providers.json
+
+JUDGE := $(BIN)/lash-conformance run
+KEEP := $(BIN)/lash-conformance keep
 EVIDENCE := $(patsubst %,report/evidence/%/report.json,memory sqlite reference)
 
 report/evidence/reference/report.json: | $(READY)
 	mkdir -p $(@D)
-	$(BIN)/lash-conformance run --target reference --profile host --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
+	$(JUDGE) --target reference --profile host --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
 
 report/evidence/%/report.json: | $(READY)
 	mkdir -p $(@D)
-	$(BIN)/lash-conformance run --target $* --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
+	$(JUDGE) --target $* --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
 
 docs: $(READY) $(EVIDENCE)
 	$(BIN)/lash-conformance site build/docs --reports docs/results --reports report/evidence

@@ -36,6 +36,11 @@ class CatalogueFault(Exception):
     """The spec breaks its own form; every fault found is listed."""
 
 
+def hashed(rule: str) -> str:
+    """The hash of a rule's words; spaces do not count."""
+    return hashlib.sha256(" ".join(rule.split()).encode()).hexdigest()[:12]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Clause:
     """One rule of the law."""
@@ -58,7 +63,7 @@ class Clause:
     @property
     def text_hash(self) -> str:
         """Changes when the rule's words do, so that its checks are read again."""
-        return hashlib.sha256(" ".join(self.rule.split()).encode()).hexdigest()[:12]
+        return hashed(self.rule)
 
     @property
     def order(self) -> tuple[int, int]:

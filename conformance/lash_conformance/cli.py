@@ -14,7 +14,7 @@ from rich.console import Console
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
-from lash_conformance.cli_site import editions, site
+from lash_conformance.cli_site import editions, keep, site
 from lash_conformance.select import selects_clause
 
 app = typer.Typer(
@@ -410,6 +410,7 @@ def serve(
 app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
 app.command()(record)
+app.command()(keep)
 app.command()(site)
 app.command()(editions)
 app.command()(promote)

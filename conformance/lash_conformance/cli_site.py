@@ -1,4 +1,4 @@
-"""The commands that write the site and compare editions of the law."""
+"""The commands that keep results, write the site and compare editions of the law."""
 
 import json
 from dataclasses import asdict
@@ -15,6 +15,24 @@ from lash_conformance.catalogue import CatalogueFault
 def _usage(message: object) -> typer.Exit:
     Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
     return typer.Exit(2)
+
+
+def keep(
+    result: Annotated[Path, typer.Argument(help="report.json of a run, the JSON of mutants, or a file of bench")],
+    kept: Annotated[Path, typer.Argument(help="Where it is kept, such as docs/results/postgres.json")],
+    version: Annotated[list[str] | None, typer.Option("--with", help="A version that matters, as name=version; several times")] = None,
+) -> None:
+    """Keep a result for the site: what its pages need, with the date, versions and the hash of every rule."""
+    from lash_conformance import keeping
+
+    given = [one.partition("=") for one in version or ()]
+    if any(not name or not value for name, _, value in given):
+        raise _usage("--with takes name=version, such as node=v22.1.0")
+    try:
+        kind = keeping.keep(result, kept, {name: value for name, _, value in given})
+    except keeping.NotKept as err:
+        raise _usage(err) from err
+    typer.echo(f"{kept}: {kind}")
 
 
 def site(

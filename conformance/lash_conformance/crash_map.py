@@ -1,6 +1,7 @@
 """The crash map of a report: every blow by what the process was doing, and the whole in a sentence."""
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lash_conformance.report import Blow, Report
@@ -23,12 +24,16 @@ class Row:
 
 
 def rows(report: Report) -> tuple[Row, ...]:
-    """The map; a blow that several processes of the judge dealt appears once."""
+    """The map of a report."""
+    return mapped(blow for check in report.checks for blow in check.crash_map)
+
+
+def mapped(blows: Iterable[Blow]) -> tuple[Row, ...]:
+    """The map of any blows; one that several processes of the judge dealt appears once."""
     found: dict[str, dict[tuple[object, ...], Blow]] = {}
-    for check in report.checks:
-        for blow in check.crash_map:
-            told = found.setdefault(blow.scene, {})
-            told.setdefault((blow.step, blow.call, blow.blow, blow.fate), blow)
+    for blow in blows:
+        told = found.setdefault(blow.scene, {})
+        told.setdefault((blow.step, blow.call, blow.blow, blow.fate), blow)
     return tuple(
         Row(scene, tuple(sorted(blows.values(), key=lambda blow: (blow.step, blow.blow))))
         for scene, blows in found.items()

@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from browser import CHROMIUM, Browser
 from html_pages import Page, broken, outside
+from offline import cut, reaches
 
 from lash_conformance.cli import app
 
@@ -42,17 +43,16 @@ class Quiet(SimpleHTTPRequestHandler):
 
 
 def build(root: Path, name: str) -> Path:
-    """Build as `make docs` does, into a folder of the test's own."""
+    """Build as `make docs` does, into a folder of the test's own, with the network cut."""
+    prefix, more = cut(root / "cut")
     config = (root / "mkdocs.yml").read_text(encoding="utf-8")
     (root / f"{name}.yml").write_text(config.replace("docs_dir: build/docs", f"docs_dir: {name}"), encoding="utf-8")
-    pages = CliRunner().invoke(app, ["site", f"{root / name}", "--root", f"{ROOT}", "--reports", f"{ROOT / 'docs' / 'results'}", "--reports", f"{root / 'reports'}"])
-    assert pages.exit_code == 0, pages.output
+    pages = [BIN / "lash-conformance", "site", root / name, "--root", ROOT, "--reports", ROOT / "docs" / "results", "--reports", root / "reports"]
     made = [BIN / "mkdocs", "build", "--strict", "--quiet", "-f", root / f"{name}.yml", "-d", root / f"{name}-site"]
-    done = subprocess.run(
-        made, capture_output=True, text=True, timeout=400, check=False,
-        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": "0"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr + done.stdout
+    env = os.environ | {"NO_MKDOCS_2_WARNING": "1", "SOURCE_DATE_EPOCH": "0"} | more
+    for command in (pages, made):
+        done = subprocess.run([*prefix, *command], capture_output=True, text=True, timeout=400, check=False, env=env)
+        assert done.returncode == 0, done.stderr + done.stdout
     return root / f"{name}-site"
 
 
@@ -87,6 +87,16 @@ def test_a_second_build_has_the_same_bytes(folder: Path, site: Path):
     assert digests(again) == digests(site)
 
 
+def test_the_network_was_cut(folder: Path):
+    """A server that everybody else reaches is out of reach for a command that is run as the builds are."""
+    prefix, more = cut(folder / "cut")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Quiet) as server:
+        with_it = reaches(server.server_port, [], dict(os.environ))
+        without = reaches(server.server_port, prefix, os.environ | more)
+
+    assert (with_it, without) == (True, False)
+
+
 def test_every_link_and_anchor_resolves(site: Path):
     """Also those in raw HTML, which no builder checks."""
     assert broken(site) == []
@@ -118,7 +128,7 @@ def test_the_expected_pages_exist(site: Path):
     """A builder that ignores what it does not know would drop them without a word."""
     expected = [
         "index.html", "evidence/clauses.html", "evidence/matrix.html", "evidence/kills.html", "evidence/crashes.html",
-        "evidence/seeds.html", "evidence/data.html", "fixtures/anthropic-messages.html", "fixtures/gemini.html",
+        "evidence/seeds.html", "evidence/data.html", "evidence/bench.html", "fixtures/anthropic-messages.html", "fixtures/gemini.html",
         "fixtures/openai-chat.html", "fixtures/openai-responses.html", "reference/cli.html", "reference/contract.html",
         "guides/gate-ci.html", "guides/read-a-failure.html", "changes.html", "clauses.json", "report.json", "schemas/report.json",
         "schemas/wire.json", "schemas/provider-fixture.json",
@@ -147,6 +157,25 @@ def test_a_clause_shows_an_example_and_its_history(site: Path):
     assert re.search(r"async def \w+\(.*?assert ", words, re.DOTALL)
     assert "@check(" not in words
     assert "2026.11: introduced" in words
+
+
+def test_the_home_page_counts_what_was_run(site: Path):
+    """Kills come from the kept table; the test counts them itself."""
+    kept = json.loads((ROOT / "docs" / "results" / "kills.json").read_text(encoding="utf-8"))["found"]["kills"]
+    home = (site / "index.html").read_text(encoding="utf-8")
+
+    assert f"<b>{sum(one['killed'] for one in kept)} of {len(kept)}</b>" in home
+    assert "not run for this build" not in home
+
+
+def test_benchmarks_are_drawn_from_the_kept_numbers(site: Path):
+    """A curve an operation, and every median in the table below it."""
+    kept = json.loads((ROOT / "docs" / "results" / "bench" / "sqlite.json").read_text(encoding="utf-8"))["found"]
+    page = (site / "evidence" / "bench.html").read_text(encoding="utf-8")
+
+    assert page.count('<figure class="plot">') >= 1
+    assert all(f"<td>{ms:.2f}</td>" in page for times in kept["milliseconds"].values() for ms in times)
+    assert all(f"</span>{name}</li>" in page for name in kept["milliseconds"])
 
 
 def test_changes_are_told_by_edition_and_link_their_clauses(site: Path):

@@ -21,7 +21,7 @@ from lash_conformance.explain import facts, implementations
 from lash_conformance.fixture import DIALECTS
 from lash_conformance.fixture_check import schema as fixture_schema
 from lash_conformance.seeds import reached
-from lash_conformance.site import clients, exchanges, reference
+from lash_conformance.site import clients, exchanges, plots, reference
 from lash_conformance.site.changes import KINDS
 from lash_conformance.site.diagram import draw
 from lash_conformance.site.evidence import Evidence, SiteFault, gather
@@ -49,6 +49,7 @@ def write(root: Path, folder: Path, reports: list[Path]) -> int:
     """
     evidence = gather(reports, root)
     pages = written(root / "docs", evidence) | joined(evidence) | clients.pages(root, environment())
+    pages["evidence/bench.md"] = plots.page(root, reports, environment())
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in pages.items():
         path = folder / name

@@ -12,13 +12,13 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from lash_conformance import crash_map
-from lash_conformance.catalogue import PROFILES, Clause, clauses
+from lash_conformance.catalogue import PROFILES, Clause, clauses, hashed
 from lash_conformance.check import Check, all_checks
 from lash_conformance.editions import Edition, frozen
 from lash_conformance.execute import VERDICTS, Verdict
 from lash_conformance.explain import implementations
 from lash_conformance.mutants import Mutant, all_mutants
-from lash_conformance.report import Report, worst
+from lash_conformance.report import Blow, Report, worst
 from lash_conformance.site.changes import News, news
 
 
@@ -31,6 +31,8 @@ class Run:
     """The verdicts of one judged implementation."""
 
     path: str
+    date: str
+    """When it was kept; empty for a report of this build."""
     name: str
     version: str
     profile: str
@@ -39,7 +41,7 @@ class Run:
     clauses: dict[str, Verdict]
     """The worst of each clause's checks."""
     rules: dict[str, str]
-    """The rule texts that the run judged, where it kept them."""
+    """The hash of every rule text that the run judged."""
     reasons: dict[str, str]
     crash_rows: tuple[crash_map.Row, ...]
     scenes: dict[str, frozenset[str]]
@@ -75,7 +77,7 @@ def read_run(path: Path, shown: str) -> Run | None:
             return _whole(Report.model_validate(document), shown)
         found: Any = document.get("found")
         if isinstance(found, dict) and "target" in found and "checks" in found:
-            return _kept(cast("dict[str, Any]", found), shown)
+            return _kept(cast("dict[str, Any]", found), shown, str(document["date"]))
     except (ValueError, KeyError, TypeError, ValidationError) as err:
         raise SiteFault(f"{shown}: no readable report: {err}") from err
     return None
@@ -84,34 +86,39 @@ def read_run(path: Path, shown: str) -> Run | None:
 def _whole(report: Report, shown: str) -> Run:
     return Run(
         path=shown,
+        date="",
         name=report.target.name,
         version=report.target.version,
         profile=report.profile,
         verdicts={check.id: check.verdict for check in report.checks},
         clauses={clause.id: clause.verdict for clause in report.clauses},
-        rules={clause.id: clause.rule for clause in report.clauses},
+        rules={clause.id: hashed(clause.rule) for clause in report.clauses},
         reasons={check.id: check.reason for check in report.checks if check.reason},
         crash_rows=crash_map.rows(report),
         scenes={check.id: frozenset(blow.scene for blow in check.crash_map) for check in report.checks if check.crash_map},
     )
 
 
-def _kept(found: dict[str, Any], shown: str) -> Run:
+def _kept(found: dict[str, Any], shown: str, date: str) -> Run:
     by_clause: dict[str, list[Verdict]] = {}
+    struck: dict[str, list[Blow]] = {}
     for check in found["checks"]:
         for clause in check["clauses"]:
             by_clause.setdefault(clause, []).append(check["verdict"])
+        if check.get("crash_map"):
+            struck[check["id"]] = [Blow.model_validate(blow) for blow in check["crash_map"]]
     return Run(
         path=shown,
+        date=date,
         name=found["target"]["name"],
         version=found["target"]["version"],
         profile=found.get("profile", "store"),
         verdicts={check["id"]: check["verdict"] for check in found["checks"]},
         clauses={clause: worst(verdicts) for clause, verdicts in by_clause.items()},
-        rules={},
+        rules=found["rules"],
         reasons={check["id"]: check["reason"] for check in found["checks"] if check.get("reason")},
-        crash_rows=(),
-        scenes={},
+        crash_rows=crash_map.mapped(blow for blows in struck.values() for blow in blows),
+        scenes={check: frozenset(blow.scene for blow in blows) for check, blows in struck.items()},
     )
 
 
@@ -119,6 +126,10 @@ def _kept(found: dict[str, Any], shown: str) -> Run:
 class Kill:
     """What a run of the broken implementations found for one of them and one clause."""
 
+    clause: str
+    mutant: str
+    rule: str
+    """The hash of the rule text that it was judged by."""
     killed: bool
     killers: tuple[str, ...]
 
@@ -133,8 +144,15 @@ class Evidence:
     runs: tuple[Run, ...]
     kills: dict[tuple[str, str], Kill]
     """By clause and name; empty when the broken implementations were not run."""
+    kills_of: str
+    """When they were run last."""
     editions: tuple[Edition, ...]
     news: tuple[News, ...]
+
+    @property
+    def unrun(self) -> int:
+        """Broken implementations that the kept table does not know yet, once a clause."""
+        return sum((clause, one.name) not in self.kills for one in self.mutants for clause in one.clauses)
 
     @cached_property
     def checks_of(self) -> dict[str, list[Check]]:
@@ -182,8 +200,14 @@ class Evidence:
         for run in self.runs:
             found += [f"{run.path}: unknown clause {clause}" for clause in run.clauses if clause not in self.law]
             found += [f"{run.path}: the check {check} is gone; judge {run.name} again" for check in run.verdicts if check not in self.checks]
-            found += [f"{run.path}: the rule of {clause} has changed; judge {run.name} again" for clause, rule in run.rules.items() if clause in self.law and self.law[clause].rule != rule]
-        found += [f"kill table: unknown clause {clause} or broken implementation {name}; run `lash-conformance mutants` again" for clause, name in self.kills if clause not in self.law or name not in {one.name for one in self.mutants}]
+            found += [f"{run.path}: the rule of {clause} has changed; judge {run.name} again" for clause, rule in run.rules.items() if clause in self.law and self.law[clause].text_hash != rule]
+        named = {(clause, one.name) for one in self.mutants for clause in one.clauses}
+        for kill in self.kills.values():
+            if (kill.clause, kill.mutant) not in named:
+                found.append(f"kill table: no broken implementation {kill.mutant} of {kill.clause}; run `lash-conformance mutants` for it again and keep that")
+            elif kill.clause in self.law and self.law[kill.clause].text_hash != kill.rule:
+                found.append(f"kill table: the rule of {kill.clause} has changed; run `lash-conformance mutants --select {kill.clause}` again and keep that")
+            found += [f"kill table: {kill.mutant} was killed by the check {check}, which is gone" for check in kill.killers if check not in self.checks]
         found += [f"{clause.page}:{clause.line}: {clause.id} was retired in an edition; an id is never used again" for clause in self.law.values() if _was_retired(clause.id, self.editions)]
         found += [f"{one.path}: unknown clause {clause}" for one in self.news for clause in one.clauses if clause not in self.law and not any(clause in edition.clauses for edition in self.editions)]
         return found
@@ -202,11 +226,13 @@ def gather(reports: list[Path], root: Path) -> Evidence:
     """
     runs: dict[tuple[str, str], Run] = {}
     kills: dict[tuple[str, str], Kill] = {}
+    kills_of = ""
     faults: list[str] = []
     for path in sorted(path for folder in reports for path in folder.rglob("*.json")):
         shown = path.relative_to(root).as_posix() if path.is_relative_to(root) else path.name
         if path.name == "kills.json":
-            kills |= _kills(path)
+            kills_of, found = _kills(path)
+            kills |= {(kill.clause, kill.mutant): kill for kill in found}
             continue
         if (run := read_run(path, shown)) is None:
             continue
@@ -219,6 +245,7 @@ def gather(reports: list[Path], root: Path) -> Evidence:
         mutants=all_mutants(),
         runs=tuple(runs[key] for key in sorted(runs)),
         kills=kills,
+        kills_of=kills_of,
         editions=frozen(root / "docs" / "editions"),
         news=news(root),
     )
@@ -229,10 +256,13 @@ def gather(reports: list[Path], root: Path) -> Evidence:
     return made
 
 
-def _kills(path: Path) -> dict[tuple[str, str], Kill]:
-    return {
-        (kill["clause"], kill["mutant"]): Kill(
-            killed=kill["killed"], killers=tuple(killer["check"] for killer in kill["killers"])
-        )
-        for kill in json.loads(path.read_text(encoding="utf-8"))["kills"]
-    }
+def _kills(path: Path) -> tuple[str, list[Kill]]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        made = [
+            Kill(clause=one["clause"], mutant=one["mutant"], rule=one["rule"], killed=one["killed"], killers=tuple(one["killers"]))
+            for one in data["found"]["kills"]
+        ]
+        return data["date"], made
+    except (ValueError, KeyError, TypeError) as err:
+        raise SiteFault(f"{path.name}: no kill table as `lash-conformance keep` writes it: {err}") from err
