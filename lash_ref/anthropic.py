@@ -360,7 +360,8 @@ class MessagesReading(Reading):
             self.diagnostic = words(details, "explanation") or text(details, "category")
 
     def _count(self, usage: dict[str, Any]) -> None:
-        self.raw_usage |= {key: value for key, value in usage.items() if value is not None}
+        if usage:
+            self.raw_usage = self.raw_usage | {key: value for key, value in usage.items() if value is not None}
 
     def parts(self) -> tuple[LlmPart, ...]:
         """Blocks in their order; reasoning comes before what it led to."""

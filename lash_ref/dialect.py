@@ -28,7 +28,7 @@ from lash_ref.provider import (
 from lash_ref.provider_errors import Meaning, Refusal
 from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Json, Record, Text
-from lash_ref.untrusted import MalformedReply, distrusting
+from lash_ref.untrusted import MalformedReply, unrecordable
 
 DEFAULT_OUTPUT_CAP = 32768
 """Output tokens asked for when neither the request nor the endpoint says."""
@@ -114,9 +114,11 @@ class Reading(ABC):
         self.response_id: str | None = None
         self.finish: str | None = None
         self.raw_usage: dict[str, Any] = {}
+        """What was reported; replaced, never changed, so that it is counted only when it is new."""
         self.diagnostic: str | None = None
         self.metadata: dict[str, Any] = {}
         self._usage: TokenUsage | None = None
+        self._counted = self.raw_usage
         self._probes = [name for name in endpoint.metadata if name.startswith("body:")]
 
     # -- what a dialect supplies
@@ -161,16 +163,16 @@ class Reading(ABC):
             found = pointed(data, probe.removeprefix("body:"))
             if found is not None:
                 self.metadata[probe] = found
-        with distrusting():
-            yield from self.event(data)
         try:
-            usage = self.usage()
-        except MalformedReply:
-            self.raw_usage = {}
-            raise
-        if usage is not None and usage != self._usage:
-            self._usage = usage
-            yield UsageSnapshot(usage=usage)
+            yield from self.event(data)
+            if self.raw_usage is not self._counted:
+                self._counted = self.raw_usage
+                usage = self.usage()
+                if usage is not None and usage != self._usage:
+                    self._usage = usage
+                    yield UsageSnapshot(usage=usage)
+        except ValueError as err:
+            raise unrecordable(err) from err
 
     def end(self) -> LlmResponse:
         """The finished reply.
@@ -193,6 +195,10 @@ class Reading(ABC):
 
     def partial(self) -> LlmResponse:
         """What had arrived when the attempt failed; for the record, never for execution ([PRV.21][])."""
+        try:
+            self.usage()
+        except MalformedReply:
+            self.raw_usage = {}
         return self.response(finished=False, keep_tools=True)
 
     def response(self, *, finished: bool, keep_tools: bool = False) -> LlmResponse:

@@ -199,6 +199,23 @@ def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
 # -- reading
 
 
+class _Speech:
+    """Text or reasoning as it grows."""
+
+    def __init__(self, thought: bool) -> None:
+        self.thought = thought
+        self.pieces: list[str] = []
+        self.signature: str | None = None
+
+    def part(self, model: str) -> LlmPart | None:
+        said = "".join(self.pieces)
+        if self.thought:
+            replay = Json({"signature": self.signature}) if self.signature else None
+            return ReasoningPart(text=said, replay=replay) if said or replay else None
+        meta = {"provider_payload": self.signature, "origin_provider": Gemini.kind, "origin_model": model}
+        return TextPart(text=said, response_meta=Json(meta) if self.signature else None) if said else None
+
+
 class GeminiReading(Reading):
     """A reply whose frames all have the shape of the whole; text is appended, usage replaced ([PRV.6][])."""
 
@@ -207,7 +224,7 @@ class GeminiReading(Reading):
 
     def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
         super().__init__(request, endpoint)
-        self._parts: list[LlmPart] = []
+        self._spoken: list[_Speech | ToolCallPart] = []
         self._calls = 0
         self._blocked = False
         self._framed = False
@@ -255,27 +272,21 @@ class GeminiReading(Reading):
             self._call(part(piece, "functionCall"), signature)
             return
         said = words(piece, "text")
-        if piece.get("thought") is True:
-            self._say(ReasoningPart(text=said, replay=Json({"signature": signature}) if signature else None))
-            if said and self.endpoint.expose_thinking:
-                yield ReasoningDelta(text=said)
-            return
-        meta = {"provider_payload": signature, "origin_provider": Gemini.kind, "origin_model": self.request.model}
-        self._say(TextPart(text=said, response_meta=Json(meta) if signature else None))
-        if said:
+        thought = piece.get("thought") is True
+        self._say(said, signature, thought=thought)
+        if said and not thought:
             yield Delta(text=said)
+        elif said and self.endpoint.expose_thinking:
+            yield ReasoningDelta(text=said)
 
-    def _say(self, made: TextPart | ReasoningPart) -> None:
-        """Append to the last part of the same kind, keeping the newest opaque payload."""
-        last = self._parts[-1] if self._parts else None
-        match last, made:
-            case (TextPart(), TextPart()):
-                meta = made.response_meta or last.response_meta
-                self._parts[-1] = TextPart(text=last.text + made.text, response_meta=meta)
-            case (ReasoningPart(), ReasoningPart()):
-                self._parts[-1] = ReasoningPart(text=last.text + made.text, replay=made.replay or last.replay)
-            case _:
-                self._parts.append(made)
+    def _say(self, said: str, signature: str | None, *, thought: bool) -> None:
+        """Append to the last part of the same kind, keeping the newest opaque payload ([PRV.6][])."""
+        last = self._spoken[-1] if self._spoken else None
+        if not isinstance(last, _Speech) or last.thought is not thought:
+            last = _Speech(thought)
+            self._spoken.append(last)
+        last.pieces.append(said)
+        last.signature = signature or last.signature
 
     def _call(self, call: dict[str, Any], signature: str | None) -> None:
         if call.get("partialArgs") is not None or call.get("willContinue"):
@@ -283,7 +294,7 @@ class GeminiReading(Reading):
         named = text(call, "id")
         replay = {"item_id": named, "opaque": signature}
         kept = {key: value for key, value in replay.items() if value}
-        self._parts.append(
+        self._spoken.append(
             ToolCallPart(
                 call_id=named or f"call_{self.response_id or 0}_{self._calls}",
                 tool_name=words(call, "name"),
@@ -295,7 +306,8 @@ class GeminiReading(Reading):
 
     def parts(self) -> tuple[LlmPart, ...]:
         """What was said, in its order."""
-        return tuple(p for p in self._parts if isinstance(p, ToolCallPart) or p.text or getattr(p, "replay", None))
+        spoken = (one if isinstance(one, ToolCallPart) else one.part(self.request.model) for one in self._spoken)
+        return tuple(part for part in spoken if part is not None)
 
     def usage(self) -> TokenUsage | None:
         """The last running total; thoughts are output, a tool's prompt is input ([PRV.50][])."""

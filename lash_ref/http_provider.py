@@ -154,16 +154,13 @@ class HttpProvider:
             return
         await self._feed(framer.flush(), reading, events)
         if not reading.terminal and framer.stray:
-            await self._take(b"\n".join(framer.stray), reading, events)
+            await self._feed([ServerSentEvent(b"\n".join(framer.stray))], reading, events)
 
     async def _feed(self, framed: list[ServerSentEvent], reading: Reading, events: LlmEventSink) -> None:
         for event in framed:
             if not _is_blank(event.data):
-                await self._take(event.data, reading, events)
-
-    async def _take(self, data: bytes, reading: Reading, events: LlmEventSink) -> None:
-        for told in list(reading.take(parsed(data))):
-            await events(told)
+                for told in [*reading.take(parsed(event.data))]:
+                    await events(told)
 
     def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
         try:

@@ -291,9 +291,9 @@ class _Call:
 
     def grow(self, fragment: dict[str, Any]) -> None:
         function = part(fragment, "function")
-        self.id = words(fragment, "id") or self.id
-        self.name = words(function, "name") or self.name
-        self.pieces.append(words(function, "arguments"))
+        self.id = text(fragment, "id") or self.id
+        self.name = text(function, "name") or self.name
+        self.pieces.append(text(function, "arguments") or "")
 
 
 class ChatReading(Reading):
@@ -383,13 +383,9 @@ class ChatReading(Reading):
     def _tool_calls(self) -> Iterator[ToolCallPart]:
         for index, call in sorted(self._calls.items()):
             call_id = call.id or f"call_{self.response_id or 0}_{index}"
+            made = ToolCallPart(call_id=call_id, tool_name=call.name, input_json="".join(call.pieces) or "{}")
             sealed = [d for d in self._details if d.get("type") == "reasoning.encrypted" and d.get("id") == call_id]
-            yield ToolCallPart(
-                call_id=call_id,
-                tool_name=call.name,
-                input_json="".join(call.pieces) or "{}",
-                replay=Json({"reasoning_details": sealed}) if sealed else None,
-            )
+            yield made.but(replay=Json({"reasoning_details": sealed})) if sealed else made
 
     def end(self) -> Any:
         """As the shared rule; a reply that stops having said nothing is a failure to repeat ([PRV.24][])."""

@@ -320,12 +320,13 @@ class ResponsesReading(Reading):
 
     def parts(self) -> tuple[LlmPart, ...]:
         """Items in their order."""
-        refused = "".join(self._refusal) or "".join(
+        self.diagnostic = self._refused() or self.diagnostic
+        return tuple(made for index in sorted(self._items) for made in self._made(index, self._items[index]))
+
+    def _refused(self) -> str:
+        return "".join(self._refusal) or "".join(
             words(piece, "refusal") for item in self._items.values() for piece in parts(item, "content")
         )
-        if refused:
-            self.diagnostic = refused
-        return tuple(made for index in sorted(self._items) for made in self._made(index, self._items[index]))
 
     def usage(self) -> TokenUsage | None:
         """Input tokens less what a cache served or took; from the terminal response."""
@@ -349,8 +350,7 @@ class ResponsesReading(Reading):
 
     def reason(self) -> LlmTerminalReason:
         """By the status; a refusal is one although the status says completed ([PRV.25][])."""
-        self.parts()
-        if self._refusal or any(piece.get("refusal") for i in self._items.values() for piece in parts(i, "content")):
+        if self._refused():
             return "content_filter"
         match self.finish, self._incomplete:
             case "completed", _:

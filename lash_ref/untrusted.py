@@ -24,7 +24,12 @@ def distrusting() -> Generator[None]:
     try:
         yield
     except ValueError as err:
-        raise MalformedReply(f"what a record can hold expected: {err}") from err
+        raise unrecordable(err) from err
+
+
+def unrecordable(err: ValueError) -> MalformedReply:
+    """The malformed reply behind a record's refusal."""
+    return MalformedReply(f"what a record can hold expected: {err}")
 
 
 def parsed(data: bytes) -> dict[str, Any]:
@@ -67,8 +72,8 @@ def words(owner: dict[str, Any], key: str) -> str:
 def count(owner: dict[str, Any], key: str) -> int | None:
     """The whole number under ``key``, floored at 0; null and absent are the same."""
     value = owner.get(key)
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value <= MAX_INT):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INT or value != int(value):
         raise _wrong(key, "a whole number", value)
     return max(0, int(value))

@@ -2,7 +2,6 @@
 # what a patch replaces is typed where it stands
 """Broken ladders: errors taken for others, repeats and waits of their own, records that leave things out."""
 
-import contextlib
 from datetime import timedelta, timezone
 from typing import Any
 
@@ -241,7 +240,13 @@ class FallsOverSpoiltBodies(BrokenHost):
 @host_mutant("PRV.49", character="Unguarded: lets a record's refusal out of the attempt.")
 class LetsRefusalsOut(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.dialect:distrusting", lambda _: contextlib.nullcontext)
+        def make(_: Any) -> Any:
+            def unrecordable(err: ValueError) -> Any:
+                return err
+
+            return unrecordable
+
+        patch("lash_ref.dialect:unrecordable", make)
 
 
 @host_mutant("PRV.54", character="Literate: judges no error whose body it cannot read.")

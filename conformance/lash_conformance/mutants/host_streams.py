@@ -86,11 +86,10 @@ class FailsOnStrangers(BrokenHost):
 class DropsRepeatedText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def say(self: Any, made: Any) -> None:
-                last = self._parts[-1] if self._parts else None
-                if isinstance(last, TextPart) and isinstance(made, TextPart) and made.text == last.text:
-                    return
-                original(self, made)
+            def say(self: Any, said: str, signature: str | None, *, thought: bool) -> None:
+                last = self._spoken[-1].pieces if self._spoken else []
+                if last != [said]:
+                    original(self, said, signature, thought=thought)
 
             return say
 
