@@ -3,6 +3,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 LOCK := requirements.lock
+# Modules are compiled once, not by each of the many processes that judge and are judged.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: sdks upstream conformance test lint evidence node kills bench docs wheel check clean
 
@@ -85,7 +87,7 @@ clean:
 $(READY): $(LOCK) pyproject.toml
 	@echo "setting up $(VENV) (a minute, once)"
 	@if command -v uv >/dev/null 2>&1; then \
-	  uv venv --quiet --allow-existing $(VENV) && uv pip install --quiet --python $(BIN)/python -r $(LOCK) -e . ; \
+	  uv venv --quiet --allow-existing $(VENV) && uv pip install --quiet --compile-bytecode --python $(BIN)/python -r $(LOCK) -e . ; \
 	else \
 	  python3 -m venv $(VENV) || { echo "python3 cannot make a virtual environment: install python3-venv, or uv" >&2; exit 1; } ; \
 	  $(BIN)/python -m pip install --quiet --disable-pip-version-check -r $(LOCK) && \
