@@ -29,8 +29,8 @@ DURABLE_SHARE = 0.2
 """A target that syncs takes longer for an example, so it gets fewer by default and as many by more time."""
 PROVING = Scale(examples=80, steps=30, kills=4)
 """For broken stores: a search that is over as soon as it has found something."""
-THOROUGH = Scale(examples=500, steps=50, strikes=0, refusals=0, kills=200)
-"""Some minutes a target, and a quarter of an hour of crashes."""
+THOROUGH = Scale(examples=500, steps=50, strikes=0, refusals=0, kills=2000)
+"""Some minutes a target, and as many of crashes."""
 
 
 @dataclass
