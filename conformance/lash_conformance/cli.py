@@ -41,7 +41,7 @@ def _usage(message: object) -> typer.Exit:
 @app.command()
 def run(
     target: Annotated[
-        str, typer.Option("--target", "-t", help="memory, sqlite, reference, or python:package.module:callable")
+        str, typer.Option("--target", "-t", help="memory, sqlite, postgres[:DSN], stdio:COMMAND, reference[:STORE] or python:package.module:callable")
     ] = "",
     profile: Annotated[str, typer.Option(help="What is judged: store or host")] = "store",
     select: SelectOption = "*",

@@ -87,10 +87,14 @@ class CollectsNothing(StoreWrapper):
         return GcReport(root_count=1)
 
 
-@mutant("MNT.12", character="Near-sighted: counts the head of the session that asked.")
-class CountsOneHead(StoreWrapper):
+@mutant("MNT.12", character="Sentimental: counts the heads of sessions that are gone.")
+class CountsLostHeads(StoreWrapper):
+    most = 0
+
     async def gc_unreachable(self):
-        return (await self.inner.gc_unreachable()).but(root_count=1)
+        made = await self.inner.gc_unreachable()
+        self.most = max(self.most, made.root_count)
+        return made.but(root_count=self.most)
 
 
 @mutant("MNT.6", character="Boasting: counts garbage and leaves it.")
