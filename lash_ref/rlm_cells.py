@@ -2,7 +2,7 @@
 
 Every cell runs in a worker process of its own that starts from the last good state and is gone when the cell
 ends, so nothing that a cell does to its worker outlives it ([RLM.5][], [RLM.6][]). Tools are the sandbox's only way
-out: no file, no network, no clock of the host.
+out: no file, no network. The clock can be read; a cell that sleeps uses up its time.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,7 +18,7 @@ class CellLimits(Record, extra="forbid"):
     """What one cell may use."""
 
     seconds: float = 10.0
-    """Of its own computing; time spent waiting for tools does not count."""
+    """Of its own computing, and as much again of sleeping; time spent waiting for tools does not count."""
     memory_bytes: U64 = 64 * 1024 * 1024
     recursion: U64 = 200
     tool_calls: U64 = 200
@@ -105,6 +105,7 @@ class MontyExecutor:
             "max_memory": self.limits.memory_bytes,
             "max_recursion_depth": self.limits.recursion,
             "max_suspensions": self.limits.tool_calls,
+            "max_total_sleep_secs": self.limits.seconds,
         }
 
 

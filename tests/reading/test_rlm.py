@@ -1,6 +1,9 @@
 """RLM sessions, whole: cells with tools and variables, endings, kill and reopen, and code that means harm."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,16 +35,21 @@ class DurableEnv(InMemoryProcessEnvStore):
 
 
 def tools():
-    """Two tools: one that doubles, one that fails."""
+    """Three tools: one that doubles, one that never answers, one that fails."""
 
     async def double(call):
         return Done.ok(call.args["n"] * 2)
+
+    async def stall(call):
+        print("stalled", flush=True)
+        await asyncio.Event().wait()
 
     async def broken(call):
         return runtime_failure("external", "down", "the service is down")
 
     schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
     provider = StaticToolProvider().add(ToolDefinition.raw("t:double", "double", "Double", schema), double)
+    provider = provider.add(ToolDefinition.raw("t:stall", "stall", "Wait", {"type": "object"}), stall)
     return provider.add(ToolDefinition.raw("t:broken", "broken", "Break", {"type": "object"}), broken)
 
 
@@ -96,6 +104,45 @@ def test_variables_survive_a_killed_process(tmp_path: Path):
         return outcome_data(done.result.outcome)
 
     asyncio.run(first())
+
+    assert asyncio.run(second()) == {"finished": {"assistant_message": {"text": "42"}}}
+
+
+CHILD = """
+import asyncio, importlib.util, sys
+from pathlib import Path
+
+spec = importlib.util.spec_from_file_location("rlm", sys.argv[1])
+rlm = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(rlm)
+
+
+async def main():
+    cells = [rlm.cell("seen = [1, 2]\\ndef total(): return sum(seen)"), "Noted.", rlm.cell("seen.append(5)\\nawait stall()")]
+    core = await rlm.core(Path(sys.argv[2]), rlm.ScriptedProvider(cells))
+    session = await core.session("s").open()
+    await session.turn("remember").run()
+    await session.turn("and wait").run()
+
+
+asyncio.run(main())
+"""
+
+
+def test_variables_survive_a_real_kill(tmp_path: Path):
+    """A process is killed by the system inside a cell; another has the variables of the last commit, and goes on."""
+    child = subprocess.Popen([sys.executable, "-c", CHILD, __file__, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    with child:
+        assert child.stdout.readline() == "stalled\n"
+        child.send_signal(signal.SIGKILL)
+    assert child.returncode == -signal.SIGKILL
+
+    async def second():
+        provider = ScriptedProvider([cell("seen.append(39)\nsubmit(total())")])
+        session = await (await core(tmp_path, provider)).session("s").open()
+        done = await session.turn("and now?").run()
+        return outcome_data(done.result.outcome)
 
     assert asyncio.run(second()) == {"finished": {"assistant_message": {"text": "42"}}}
 
@@ -157,6 +204,9 @@ HOSTILE = {
     "too many calls": ("while True: await double(n=1)", "Error"),
     "flood": ("while True: print('x' * 1000)", "Error"),
     "no python": ("this is (not", "SyntaxError"),
+    "sleep": ("import time\ntime.sleep(3)", "TimeoutError"),
+    "awaited sleep": ("import asyncio\nawait asyncio.sleep(3)", "TimeoutError"),
+    "environment": ("import os\nprint(os.environ)", "Error"),
 }
 
 

@@ -176,3 +176,15 @@ class WipesCleanState(BrokenHost):
 class HandsNothingBack(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.rlm_cells:MontyExecutor.restore", lambda _: lambda self, state: None)
+
+
+@host_mutant("RLM.6", character="Patient: lets a cell sleep as long as it likes.")
+class LetsCellsSleep(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def resources(self: Any) -> Any:
+                return {name: limit for name, limit in original(self).items() if name != "max_total_sleep_secs"}
+
+            return resources
+
+        patch("lash_ref.rlm_cells:MontyExecutor._resources", make)
