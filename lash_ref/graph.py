@@ -4,9 +4,9 @@ Sans I/O: ids and times arrive as arguments. What was read of the active path is
 a turn costs what it appends and not what there is; `delta` costs what changed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar, overload
 
 from lash_ref.errors import DuplicateNodeId
 from lash_ref.messages import Message, message_of, node_of
@@ -23,6 +23,7 @@ from lash_ref.scalars import Json
 from lash_ref.work import CausalRef
 
 N = TypeVar("N", EventNode, PluginNode)
+T = TypeVar("T")
 
 
 class Savepoint(NamedTuple):
@@ -35,30 +36,68 @@ class Savepoint(NamedTuple):
     replaced: bool
 
 
+class Grown(Sequence[T]):
+    """A sequence that only grows; what it grows into shares its items, so that every stage can be kept."""
+
+    __slots__ = ("_items", "_length")
+
+    def __init__(self, items: list[T]) -> None:
+        self._items = items
+        self._length = len(items)
+
+    def grown(self, more: Iterable[T]) -> "Grown[T]":
+        """This and what follows it."""
+        at_the_tip = len(self._items) == self._length
+        items = self._items if at_the_tip else self._items[: self._length]
+        items.extend(more)
+        return Grown(items)
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> T: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[T]: ...
+    def __getitem__(self, index: int | slice) -> T | list[T]:
+        if isinstance(index, slice):
+            return self._items[slice(*index.indices(self._length))]
+        return self._items[range(self._length)[index]]
+
+
 @dataclass(frozen=True)
 class SessionReadModel:
     """What a reader sees of the active path."""
 
-    messages: tuple[Message, ...]
-    tool_calls: tuple[str, ...]
-    """Ids of the tool calls that the messages carry, in order, each once."""
+    said: Grown[Message]
+    called: Grown[str]
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The messages, oldest first."""
+        return tuple(self.said[:])
+
+    @property
+    def tool_calls(self) -> tuple[str, ...]:
+        """Ids of the tool calls that the messages carry, in order, each once."""
+        return tuple(self.called[:])
 
     def continued(self, nodes: Sequence[Message | None]) -> "SessionReadModel":
         """This and the messages that follow it."""
         fresh = [message for message in nodes if message is not None]
         if not fresh:
             return self
-        calls = [part.tool_call_id for message in fresh for part in message.parts]
-        named = [call for call in calls if call is not None]
-        known = tuple(dict.fromkeys((*self.tool_calls, *named))) if named else self.tool_calls
-        return SessionReadModel((*self.messages, *fresh), known)
+        named = [part.tool_call_id for message in fresh for part in message.parts if part.tool_call_id]
+        known = set(self.called) if named else set[str]()
+        calls = [call for call in dict.fromkeys(named) if call not in known]
+        return SessionReadModel(self.said.grown(fresh), self.called.grown(calls))
 
 
 class _Walked(NamedTuple):
     """An active path that was walked, and the leaf it led to."""
 
     leaf_node_id: str | None
-    path: tuple[SessionNodeRecord, ...]
+    path: Grown[SessionNodeRecord]
 
 
 class _Read(NamedTuple):
@@ -69,8 +108,13 @@ class _Read(NamedTuple):
     model: SessionReadModel
 
 
-_NOTHING_WALKED = _Walked(None, ())
-_NOTHING_READ = _Read(0, None, SessionReadModel((), ()))
+def _nothing_walked() -> _Walked:
+    return _Walked(None, Grown([]))
+
+
+def _nothing_read() -> _Read:
+    return _Read(0, None, SessionReadModel(Grown([]), Grown([])))
+
 
 @dataclass
 class SessionGraph:
@@ -85,7 +129,7 @@ class SessionGraph:
     _messages: dict[str, Message | None] = field(default_factory=dict[str, Message | None])
     _replaced: bool = True
     _plugin_types: set[str] = field(default_factory=set[str])
-    _walked: _Walked = _NOTHING_WALKED
+    _walked: _Walked = field(default_factory=_nothing_walked)
     _reads: dict[tuple[str | None, bool], _Read] = field(default_factory=dict[tuple[str | None, bool], _Read])
 
     @classmethod
@@ -114,7 +158,7 @@ class SessionGraph:
         """A node by id."""
         return self._nodes.get(node_id)
 
-    def active_path_nodes(self) -> tuple[SessionNodeRecord, ...]:
+    def active_path_nodes(self) -> Grown[SessionNodeRecord]:
         """From the root to the leaf; ends at a missing parent and at a node already on it ([GRA.29][])."""
         if self._walked.leaf_node_id != self.leaf_node_id:
             path: dict[str, SessionNodeRecord] = {}
@@ -122,7 +166,7 @@ class SessionGraph:
             while at is not None and at not in path and (node := self._nodes.get(at)) is not None:
                 path[at] = node
                 at = node.parent_node_id
-            self._walked = _Walked(self.leaf_node_id, tuple(path.values())[::-1])
+            self._walked = _Walked(self.leaf_node_id, Grown(list(path.values())[::-1]))
         return self._walked.path
 
     @property
@@ -244,9 +288,9 @@ class SessionGraph:
         """
         own = (None, frame_id) if initial else (frame_id,)
         path = self.active_path_nodes()
-        held = self._reads.get((frame_id, initial), _NOTHING_READ)
+        held = self._reads.get((frame_id, initial)) or _nothing_read()
         if held.nodes > len(path) or (held.nodes and path[held.nodes - 1] is not held.last):
-            held = _NOTHING_READ
+            held = _nothing_read()
         rest = (node for node in path[held.nodes :] if frame_id is None or node.agent_frame_id in own)
         model = held.model.continued([self.message_of(node) for node in rest])
         self._reads[frame_id, initial] = _Read(len(path), path[-1] if path else None, model)
@@ -283,13 +327,13 @@ class SessionGraph:
         del self._fresh[point.fresh :]
         self.leaf_node_id, self.agent_frame_id = point.leaf_node_id, point.agent_frame_id
         self._replaced = point.replaced
-        self._walked = _NOTHING_WALKED
+        self._walked = _nothing_walked()
         self._reads.clear()
 
     def _appended(self, node: N) -> N:
         path = self.active_path_nodes()
         self._add(node)
-        self._walked = _Walked(node.node_id, (*path, node))
+        self._walked = _Walked(node.node_id, path.grown((node,)))
         self._fresh.append(node)
         self.leaf_node_id = node.node_id
         return node

@@ -347,7 +347,9 @@ def external(*variants: type[Record], unit: tuple[type[Record], ...] = ()) -> An
 
     def write(value: Record, info: SerializationInfo) -> object:
         name = type(value).__name__
-        return name if name in empty else {name: value.model_dump(mode=info.mode, exclude_none=True)}
+        return name if name in empty else {
+            name: value.model_dump(mode=info.mode, exclude_none=True, warnings=False)
+        }
 
     return (BeforeValidator(read), PlainSerializer(write), _Tagged(tuple(by_name), empty))
 

@@ -117,7 +117,7 @@ def _assembled(
 ) -> TurnResult:
     runtime = turn.runtime
     records = tuple(turn.dispatch.records) if turn.dispatch is not None else ()
-    last = runtime.state.read_model().messages[-1:]
+    last = runtime.state.read_model().said[-1:]
     fallback = last[0].text if last and last[0].role == "Assistant" else ""
     return TurnResult(
         session_id=runtime.session_id,
