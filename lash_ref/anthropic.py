@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
-    BudgetEncoding,
+    Budget,
     DisableByBudget,
     DisableByEffort,
     DisableByOmission,
-    Disabled,
+    DisableByToggle,
+    DisableNatively,
     Effort,
     ModelCapability,
     ProviderDefault,
@@ -195,26 +196,19 @@ def _tool_id(call_id: str) -> str:
 
 
 def _thinking(request: LlmRequest, able: ModelCapability) -> dict[str, Any]:
-    asked = chosen(request.model, able, selection(request.model_variant))
-    reasoning = able.reasoning
-    match asked:
-        case ProviderDefault():
+    match chosen(request.model, able, selection(request.model_variant)):
+        case ProviderDefault() | DisableByOmission():
             return {}
         case Effort(effort=effort):
-            if reasoning is not None and isinstance(reasoning.encoding, BudgetEncoding):
-                budget = reasoning.encoding.budgets[effort]
-                return {"thinking": {"type": "enabled", "budget_tokens": budget}}
             return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
-        case Disabled():
-            match reasoning.disable if reasoning is not None else None:
-                case DisableByOmission() | None:
-                    return {}
-                case DisableByEffort(effort=effort):
-                    return {"output_config": {"effort": effort}}
-                case DisableByBudget():
-                    raise unrepresentable("reasoning_encoding", AnthropicMessages.kind)
-                case _:
-                    return {"thinking": {"type": "disabled"}}
+        case Budget(tokens=tokens):
+            return {"thinking": {"type": "enabled", "budget_tokens": tokens}}
+        case DisableByEffort(effort=effort):
+            return {"output_config": {"effort": effort}}
+        case DisableByBudget():
+            raise unrepresentable("reasoning_encoding", AnthropicMessages.kind)
+        case DisableNatively() | DisableByToggle():
+            return {"thinking": {"type": "disabled"}}
 
 
 def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None:

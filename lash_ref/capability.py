@@ -132,7 +132,19 @@ class Effort(Record):
     effort: Text
 
 
+class Budget(Record):
+    """Ask for reasoning of so many tokens."""
+
+    type: Literal["budget"] = "budget"
+    tokens: U64
+
+
 Selection = ProviderDefault | Disabled | Effort
+Chosen = (
+    ProviderDefault | Effort | Budget
+    | DisableNatively | DisableByOmission | DisableByEffort | DisableByBudget | DisableByToggle
+)  # fmt: skip
+"""A selection as the model's capability has it written."""
 
 
 def selection(variant: Json) -> Selection:
@@ -155,8 +167,8 @@ def capability(data: Json | None) -> ModelCapability:
     return ModelCapability() if data is None else ModelCapability.from_data(data.value)
 
 
-def chosen(model: str, able: ModelCapability, asked: Selection) -> Selection:
-    """``asked`` in its canonical form: trimmed, lower-cased, aliases followed ([PRV.58][]).
+def chosen(model: str, able: ModelCapability, asked: Selection) -> Chosen:
+    """How ``asked`` is to be written; names are trimmed, lower-cased, and their aliases followed ([PRV.58][]).
 
     Raises:
         UnusableReasoning: the model does not take it, or its capability contradicts itself.
@@ -181,7 +193,7 @@ def chosen(model: str, able: ModelCapability, asked: Selection) -> Selection:
                 raise fault("effort_not_configurable", "no reasoning")
             if reasoning.disable is None:
                 raise fault("unsupported_effort", "no reasoning")
-            return asked
+            return reasoning.disable
         case Effort(effort=requested):
             if reasoning is None or not reasoning.efforts:
                 raise fault("effort_not_configurable", repr(requested))
@@ -189,4 +201,6 @@ def chosen(model: str, able: ModelCapability, asked: Selection) -> Selection:
             resolved = reasoning.aliases.get(key, key)
             if resolved not in reasoning.efforts:
                 raise fault("unsupported_effort", repr(requested))
+            if isinstance(reasoning.encoding, BudgetEncoding):
+                return Budget(tokens=reasoning.encoding.budgets[resolved])
             return Effort(effort=resolved)

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
-    BudgetEncoding,
+    Budget,
     DisableByBudget,
     DisableByEffort,
     DisableByOmission,
-    Disabled,
+    DisableByToggle,
     DisableNatively,
     Effort,
     ProviderDefault,
@@ -173,27 +173,24 @@ def _attachment(source: AttachmentSource) -> dict[str, Any]:
 
 def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
     able = capability(request.model_capability)
-    asked = chosen(request.model, able, selection(request.model_variant))
     shown = {"includeThoughts": True} if endpoint.expose_thinking else {}
-    match asked:
+    match chosen(request.model, able, selection(request.model_variant)):
         case ProviderDefault():
             return shown
         case Effort(effort=effort):
-            if able.reasoning and isinstance(able.reasoning.encoding, BudgetEncoding):
-                return shown | {"thinkingBudget": able.reasoning.encoding.budgets[effort]}
             return shown | {"thinkingLevel": effort}
-        case Disabled():
-            match able.reasoning.disable if able.reasoning else None:
-                case DisableByOmission():
-                    return {}
-                case DisableByEffort(effort=effort):
-                    return {"thinkingLevel": effort}
-                case DisableByBudget(tokens=tokens):
-                    return {"thinkingBudget": tokens}
-                case DisableNatively():
-                    return {"thinkingBudget": 0}
-                case _:
-                    raise unrepresentable("reasoning_encoding", Gemini.kind)
+        case Budget(tokens=tokens):
+            return shown | {"thinkingBudget": tokens}
+        case DisableByOmission():
+            return {}
+        case DisableByEffort(effort=effort):
+            return {"thinkingLevel": effort}
+        case DisableByBudget(tokens=tokens):
+            return {"thinkingBudget": tokens}
+        case DisableNatively():
+            return {"thinkingBudget": 0}
+        case DisableByToggle():
+            raise unrepresentable("reasoning_encoding", Gemini.kind)
 
 
 # -- reading

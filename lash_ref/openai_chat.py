@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
 from lash_ref.capability import (
-    BudgetEncoding,
+    Budget,
+    DisableByBudget,
     DisableByEffort,
     DisableByOmission,
-    Disabled,
+    DisableByToggle,
     DisableNatively,
     Effort,
     ProviderDefault,
@@ -204,39 +205,23 @@ def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
 
 def _reasoning(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
     able = capability(request.model_capability)
-    asked = chosen(request.model, able, selection(request.model_variant))
-    if isinstance(asked, ProviderDefault):
-        return {}
-    if isinstance(asked, Disabled) and able.reasoning and isinstance(able.reasoning.disable, DisableByOmission):
-        return {}
-    refused = unrepresentable("reasoning_encoding", OpenAiChat.kind)
-    budget: int | None = None
-    effort: str | None = None
-    match asked:
-        case Effort(effort=named):
-            if able.reasoning and isinstance(able.reasoning.encoding, BudgetEncoding):
-                budget = able.reasoning.encoding.budgets[named]
-            else:
-                effort = named
-        case Disabled():
-            match able.reasoning.disable if able.reasoning else None:
-                case DisableByEffort(effort=named):
-                    effort = named
-                case DisableNatively():
-                    effort = "none"
-                case _:
-                    if endpoint.reasoning_encoder == "openrouter":
-                        return {"reasoning": {"enabled": False}}
-                    raise refused
-    match endpoint.reasoning_encoder:
-        case "openai" if effort is not None:
+    match chosen(request.model, able, selection(request.model_variant)), endpoint.reasoning_encoder:
+        case (ProviderDefault() | DisableByOmission()), _:
+            return {}
+        case (Effort(effort=effort) | DisableByEffort(effort=effort)), "openai":
             return {"reasoning_effort": effort}
-        case "openrouter" if effort is not None:
+        case (Effort(effort=effort) | DisableByEffort(effort=effort)), "openrouter":
             return {"reasoning": {"effort": effort}}
-        case "openrouter":
-            return {"reasoning": {"max_tokens": budget}}
+        case DisableNatively(), "openai":
+            return {"reasoning_effort": "none"}
+        case DisableNatively(), "openrouter":
+            return {"reasoning": {"effort": "none"}}
+        case Budget(tokens=tokens), "openrouter":
+            return {"reasoning": {"max_tokens": tokens}}
+        case (DisableByBudget() | DisableByToggle()), "openrouter":
+            return {"reasoning": {"enabled": False}}
         case _:
-            raise refused
+            raise unrepresentable("reasoning_encoding", OpenAiChat.kind)
 
 
 def _format(spec: Json) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar
 
 from lash_ref.capability import (
-    BudgetEncoding,
+    Budget,
+    DisableByBudget,
     DisableByEffort,
     DisableByOmission,
-    Disabled,
+    DisableByToggle,
     DisableNatively,
     Effort,
     ProviderDefault,
@@ -152,24 +153,17 @@ def _thought(block: ReasoningBlock) -> Iterator[dict[str, Any]]:
 
 def _reasoning(request: LlmRequest) -> dict[str, Any]:
     able = capability(request.model_capability)
-    asked = chosen(request.model, able, selection(request.model_variant))
-    match asked:
-        case ProviderDefault():
+    match chosen(request.model, able, selection(request.model_variant)):
+        case ProviderDefault() | DisableByOmission():
             return {}
         case Effort(effort=effort):
-            if able.reasoning and isinstance(able.reasoning.encoding, BudgetEncoding):
-                raise unrepresentable("reasoning_encoding", OpenAiResponses.kind)
             return {"reasoning": {"effort": effort, "summary": "auto"}}
-        case Disabled():
-            match able.reasoning.disable if able.reasoning else None:
-                case DisableByOmission():
-                    return {}
-                case DisableByEffort(effort=effort):
-                    return {"reasoning": {"effort": effort}}
-                case DisableNatively():
-                    return {"reasoning": {"effort": "none"}}
-                case _:
-                    raise unrepresentable("reasoning_encoding", OpenAiResponses.kind)
+        case DisableByEffort(effort=effort):
+            return {"reasoning": {"effort": effort}}
+        case DisableNatively():
+            return {"reasoning": {"effort": "none"}}
+        case Budget() | DisableByBudget() | DisableByToggle():
+            raise unrepresentable("reasoning_encoding", OpenAiResponses.kind)
 
 
 def _format(spec: Json) -> dict[str, Any]:

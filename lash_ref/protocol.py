@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from lash_ref.machine import TRANSITIONS, Input, MachineState, Step, Table, step
+from lash_ref.machine import Input, MachineState, Step, Table, step
+from lash_ref.moves import TRANSITIONS
 from lash_ref.plugins import PluginFactory, PluginSessionContext, SessionPlugin
 from lash_ref.registrar import PluginRegistrar
 from lash_ref.scalars import Json

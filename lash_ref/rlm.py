@@ -10,8 +10,6 @@ from typing import Any, Final, Literal
 
 from lash_ref.errors import RegistrationError
 from lash_ref.machine import (
-    ENDINGS,
-    TRANSITIONS,
     CodeAnswered,
     Input,
     LlmAnswered,
@@ -20,6 +18,12 @@ from lash_ref.machine import (
     Rule,
     Step,
     Table,
+    step,
+)
+from lash_ref.messages import text_message
+from lash_ref.moves import (
+    ENDINGS,
+    TRANSITIONS,
     append,
     assistant_message,
     failed_call,
@@ -28,10 +32,8 @@ from lash_ref.machine import (
     next_iteration,
     provider_issue,
     reach,
-    step,
     terminal_stop,
 )
-from lash_ref.messages import text_message
 from lash_ref.outcome import AssistantMessage, FinalValue, Finished, Stopped, TurnIssue
 from lash_ref.plugins import PluginFactory, PluginSessionContext, SessionPlugin
 from lash_ref.registrar import PluginRegistrar

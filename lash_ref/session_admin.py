@@ -4,44 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lash_ref.children import ChildSpec
-from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import LashError
 from lash_ref.hosting import TurnInjectionBridge, TurnInputInjectionBridge
-from lash_ref.inputs import NextTurn, PendingTurnInputDraft, TurnInput
 from lash_ref.lane import store_failure
-from lash_ref.observe import ProcessChangedPayload
-from lash_ref.operations import (
-    OperationKind,
-    OperationOutcome,
-    PluginCommandContext,
-    PluginOperationDef,
-    PluginQueryContext,
-    PluginTaskContext,
-    QueueTurn,
-)
-from lash_ref.outcome import TurnResult
-from lash_ref.persisted import AppendEvent, SessionAppendNode, append_session_nodes_to_state
+from lash_ref.persisted import SessionAppendNode
+from lash_ref.plugin_operations import PluginOperations
 from lash_ref.policy import SessionPolicy
-from lash_ref.processes import ProcessHandleSummary, ProcessRegistry, SessionScope
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import Provider, SingleProviderResolver
-from lash_ref.records import ModelSpec, SessionNodeRecord, TokenLedgerEntry
-from lash_ref.registrar import TriggerEvent
-from lash_ref.runtime import LashRuntime
-from lash_ref.runtime_errors import ProcessError
-from lash_ref.scalars import Json
+from lash_ref.records import ModelSpec, SessionNodeRecord
 from lash_ref.session_commands import command_draft
-from lash_ref.shared import Shared
+from lash_ref.session_planes import ChildAdmin, SessionProcessAdmin, SessionTriggerAdmin
+from lash_ref.shared import Facet
 from lash_ref.state import SessionSnapshot
 from lash_ref.tool_registry import ToolRestoreReport, ToolSourceHandle
 from lash_ref.tool_state import ToolState
-from lash_ref.tools import Cancellation, ToolProvider
-from lash_ref.triggers import TriggerOccurrence, TriggerRouter, TriggerSubscription
-from lash_ref.turn_base import TurnRequest
-from lash_ref.turn_builders import as_input
-from lash_ref.turn_loop import TurnLoop
-from lash_ref.usage import OWN_SOURCE
+from lash_ref.tools import ToolProvider
 from lash_ref.work import QueuedWorkBatch, RefreshToolCatalog, ResetSession, SessionCommand
 
 
@@ -54,17 +32,7 @@ class SessionConfigPatch:
     prompt: PromptLayer | None = None
 
 
-@dataclass(frozen=True)
-class _Facet:
-    shared: Shared
-
-    @property
-    def runtime(self) -> LashRuntime:
-        """The live session."""
-        return self.shared.require_live()
-
-
-class SessionConfigAdmin(_Facet):
+class SessionConfigAdmin(Facet):
     """Configuration."""
 
     def policy(self) -> SessionPolicy:
@@ -87,7 +55,7 @@ class SessionConfigAdmin(_Facet):
         await runtime.update_session_config(policy)
 
 
-class ToolAdmin(_Facet):
+class ToolAdmin(Facet):
     """The tool surface; what changes is durable by the next commit, park or close."""
 
     def state(self) -> ToolState:
@@ -140,7 +108,7 @@ class ToolAdmin(_Facet):
         return generation
 
 
-class SessionCommandAdmin(_Facet):
+class SessionCommandAdmin(Facet):
     """Commands queued for between turns."""
 
     async def submit(self, command: SessionCommand, key: str) -> QueuedWorkBatch:
@@ -167,204 +135,7 @@ class SessionCommandAdmin(_Facet):
         return await self.submit(ResetSession(reason=reason), key)
 
 
-class SessionTriggerAdmin(_Facet):
-    """Trigger events and what this session wants to happen at them."""
-
-    @property
-    def _router(self) -> TriggerRouter:
-        if self.shared.triggers is None:
-            raise ProcessError("triggers", "this core has no trigger store and process registry")
-        return self.shared.triggers
-
-    def declared(self) -> tuple[TriggerEvent, ...]:
-        """The events that the session's plugins declare ([TRG.1][])."""
-        return self.runtime.session.triggers
-
-    def register(
-        self,
-        source_type: str,
-        process_kind: str,
-        arguments: Json | None = None,
-        subscription_id: str | None = None,
-    ) -> TriggerSubscription:
-        """Start a process of that kind at every such event.
-
-        Raises:
-            ProcessError: no plugin declares the event, or the core has no trigger plane.
-        """
-        named = subscription_id or self.runtime.host.core.mint("subscription")
-        subscription = TriggerSubscription(
-            subscription_id=named,
-            session_id=self.shared.session_id,
-            source_type=source_type,
-            process_kind=process_kind,
-            arguments=arguments or Json({}),
-        )
-        return self._router.register(self.declared(), subscription)
-
-    def list(self) -> list[TriggerSubscription]:
-        """This session's subscriptions; none without a trigger plane."""
-        triggers = self.shared.triggers
-        return [] if triggers is None else triggers.store.subscriptions(self.shared.session_id)
-
-    def unregister(self, subscription_id: str) -> bool:
-        """Drop a subscription; whether there was one."""
-        return self._router.store.unsubscribe(subscription_id)
-
-    def emit(self, source_type: str, payload: Json, key: str) -> Sequence[ProcessHandleSummary]:
-        """Tell an event, once for a key; the processes it started."""
-        occurrence = TriggerOccurrence(occurrence_id=key, source_type=source_type, payload=payload)
-        started = self._router.emit(occurrence)
-        self.runtime.record(
-            ProcessChangedPayload(change="started", ids=tuple(row.process_id for row in started))
-        )
-        return started
-
-
-class SessionProcessAdmin(_Facet):
-    """This session's processes."""
-
-    @property
-    def registry(self) -> ProcessRegistry:
-        """The core's registry.
-
-        Raises:
-            ProcessError: the core has none.
-        """
-        if self.runtime.host.processes is None:
-            raise ProcessError("processes", "this core has no process registry")
-        return self.runtime.host.processes
-
-    def start(self, kind: str, arguments: Json | None = None, label: str | None = None) -> ProcessHandleSummary:
-        """Start a process of a kind."""
-        frame = self.runtime.state.current_agent_frame_id
-        scope = SessionScope.for_agent_frame(self.shared.session_id, frame)
-        row = self.registry.start(kind, scope, arguments or Json({}), label=label)
-        self.runtime.record(ProcessChangedPayload(change="started", ids=(row.process_id,)))
-        return row
-
-    def list(self) -> Sequence[ProcessHandleSummary]:
-        """Those that run; none without a registry ([PRC.9][])."""
-        return tuple(row for row in self.list_all() if row.state == "running")
-
-    def list_all(self) -> Sequence[ProcessHandleSummary]:
-        """Ended ones too."""
-        processes = self.runtime.host.processes
-        return () if processes is None else processes.of_session(self.shared.session_id)
-
-    async def await_output(self, process_id: str) -> ProcessHandleSummary:
-        """The process once it has ended."""
-        return await self.registry.await_output(process_id)
-
-    def signal(self, process_id: str, signal: Json) -> None:
-        """Hand a running process a signal."""
-        self.registry.signal(process_id, signal)
-
-    async def cancel(self, process_id: str) -> ProcessHandleSummary:
-        """End a process."""
-        row = await self.registry.cancel(process_id)
-        self.runtime.record(ProcessChangedPayload(change="cancelled", ids=(process_id,)))
-        return row
-
-
-@dataclass(frozen=True)
-class OperationReceipt:
-    """What a command or task came to, and the nodes that keep its events."""
-
-    outcome: OperationOutcome
-    node_ids: tuple[str, ...] = ()
-    queued_input_ids: tuple[str, ...] = ()
-
-
-class PluginOperations(_Facet):
-    """Queries, commands and tasks of the session's plugins."""
-
-    def list(self) -> Sequence[PluginOperationDef]:
-        """Every operation."""
-        return self.runtime.session.operations()
-
-    async def query(self, name: str, args: object = None, session_id: str | None = None) -> Json:
-        """Ask; waits for no turn."""
-        operation = self.runtime.session.operation("query", name)
-        chosen = operation.session(session_id, self.shared.session_id)
-        context = PluginQueryContext(chosen, self.runtime.plugin_services)
-        return (await operation.invoke(context, args)).output
-
-    async def command(
-        self, name: str, args: object = None, session_id: str | None = None
-    ) -> OperationReceipt:
-        """Carry out a command: its events become nodes, state is committed, then turns are queued.
-
-        Raises:
-            PluginOperationError: it was refused or failed; nothing was committed.
-            RuntimeFailure: the lane is held, or the store failed.
-        """
-        return await self._carried_out("command", name, args, session_id, None)
-
-    async def task(
-        self,
-        name: str,
-        args: object = None,
-        session_id: str | None = None,
-        cancellation: Cancellation | None = None,
-    ) -> OperationReceipt:
-        """As `command`, for what may take long."""
-        return await self._carried_out("task", name, args, session_id, cancellation)
-
-    async def _carried_out(
-        self,
-        kind: OperationKind,
-        name: str,
-        args: object,
-        session_id: str | None,
-        cancellation: Cancellation | None,
-    ) -> OperationReceipt:
-        runtime = self.runtime
-        operation = runtime.session.operation(kind, name)
-        chosen = operation.session(session_id, self.shared.session_id)
-        services = runtime.plugin_services
-        context: object = PluginCommandContext(chosen, services)
-        if kind == "task":
-            context = PluginTaskContext(chosen, services, cancellation)
-        done: list[OperationOutcome] = []
-        nodes: list[str] = []
-
-        async def carry_out() -> None:
-            outcome = await operation.invoke(context, args)
-            done.append(outcome)
-            events: list[SessionAppendNode] = [
-                AppendEvent(
-                    event=Json({
-                        "id": "lash.plugin_runtime",
-                        "plugin_id": owned.plugin_id,
-                        "event": owned.value.to_data(),
-                    })
-                )
-                for owned in outcome.events
-            ]
-            nodes.extend(
-                append_session_nodes_to_state(runtime.state, events, timestamp=runtime.timestamp())
-            )
-
-        await runtime.change(carry_out)
-        queued = [await self._queue(directive) for directive in done[0].directives]
-        return OperationReceipt(done[0], tuple(nodes), tuple(queued))
-
-    async def _queue(self, directive: QueueTurn) -> str:
-        """Queue a turn that an operation asks for."""
-        given: Any = directive.input.value
-        draft = PendingTurnInputDraft(
-            session_id=self.shared.session_id,
-            source_key=directive.source_key,
-            ingress=NextTurn(),
-            input=as_input(given) if isinstance(given, str) else TurnInput.from_data(given),
-        )
-        made = await self.shared.queue_store().enqueue_pending_turn_input(draft)
-        await self.shared.enqueued(made)
-        return made.input_id
-
-
-class SessionStateAdmin(_Facet):
+class SessionStateAdmin(Facet):
     """The graph and the frames."""
 
     def export_state(self) -> SessionSnapshot:
@@ -398,50 +169,7 @@ class SessionStateAdmin(_Facet):
         await self.runtime.branch_to_node(node_id)
 
 
-class ChildAdmin(_Facet):
-    """Managed child sessions."""
-
-    async def create(self, spec: ChildSpec | None = None, store: RuntimePersistence | None = None) -> str:
-        """A child on a store of its own; its id."""
-        child = await self.runtime.children.create(spec or ChildSpec(), store)
-        return child.session_id
-
-    def list(self) -> Sequence[str]:
-        """Ids of the children."""
-        return tuple(self.runtime.managed_sessions)
-
-    async def turn(self, session_id: str, input: TurnInput | str) -> TurnResult:
-        """Run one turn of a child; what it spends is the parent's too, under the child's source.
-
-        Raises:
-            RuntimeFailure: no such child, or it runs a turn already.
-        """
-        children = self.runtime.children
-        child = children.begin_turn(session_id)
-        spent: tuple[TokenLedgerEntry, ...] = ()
-        try:
-            turn_id = child.host.core.mint("turn")
-            run = await TurnLoop(child, self.shared.effect_host).foreground(
-                TurnRequest(input=as_input(input), turn_id=turn_id)
-            )
-            spent = tuple(
-                TokenLedgerEntry(source=OWN_SOURCE, model=child.state.policy.model_id, usage=turn.usage)
-                for turn in run.turns
-            )
-            return run.final_turn
-        finally:
-            await children.end_turn(session_id, spent)
-
-    def usage(self) -> Sequence[TokenLedgerEntry]:
-        """What children spent since the parent's last commit."""
-        return tuple(self.runtime.shared_token_ledger)
-
-    async def close(self, session_id: str) -> None:
-        """Persist a child and let it go."""
-        await self.runtime.children.close(session_id)
-
-
-class InjectionAdmin(_Facet):
+class InjectionAdmin(Facet):
     """In-memory messages for the running turn's next checkpoint (older surface; queue input instead)."""
 
     @property
@@ -455,7 +183,7 @@ class InjectionAdmin(_Facet):
         return self.runtime.services.input_injection
 
 
-class SessionAdmin(_Facet):
+class SessionAdmin(Facet):
     """Every facet of a session."""
 
     def config(self) -> SessionConfigAdmin:

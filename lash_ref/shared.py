@@ -133,3 +133,15 @@ class Shared:
         self.tell_queue("enqueued", *([made.input_id] if for_next else []))
         if for_next and self.queued_work_driver is not None:
             await self.queued_work_driver.poke(self.session_id)
+
+
+@dataclass(frozen=True)
+class Facet:
+    """One side of an opened session, as its handles hand it out."""
+
+    shared: Shared
+
+    @property
+    def runtime(self) -> LashRuntime:
+        """The live session."""
+        return self.shared.require_live()

@@ -1,8 +1,10 @@
 """The turn machine: moves, foreign answers, and a state that is written down and read again."""
 
+from functools import partial
+
+from lash_ref import machine
 from lash_ref.ladder import LlmCallRecord, LlmCompletion
 from lash_ref.machine import (
-    TRANSITIONS,
     Begin,
     CallLlm,
     Cancel,
@@ -14,14 +16,16 @@ from lash_ref.machine import (
     ToolAnswer,
     ToolsAnswered,
     outstanding,
-    step,
 )
 from lash_ref.messages import text_message
+from lash_ref.moves import TRANSITIONS
 from lash_ref.outcome import AssistantMessage, Finished, outcome_data, read_outcome
 from lash_ref.provider import LlmResponse, TextPart, ToolCallPart
 from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.tool_results import Done, Finish, ModelToolReturn
+
+step = partial(machine.step, table=TRANSITIONS)
 
 
 def start(**more):

@@ -125,13 +125,13 @@ class RefusesToListNone(BrokenHost):
         def broken(admin: Any) -> Any:
             return admin.registry.of_session(admin.shared.session_id)
 
-        patch("lash_ref.session_admin:SessionProcessAdmin.list_all", method(broken))
+        patch("lash_ref.session_planes:SessionProcessAdmin.list_all", method(broken))
 
 
 @host_mutant("TRG.1", character="Mute: declares nothing.")
 class DeclaresNothing(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.session_admin:SessionTriggerAdmin.declared", method(lambda admin: ()))
+        patch("lash_ref.session_planes:SessionTriggerAdmin.declared", method(lambda admin: ()))
 
 
 @host_mutant("TRG.2", character="Jumpy: every telling is another event.")

@@ -86,7 +86,7 @@ class AsksOnceMore(BrokenHost):
 
             return broken
 
-        patch("lash_ref.machine:next_iteration", make)
+        patch("lash_ref.moves:next_iteration", make)
 
 
 @host_mutant("TRN.25", character="Content: takes silence for an answer.")
@@ -100,7 +100,7 @@ class TakesSilence(BrokenHost):
 
             return broken
 
-        patch("lash_ref.machine:finish", make)
+        patch("lash_ref.moves:finish", make)
 
 
 @host_mutant("TRN.26", character="Insatiable: wants words even when the tools have answered.")
@@ -114,13 +114,13 @@ class WantsWordsAfterTools(BrokenHost):
 
             return broken
 
-        patch("lash_ref.machine:reach", make)
+        patch("lash_ref.moves:reach", make)
 
 
 @host_mutant("TRN.27", character="Easy-going: half an answer is an answer.")
 class TakesHalfAnswers(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.machine:terminal_stop", method(lambda state, response: None))
+        patch("lash_ref.moves:terminal_stop", method(lambda state, response: None))
 
 
 @host_mutant("TRN.28", character="Dramatic: a failing provider is an error of the host.")
@@ -129,7 +129,7 @@ class RaisesProviderErrors(BrokenHost):
         def broken(state: Any, completion: Any) -> Any:
             raise RuntimeFailure("llm_provider", completion.failure_message or "failed")
 
-        patch("lash_ref.machine:failed_call", method(broken))
+        patch("lash_ref.moves:failed_call", method(broken))
 
 
 @host_mutant("TRN.29", character="Hoarder: keeps what a broken attempt had said.")
@@ -155,7 +155,7 @@ class KeepsBrokenAttempts(BrokenHost):
             return broken
 
         patch("lash_ref.model_call:ModelCall._say", say)
-        patch("lash_ref.machine:assistant_message", spoken)
+        patch("lash_ref.moves:assistant_message", spoken)
 
 
 @host_mutant("TRN.30", character="Scatterbrained: a completion has another id than its start.")

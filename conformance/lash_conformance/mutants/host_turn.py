@@ -82,7 +82,7 @@ class RepeatsStreamedProse(BrokenHost):
 
             return broken
 
-        patch("lash_ref.machine:assistant_message", make)
+        patch("lash_ref.moves:assistant_message", make)
 
 
 @host_mutant("TRN.6", character="Mute: announces no value.")

@@ -116,7 +116,7 @@ class QueriesWait(BrokenHost):
 
             return query
 
-        patch("lash_ref.session_admin:PluginOperations.query", make)
+        patch("lash_ref.plugin_operations:PluginOperations.query", make)
 
 
 @host_mutant("OPS.7", character="Hasty: queues what a command asks for before anything is stored.")
@@ -140,7 +140,7 @@ class QueuesBeforeTheCommit(BrokenHost):
 
             return invoke
 
-        patch("lash_ref.session_admin:PluginOperations._carried_out", remember)
+        patch("lash_ref.plugin_operations:PluginOperations._carried_out", remember)
         patch("lash_ref.operations:RegisteredOperation.invoke", queue)
 
 
@@ -155,7 +155,7 @@ class QueriesCommit(BrokenHost):
 
             return query
 
-        patch("lash_ref.session_admin:PluginOperations.query", make)
+        patch("lash_ref.plugin_operations:PluginOperations.query", make)
 
 
 # -- opening

@@ -8,7 +8,8 @@ from typing import get_args
 
 from lash_ref.inputs import INPUT_TRANSITIONS, TurnInputState
 from lash_ref.lease import LANE_TRANSITIONS, LaneState
-from lash_ref.machine import TRANSITIONS, Phase
+from lash_ref.machine import Phase
+from lash_ref.moves import TRANSITIONS
 from lash_ref.shared import SESSION_TRANSITIONS, SessionPhase
 from lash_ref.waits import WAIT_TRANSITIONS, WaitState
 from lash_ref.work import BATCH_TRANSITIONS, BatchState

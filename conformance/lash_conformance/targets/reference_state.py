@@ -10,6 +10,7 @@ from lash_conformance.host import Data
 from lash_ref.ladder import LlmCallRecord, LlmCompletion
 from lash_ref.machine import Begin, LlmAnswered, MachineState, outstanding, step
 from lash_ref.messages import Message, text_message
+from lash_ref.moves import TRANSITIONS
 from lash_ref.persisted import (
     SessionAppendNode,
     append_session_nodes_to_state,
@@ -100,14 +101,14 @@ def run_state(arguments: Data) -> Data:
 
 def run_machine(arguments: Data) -> Data:
     """A turn machine that began, then got a foreign response or was restored from its JSON."""
-    state, effect = step(MachineState(turn_id="t1", context_window=8000), Begin())
+    state, effect = step(MachineState(turn_id="t1", context_window=8000), Begin(), TRANSITIONS)
     found: Data = {"before": state.to_data(), "outstanding": [] if effect is None else [effect.to_data()]}
     for one in arguments["steps"]:
         match one:
             case {"response": effect_id}:
                 response = LlmResponse(parts=(TextPart(text="late"),))
                 record = LlmCallRecord(call_id="x")
-                state, _ = step(state, LlmAnswered(effect_id, LlmCompletion(record=record, response=response)))
+                state, _ = step(state, LlmAnswered(effect_id, LlmCompletion(record=record, response=response)), TRANSITIONS)
             case "restore":
                 again = outstanding(MachineState.from_json(state.to_json()))
                 found["redelivered"] = [] if again is None else [again.to_data()]
