@@ -19,7 +19,7 @@ from lash_ref.records import (
     RuntimeCommit,
     TokenLedgerEntry,
 )
-from lash_ref.runtime_errors import SessionError, StaleBranch
+from lash_ref.runtime_errors import StaleBranch
 from lash_ref.scalars import Identifier, Json, Record, Text
 from lash_ref.snapshots import PluginSessionSnapshot
 from lash_ref.state import PersistedSessionState, digest
@@ -251,14 +251,3 @@ def graph_delta(state: PersistedSessionState) -> GraphCommitDelta:
 
 def _written(part: Record | None) -> Json | None:
     return None if part is None else Json(part.to_data())
-
-
-def required_state(state: PersistedSessionState | None, session_id: str) -> PersistedSessionState:
-    """The state.
-
-    Raises:
-        SessionError: nothing is stored.
-    """
-    if state is None:
-        raise SessionError(f"session {session_id!r} has no stored state")
-    return state

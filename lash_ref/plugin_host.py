@@ -7,7 +7,7 @@ restored by whoever opens the session, once, after tool state.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any
 from weakref import WeakValueDictionary
 
 from lash_ref import hooks
@@ -388,12 +388,6 @@ class PluginHost:
         if found is None:
             raise UnknownPluginSession(session_id)
         return found
-
-    def isolated_registry(self) -> Self:
-        """A host of the same factories that knows no session."""
-        host = type(self)()
-        host.factories, host.extensions = self.factories, self.extensions
-        return host
 
 
 def _highest_first(entry: tuple[int, object]) -> int:

@@ -22,11 +22,6 @@ from lash_ref.tools import ToolContract, ToolManifest
 _SOURCE: TypeAdapter[AttachmentSource] = TypeAdapter(AttachmentSource)
 
 
-def llm_messages(system: str, messages: Iterable[Message]) -> tuple[LlmMessage, ...]:
-    """The system prompt, if any, then the messages in order; the last block is the cache breakpoint."""
-    return (*_system(system), *_all_projected(messages))
-
-
 class Projection:
     """A session's conversation as it was last sent, so that a call projects only what was said since."""
 
@@ -37,7 +32,10 @@ class Projection:
     def sent(
         self, system: str, history: tuple[Message, ...], shown: Iterable[Message] = ()
     ) -> tuple[LlmMessage, ...]:
-        """As `llm_messages` of the history and then of what is shown for this turn only."""
+        """The system prompt, if any, the history, and what is shown for this turn only.
+
+        The last block is the cache breakpoint.
+        """
         known = len(self._messages)
         if history[:known] != self._messages:
             known, self._sent = 0, ()

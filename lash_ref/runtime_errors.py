@@ -14,7 +14,6 @@ LashError
 │   ├── SessionStillInUse             a clone or a turn is alive
 │   ├── SessionConsumed               this handle was closed or parked
 │   ├── SessionError                  a session could not be built or kept (code ``Session``)
-│   ├── PluginFailed                  a plugin refused (code ``Plugin``)
 │   ├── DurableEffectHostRequiresHandlerContext
 │   ├── SessionDeleteProcess          a deleted session's processes could not be released
 │   └── RuntimeFailure                a turn or queue operation failed (code ``Runtime``), with a runtime code
@@ -168,18 +167,6 @@ class SessionError(EmbedError):
     def code(self) -> str:
         """The contract's name."""
         return "Session"
-
-
-class PluginFailed(EmbedError):
-    """A plugin refused while a session was opened or closed."""
-
-    names = ("plugin_id", "message")
-    wording = "plugin {plugin_id!r}: {message}"
-
-    @property
-    def code(self) -> str:
-        """The contract's name."""
-        return "Plugin"
 
 
 class DurableEffectHostRequiresHandlerContext(EmbedError):

@@ -123,11 +123,6 @@ class SessionBuilder(PromptLayerSink):
         self._factories.append(binding.factory(config))
         return self
 
-    def plugin_factory(self, factory: PluginFactory) -> Self:
-        """Install a factory in this session only."""
-        self._factories.append(factory)
-        return self
-
     def plugin_option(self, plugin_id: str, options: Json) -> Self:
         """Options that a plugin reads when it is built."""
         self._options[plugin_id] = options

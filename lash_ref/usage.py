@@ -116,18 +116,6 @@ def usage_entries_diff(
     return tuple(spent)
 
 
-def usage_report_diff(before: SessionUsageReport, after: SessionUsageReport) -> SessionUsageReport:
-    """As `usage_entries_diff`, of two reports."""
-    return SessionUsageReport.from_entries(
-        usage_entries_diff(_entries(before), _entries(after))
-    )
-
-
-def _entries(report: SessionUsageReport) -> tuple[TokenLedgerEntry, ...]:
-    pairs = report.by_source_model
-    return tuple(TokenLedgerEntry(source=p.source, model=p.model, usage=p.usage) for p in pairs)
-
-
 def _sum(usages: Iterable[TokenUsage]) -> TokenUsage:
     whole = TokenUsage()
     for usage in usages:
