@@ -233,16 +233,25 @@ def diff(
 @app.command()
 def replay(
     trace: Annotated[Path, typer.Argument(help="A trace saved by a run")],
-    target: TargetOption = "sqlite",
+    target: Annotated[str, typer.Option("--target", "-t", help="As `run` takes it")] = "",
+    profile: Annotated[str, typer.Option(help="Whose trace it is: store, or host for a life of a session")] = "store",
 ) -> None:
     """Run a saved trace, step by step, against any target."""
-    from lash_conformance.replaying import replay_file
-    from lash_conformance.target import TargetFault, load
+    from lash_conformance.host import load as load_host
+    from lash_conformance.life_search import MalformedLife
+    from lash_conformance.replaying import replay_file, replay_life
+    from lash_conformance.target import Interruptible, TargetFault, load
     from lash_conformance.transcript import MalformedTranscript
 
     try:
-        agreed = replay_file(Console(), trace, load(target))
-    except (TargetFault, MalformedTranscript, OSError) as err:
+        if profile == "host":
+            host = load_host(target or "reference")
+            agreed = replay_life(Console(), trace, host, load(host.store))
+            if isinstance(host, Interruptible):
+                host.stop()
+        else:
+            agreed = replay_file(Console(), trace, load(target or "sqlite"))
+    except (TargetFault, MalformedTranscript, MalformedLife, OSError) as err:
         raise _usage(err) from err
     raise typer.Exit(0 if agreed else 1)
 

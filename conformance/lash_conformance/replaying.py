@@ -6,7 +6,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from lash_conformance import transcript
+from lash_conformance import life_search, transcript
+from lash_conformance.host import HostTarget
 from lash_conformance.target import StoreTarget
 
 
@@ -23,3 +24,17 @@ def replay_file(console: Console, path: Path, target: StoreTarget) -> bool:
     differing = sum(not one.ok for one in replayed)
     console.print(f"{len(replayed)} steps on {target.name}, {differing} answered otherwise")
     return differing == 0 and bool(replayed)
+
+
+def replay_life(console: Console, path: Path, target: HostTarget, stores: StoreTarget) -> bool:
+    """Live a saved life again on a host, as far as it goes as its model says; whether that is to its end."""
+    steps = life_search.read(path)
+    lived = asyncio.run(life_search.live(target, stores, steps))
+    for number, one in enumerate(lived, start=1):
+        mark = Text("ok  ", "green") if one.ok else Text("DIFF", "bold red")
+        console.print(mark + Text(f" {number} {life_search.ON}.{one.step}() -> {transcript.short(one.expected)}"), soft_wrap=True)
+        if not one.ok:
+            console.print(Text(f"       found    {transcript.short(one.found)}"), soft_wrap=True)
+    agreed = len(lived) == len(steps) and all(one.ok for one in lived)
+    console.print(f"{len(lived)} of {len(steps)} steps on {target.name}, {'as' if agreed else 'not as'} the model says")
+    return agreed and bool(steps)

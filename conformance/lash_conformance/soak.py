@@ -16,11 +16,9 @@ from pathlib import Path
 from typing import Literal
 
 from lash_conformance.bench import scratch
-from lash_conformance.checks.host.survival import Life, seen
 from lash_conformance.host import HostTarget
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import say, script
-from lash_conformance.power import Side
+from lash_conformance.life import Life, seen
 from lash_conformance.target import StoreTarget
 from lash_conformance.vocabulary import Unexpected
 
@@ -42,48 +40,9 @@ Ended = Literal["done", "time", "interrupted", "failed"]
 
 
 class Soaked(Life):
-    """A life with the steps that only time and killing bring."""
+    """A life that counts its turns."""
 
     turns = 0
-
-    async def lane_stolen(self) -> None:
-        """Another worker takes the lane of a turn whose lease ran out; the turn is refused and leaves nothing."""
-        word = self.word()
-        gate = f"gate {word}"
-        await script(self.core, {"text": "too late", "gate": gate})
-        running = self.bench.start(say(self.session, word))
-        await self.core.reached(gate)
-        await self.bench.after_expiry()
-        lease = await self.bench.take_lane(self.session_id)
-        await self.core.release(gate)
-        try:
-            await running
-        except Exception as err:
-            if getattr(err, "code", "") != "Runtime":
-                raise
-        else:
-            raise Unexpected("session_execution_lease_lost", "a turn was committed on a lane that another holds")
-        await self.bench.free_lane(lease)
-
-    async def cut_before(self) -> None:
-        """The process dies as its turn is about to commit: nothing of it is left."""
-        await self._cut("before")
-
-    async def cut_after(self) -> None:
-        """The process dies before it hears that its turn was committed: all of it is there."""
-        word = await self._cut("after")
-        self.model.said += [word, f"re {word}"]
-        self.model.calls += 1
-
-    async def _cut(self, side: Side) -> str:
-        word = self.word()
-        await script(self.core, f"re {word}")
-        line = self.bench.line(self.core)
-        await line.halt(side, 1)
-        self.bench.start(say(self.session, word))
-        await line.halted()
-        await self.crash()
-        return word
 
 
 @dataclass

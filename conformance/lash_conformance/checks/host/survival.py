@@ -1,183 +1,22 @@
 """What survives: any life of a session against a model, and a crash at every commit of one."""
 
-import asyncio
-import shutil
-from dataclasses import dataclass, field
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as st
-
-from lash_conformance.bench import scratch
 from lash_conformance.check import host_check
-from lash_conformance.host import Data, HostCore, HostSession
+from lash_conformance.host import HostCore
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import calls, exchange, named, opened, say, script, stored_lines, transcript
-from lash_conformance.search import SEARCH
+from lash_conformance.host_words import exchange, named, opened, say, script, stored_lines
+from lash_conformance.life import COUNT, READ
+from lash_conformance.life_search import search_lives
 from lash_conformance.vocabulary import Unexpected
-
-READ: Data = {"kind": "query", "name": "counter.read", "arguments": {}}
-COUNT = calls(("count", {}))
-
-
-@dataclass
-class Model:
-    """What a session must hold, told by nothing but the steps it took."""
-
-    said: list[str] = field(default_factory=list[str])
-    """User messages and plain answers, in order."""
-    waiting: list[str] = field(default_factory=list[str])
-    counted: int = 0
-    calls: int = 0
-    """Model calls that were billed, 10 input tokens each."""
-    model: str = "m-1"
-
-
-async def seen(session: HostSession) -> Model:
-    """What the session shows of itself."""
-    lines = [line for line in await transcript(session) if line.startswith("user: ") or "call" not in line]
-    pending = await session.call("pending_turn_inputs", {})
-    usage = (await session.read("usage_report"))["usage"]["input_tokens"]
-    return Model(
-        said=[line.partition(": ")[2] for line in lines if not line.startswith("tool: ")],
-        waiting=[row["input"]["items"][0]["text"] for row in pending],
-        counted=await session.call("operation", READ),
-        calls=usage // 10,
-        model=(await session.read("policy"))["model"]["id"],
-    )
-
-
-class Life:
-    """A session that lives through steps, beside its model."""
-
-    def __init__(self, bench: HostBench, session_id: str = "s1") -> None:
-        self.bench = bench
-        self.session_id = session_id
-        self.model = Model()
-        self.number = 0
-        self.core: HostCore
-        self.session: HostSession
-
-    async def begin(self) -> None:
-        """Open it for the first time, or after a crash."""
-        self.core = await self.bench.core("counter")
-        self.session = await opened(self.core, self.session_id, model=self.model.model)
-
-    def word(self) -> str:
-        """A word not said before."""
-        self.number += 1
-        return f"w{self.number}"
-
-    async def turn(self) -> None:
-        """One plain turn."""
-        word = self.word()
-        await exchange(self.core, self.session, word, f"re {word}")
-        self.model.said += [word, f"re {word}"]
-        self.model.calls += 1
-
-    async def count(self) -> None:
-        """One turn that counts."""
-        word = self.word()
-        await script(self.core, COUNT, f"re {word}")
-        await say(self.session, word)
-        self.model.said += [word, f"re {word}"]
-        self.model.counted += 1
-        self.model.calls += 2
-
-    async def cancel(self) -> None:
-        """One turn that is stopped while its answer streams."""
-        word, gate = self.word(), f"gate {self.number}"
-        await script(self.core, {"chunks": ["par", "tial"], "gate": gate})
-        running = self.bench.start(say(self.session, word, cancel=word))
-        await self.core.reached(gate)
-        await self.session.fire(word)
-        await running
-        self.model.said.append(word)
-
-    async def enqueue(self) -> None:
-        """Input for later."""
-        word = self.word()
-        await self.session.call("enqueue", {"text": word})
-        self.model.waiting.append(word)
-
-    async def drain(self) -> None:
-        """Run what waits."""
-        if self.model.waiting:
-            await script(self.core, "drained")
-            self.model.said += ["\n".join(self.model.waiting), "drained"]
-            self.model.waiting = []
-            self.model.calls += 1
-        await self.session.queued_turn()
-
-    async def configure(self) -> None:
-        """Another model from now on."""
-        self.model.model = f"m-{self.word()}"
-        await self.session.configure({"model": self.model.model})
-
-    async def park(self) -> None:
-        """Park and resume."""
-        self.session = await self.core.resume(await self.session.park())
-
-    async def reopen(self) -> None:
-        """Close and open, on the same core."""
-        await self.session.close()
-        self.session = await opened(self.core, self.session_id, model=self.model.model)
-
-    async def crash(self) -> None:
-        """Die between turns and come back as another process."""
-        await self.bench.crash(self.core)
-        await self.bench.after_expiry()
-        await self.begin()
-
-    async def lane_lost(self) -> None:
-        """Another worker's lease blocks a turn, which is refused and changes nothing."""
-        lease = await self.bench.take_lane(self.session_id)
-        try:
-            await say(self.session, self.word())
-        except Exception as err:
-            if getattr(err, "code", "") != "Runtime":
-                raise
-        else:
-            raise Unexpected("session_execution_busy", "a turn ran on a held lane")
-        await self.bench.free_lane(lease)
-
-
-STEPS = ("turn", "count", "cancel", "enqueue", "drain", "configure", "park", "reopen", "crash", "lane_lost")
-
-
-async def _lived(bench: HostBench, steps: list[str]) -> None:
-    directory = scratch()
-    inner = HostBench(bench.target, directory, bench.stores)
-    try:
-        life = Life(inner)
-        await life.begin()
-        for done, step in enumerate(steps, start=1):
-            async with inner.promptly():
-                await getattr(life, step)()
-            found = await seen(life.session)
-            if found != life.model:
-                raise Unexpected(f"{life.model} after {', '.join(steps[:done])}", str(found))
-    finally:
-        await inner.close()
-        shutil.rmtree(directory, ignore_errors=True)
 
 
 @host_check(
     "SES.2", "SES.38", "SES.41", "SES.74", "TRN.1", "TRN.40", "CAN.4", "CAN.5", needs=("durable",), kind="machine"
 )
 async def any_life_of_a_session_goes_as_the_model_says(bench: HostBench) -> None:
-    """Turns, tools, cancels, queue, configuration, park, reopen, crash and a held lane leave what the model holds."""
-
-    @seed(SEARCH.seed)
-    @settings(
-        max_examples=SEARCH.scale.examples, deadline=None, database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much], phases=(Phase.explicit, Phase.generate),
-    )  # fmt: skip
-    @given(st.lists(st.sampled_from(STEPS), min_size=SEARCH.scale.steps // 2, max_size=SEARCH.scale.steps))
-    def searched(steps: list[str]) -> None:
-        asyncio.run(_lived(bench, steps))
-
-    await asyncio.to_thread(searched)
+    """Turns, tools, cancels, queue, configuration, park, reopen, deaths in and between turns: what the model holds is there."""
+    await search_lives(bench)
 
 
 # -- a crash at every commit

@@ -8,6 +8,7 @@ from lash_conformance.check import host_check
 from lash_conformance.host import Data, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import answer, exchange, opened, refusal, say, script, stored_lines
+from lash_conformance.life import COUNT, READ
 from lash_conformance.power import COMMIT
 from lash_conformance.search import SEARCH
 from lash_conformance.vocabulary import Unexpected
@@ -125,7 +126,7 @@ async def _live(core: HostCore, session_id: str, told: list[str]) -> None:
     """Turns that count, each told once it was answered."""
     session = await opened(core, session_id)
     for number in range(1, LIFE + 1):
-        await script(core, {"tools": [{"id": "c1", "name": "count", "args": {}}]}, f"re {number}")
+        await script(core, COUNT, f"re {number}")
         await say(session, f"w{number}")
         told.append(f"re {number}")
 
@@ -154,10 +155,9 @@ async def _whole(bench: HostBench, session_id: str, answered: int) -> None:
     core = await bench.core("counter")
     session = await opened(core, session_id)
     said = [line for line in stored_lines(await bench.stored(session_id)) if line.startswith("assistant: re")]
-    read: Data = {"kind": "query", "name": "counter.read", "arguments": {}}
     kept = len(said)
     found = {
-        "said": said, "counted": await session.call("operation", read),
+        "said": said, "counted": await session.call("operation", READ),
         "tokens": (await session.read("usage_report"))["usage"]["input_tokens"],
         "revision": await bench.revision(session_id), "pending": await session.call("pending_turn_inputs", {}),
     }  # fmt: skip
