@@ -343,7 +343,7 @@ def external(*variants: type[Record], unit: tuple[type[Record], ...] = ()) -> An
                     return by_name[tag].model_validate(body)
         if isinstance(value, tuple(by_name.values())):
             return value
-        raise ValueError(f"one of {', '.join(by_name)}")
+        raise ValueError(f"an object of one member, {' or '.join(by_name)}")
 
     def write(value: Record, info: SerializationInfo) -> object:
         name = type(value).__name__

@@ -1,7 +1,7 @@
 """Code blocks of a Markdown page: what each is, and why it is not run where it is not.
 
 A reader copies blocks, so every one runs. ``<!-- not run: reason -->`` on the line above a fence exempts one;
-``<!-- exits: 1 -->`` says that a command is meant to fail. A block with ``title="name"`` is saved under that name.
+``<!-- exits: 1 -->`` says that a command is meant to fail, ``<!-- needs: node -->`` that it takes a program. A block with ``title="name"`` is saved under that name.
 """
 
 import json
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _FENCE = re.compile(
-    r"(?:^ *<!-- (?P<rule>not run|exits): (?P<value>.+?) -->\n\n?)?"
+    r"(?:^ *<!-- (?P<rule>not run|exits|needs): (?P<value>.+?) -->\n\n?)?"
     r"^(?P<indent> *)(?P<ticks>`{3,})(?P<info>[^\n]*)\n(?P<body>.*?)^(?P=indent)(?P=ticks)$",
     re.MULTILINE | re.DOTALL,
 )
@@ -36,6 +36,8 @@ class Block:
     reason: str
     """Why it is not run, or empty."""
     exits: int
+    needs: str
+    """A program that must be there, or empty."""
 
 
 def blocks(page: Path) -> list[Block]:
@@ -56,6 +58,7 @@ def blocks(page: Path) -> list[Block]:
                 body=textwrap.dedent(match["body"]),
                 reason=reason or ("prose" if language in PROSE and not title else ""),
                 exits=int(match["value"]) if match["rule"] == "exits" else 0,
+                needs=match["value"] if match["rule"] == "needs" else "",
             )
         )
     return found
