@@ -214,7 +214,7 @@ def planned(options: Options) -> int:
 
 def write_all(report: Report, folder: Path, json_file: Path | None, junit_file: Path | None) -> None:
     """Write every form of the report, and one replayable trace a failure."""
-    from lash_conformance import junit, page
+    from lash_conformance import badge, junit, page
     from lash_conformance import report as reporting
 
     for path in (folder / "report.json", *([json_file] if json_file else [])):
@@ -222,6 +222,7 @@ def write_all(report: Report, folder: Path, json_file: Path | None, junit_file: 
     for path in (folder / "junit.xml", *([junit_file] if junit_file else [])):
         junit.save(report, path)
     page.save(report, folder / "report.html")
+    badge.save(report, folder / "badge.json")
     for old in folder.glob("trace-*.json"):
         old.unlink()
     for check in report.checks:

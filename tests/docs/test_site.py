@@ -129,7 +129,8 @@ def test_the_expected_pages_exist(site: Path):
     expected = [
         "index.html", "evidence/clauses.html", "evidence/matrix.html", "evidence/kills.html", "evidence/crashes.html",
         "evidence/seeds.html", "evidence/data.html", "evidence/bench.html", "fixtures/anthropic-messages.html", "fixtures/gemini.html",
-        "fixtures/openai-chat.html", "fixtures/openai-responses.html", "reference/cli.html", "reference/contract.html",
+        "fixtures/openai-chat.html", "fixtures/openai-responses.html", "reference/cli.html", "reference/contract.html", "reference/runtime.html",
+        "reference/targets.html", "reference/errors.html", "reference/schemas.html", "guides/python-store.html",
         "guides/gate-ci.html", "guides/read-a-failure.html", "changes.html", "clauses.json", "report.json", "schemas/report.json",
         "schemas/wire.json", "schemas/provider-fixture.json",
     ]  # fmt: skip

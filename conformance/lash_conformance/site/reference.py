@@ -1,15 +1,26 @@
-"""Reference pages: the command line from its own help, and the contract from its docstrings."""
+"""Reference pages: the command line from its own help, Python from its docstrings, and JSON from its schemas."""
 
 import ast
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from types import ModuleType
+from typing import Any, cast
 
 import typer
 
-from lash_ref import contracts
+from lash_conformance import host, report, target
+from lash_ref import (
+    contracts,
+    core,
+    errors,
+    runtime_errors,
+    session,
+    session_admin,
+    session_builder,
+    turn_builders,
+)
 
 _SECTION = re.compile(r"\n\n(Raises|Returns|Args):\n")
 _ITEM = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
@@ -17,7 +28,21 @@ _ITEM = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
 
 def pages() -> dict[str, str]:
     """All of them by name."""
-    return {"reference/cli.md": command_line(), "reference/contract.md": contract()}
+    return {
+        "reference/cli.md": command_line(),
+        "reference/contract.md": python("The contract in Python", "The Protocols that a host supplies, from `lash_ref.contracts`.", contracts),
+        "reference/runtime.md": python(
+            "The runtime in Python", "A core, the sessions it opens, and their turns, as `lash_ref` has them.",
+            core, session_builder, session, session_admin, turn_builders,
+        ),
+        "reference/errors.md": python(
+            "Errors", "What the contract refuses, from `lash_ref.errors`, and what a runtime says, from `lash_ref.runtime_errors`.", errors, runtime_errors
+        ),
+        "reference/targets.md": python(
+            "Targets in Python", "What the judge asks of a store, from `lash_conformance.target`, and of a host, from `lash_conformance.host`.", target, host
+        ),
+        "reference/schemas.md": schemas(),
+    }  # fmt: skip
 
 
 def command_line() -> str:
@@ -47,18 +72,27 @@ def _commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield path, command
 
 
-def contract() -> str:
-    """The Protocols of `lash_ref.contracts` with their docstrings."""
-    lines = ["# The contract in Python", "", "The Protocols that a host supplies, from `lash_ref.contracts`.", ""]
-    for name, made in inspect.getmembers(contracts, inspect.isclass):
-        if made.__module__ != contracts.__name__:
-            continue
-        lines += [f"## {name}", "", _text(made), ""]
-        for method, function in vars(made).items():
-            if method.startswith("_") or not inspect.isfunction(function):
-                continue
-            lines += [f"### {name}.{method} {{ #{name}.{method} }}", "", "```python", _signature(function), "```", "", _text(function), ""]
+def python(title: str, about: str, *modules: ModuleType) -> str:
+    """The public classes of modules with their docstrings, methods and signatures, in the order of the source."""
+    lines = [f"# {title}", "", about, ""]
+    for module in modules:
+        for made in _classes(module):
+            lines += [f"## {made.__name__}", "", f"<small>`{module.__name__}`</small>", "", _text(made), ""]
+            for name, function in _functions(made):
+                lines += [f"### {made.__name__}.{name} {{ #{made.__name__}.{name} }}", "", "```python", _signature(function), "```", "", _text(function), ""]
     return "\n".join(lines)
+
+
+def _classes(module: ModuleType) -> list[type]:
+    found = (made for name, made in inspect.getmembers(module, inspect.isclass) if not name.startswith("_"))
+    return sorted((made for made in found if made.__module__ == module.__name__), key=lambda made: inspect.getsourcelines(made)[1])
+
+
+def _functions(made: type) -> Iterable[tuple[str, Any]]:
+    for name, member in vars(made).items():
+        function: Any = getattr(member, "__func__", member)
+        if not name.startswith("_") and inspect.isfunction(function) and function.__module__ == made.__module__:
+            yield name, function
 
 
 def _signature(function: Any) -> str:
@@ -70,6 +104,41 @@ def _signature(function: Any) -> str:
 
 
 def _text(made: Any) -> str:
-    text = (inspect.getdoc(made) or "").replace("<", "&lt;")
+    text = (inspect.cleandoc(made.__doc__) if made.__doc__ else "").replace("<", "&lt;")
     text = _SECTION.sub(r"\n\n\1:\n\n", text)
     return _ITEM.sub(r"- `\1`: \2", text)
+
+
+def schemas() -> str:
+    """Where the JSON Schemas are, and the report member by member."""
+    lines = [
+        "# JSON Schemas", "",
+        "- [The report](../schemas/report.json) that `lash-conformance run` writes; below, member by member.",
+        "- [The wire](../schemas/wire.json) as an OpenRPC document, with the schema of every record and error.",
+        "- [A recorded exchange](../schemas/provider-fixture.json) of a provider.",
+        "- Data of this site: [clauses.json](../clauses.json), [report.json](../report.json).", "",
+        "Schemas are JSON Schema, draft 2020-12; `lash-conformance schema` prints the first two.", "",
+    ]  # fmt: skip
+    whole = report.schema()
+    for name, made in [("Report", whole), *cast("dict[str, Any]", whole["$defs"]).items()]:
+        if "properties" not in made:
+            continue
+        lines += [f"## {name}", "", (made.get("description") or "").partition("\n")[0], "", "| member | type | meaning |", "| --- | --- | --- |"]
+        for member, about in made["properties"].items():
+            meaning = " ".join((about.get("description") or "").split()).replace("|", "\\|").replace("<", "&lt;")
+            lines.append(f"| `{member}` | {_type(about)} | {meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _type(about: dict[str, Any]) -> str:
+    if "$ref" in about:
+        name = about["$ref"].rpartition("/")[2]
+        return f"[{name}](#{name.lower()})"
+    if "enum" in about:
+        return ", ".join(f"`{one}`" for one in about["enum"])
+    if "anyOf" in about:
+        return " or ".join(_type(one) for one in about["anyOf"])
+    if about.get("type") == "array":
+        return f"list of {_type(about.get('items', {}))}"
+    return str(about.get("type", "any"))
