@@ -50,15 +50,25 @@ class CheckReport(Part):
     """One check's verdict."""
 
     id: str
+    """Permanent: the first clause and the function's name."""
     clauses: tuple[str, ...]
+    """The clauses that it judges."""
     claim: str
+    """What the check asserts, in a sentence."""
     kind: str
+    """``example``, ``machine``, ``race`` or ``crash``."""
     needs: tuple[str, ...] = ()
+    """Capabilities without which it does not apply."""
     verdict: Verdict
+    """Only ``pass`` counts."""
     reason: str = ""
+    """Why it is no pass."""
     expected: str = ""
+    """What the rule asks for, here."""
     found: str = ""
+    """What the target did."""
     where: str = ""
+    """The line of the check that saw it."""
     note: str = ""
     """What the known-failure list says of it."""
     lines: tuple[str, ...] = ()
@@ -66,7 +76,9 @@ class CheckReport(Part):
     steps: tuple[dict[str, Any], ...] = ()
     """The trace as replayable data."""
     total_s: float = 0.0
+    """Seconds, all in all."""
     target_s: float = 0.0
+    """Seconds inside the target."""
     crash_map: tuple[Blow, ...] = ()
     """What the crash drill did for this check."""
 
@@ -75,56 +87,86 @@ class ClauseReport(Part):
     """One clause's verdict: the worst of its checks."""
 
     id: str
+    """Permanent; never used again for another rule."""
     level: Level
+    """``MUST``, ``SHOULD`` or ``MAY``."""
     rule: str
+    """The words that were judged."""
     page: str
+    """The chapter that holds it."""
     verdict: Verdict
+    """The worst of its checks; those that do not apply do not count."""
     untested: str = ""
     """Why no check can exist, when none does."""
     checks: tuple[str, ...] = ()
+    """The ids of its checks."""
 
 
 class AreaReport(Part):
     """Verdict counts of an area's clauses."""
 
     area: str
+    """The three letters that its clauses begin with."""
     counts: dict[Verdict, int]
+    """Clauses by verdict."""
 
 
 class TargetReport(Part):
     """The target as it named itself, and as the command line gave it."""
 
     given: str
+    """As the command line named it."""
     name: str
+    """As it names itself."""
     version: str
+    """As it says."""
     capabilities: tuple[str, ...]
+    """What it declares."""
 
 
 class Report(Part):
     """One judged run."""
 
     schema_version: Literal[1] = 1
+    """Raised when a reader of the old form would misread the new one."""
     suite: str
+    """The version of the suite."""
     edition: str
+    """The edition of the law."""
     profile: str
+    """``store`` or ``host``."""
     seed: int
+    """Fixes everything that was generated."""
     select: str
+    """The clauses or checks that were asked for; ``*`` is all."""
     target: TargetReport
+    """What was judged."""
     environment: dict[str, str]
+    """The judge's own Python and system."""
     exit_code: int
+    """0 conforms, 1 does not, 2 usage, 3 harness fault, 4 incomplete."""
     outcome: Outcome
+    """The exit code in words."""
     advice: str
     """One sentence that says what to do."""
     checks: tuple[CheckReport, ...]
+    """Every check, in the order of the spec."""
     clauses: tuple[ClauseReport, ...]
+    """Every clause that was selected."""
     areas: tuple[AreaReport, ...]
+    """The clauses by area."""
     check_counts: dict[Verdict, int]
+    """Checks by verdict."""
     clause_counts: dict[Verdict, int]
+    """Clauses by verdict."""
     problems: tuple[str, ...]
     """What is wrong besides failing checks: stale or unknown known failures, missing verdicts."""
     seconds: float
+    """Wall time of the run."""
     target_seconds: float
+    """Of that, inside the target."""
     harness_seconds: float
+    """And the rest."""
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:

@@ -81,8 +81,11 @@ class Browser:
 
     def press(self, key: str) -> None:
         """One key, as a reader without a mouse would."""
+        text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+        code = {"Enter": 13, "ArrowRight": 39, "ArrowLeft": 37, "/": 191}.get(key, 0)
         for kind in ("keyDown", "keyUp"):
-            self._send("Input.dispatchKeyEvent", {"type": kind, "key": key, "code": key}, session=self.tab)
+            given = {"type": kind, "key": key, "code": key, "windowsVirtualKeyCode": code} | ({"text": text} if text and kind == "keyDown" else {})
+            self._send("Input.dispatchKeyEvent", given, session=self.tab)
 
     def type(self, text: str) -> None:
         """Text into what has the focus."""

@@ -242,15 +242,23 @@ def reader(site: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tup
 
 
 @pytest.mark.parametrize("by", ["id", "check", "error"])
-def test_search_finds_a_clause(reader: tuple[Browser, str], by: str):
-    """By its id, by the name of a check, and by an error of the contract."""
+def test_search_finds_a_clause_and_lands_on_it(reader: tuple[Browser, str], by: str):
+    """By its id, by the name of a check, and by an error of the contract; the reader ends at the rule itself."""
     browser, address = reader
-    query = {"id": "LEA.2", "check": check_names("LEA.1")[0], "error": "SessionExecutionLeaseExpired"}[by]
+    query, clause = {
+        "id": ("LEA.2", "LEA.2"),
+        "check": ("the_first_grant_has_number_one", "LEA.1"),
+        "error": ("SessionExecutionLeaseExpired", "LEA.15"),
+    }[by]
     browser.open(f"{address}/index.html")
     browser.look("document.querySelector('.md-search__input').focus()")
     browser.type(query)
+    hit = f"[...document.querySelectorAll('.md-search-result__link')].find(a => a.href.endsWith('#{clause}'))"
 
-    assert browser.until("[...document.querySelectorAll('.md-search-result__link')].some(a => a.href.includes('spec/lease.html'))")
+    assert browser.until(f"Boolean({hit})")
+    browser.look(f"{hit}.click()")
+    assert browser.until(f"location.pathname.endsWith('/spec/lease.html') && location.hash.startsWith('#{clause}') && document.readyState === 'complete'")
+    assert browser.until(f"Math.abs(document.getElementById('{clause}').getBoundingClientRect().top) < innerHeight")
 
 
 def check_names(clause: str) -> list[str]:
@@ -296,7 +304,23 @@ def test_a_recorded_reply_is_stepped_by_key(reader: tuple[Browser, str]):
     assert (first, browser.look(shown)) == (1, 2)
 
 
-@pytest.mark.parametrize("page", ["index.html", "spec/lease.html", "evidence/matrix.html", "fixtures/gemini.html"])
+def test_a_reader_without_a_mouse_gets_to_a_rule_and_its_evidence(reader: tuple[Browser, str]):
+    """A key opens the search, Enter goes to the first hit, Enter opens the evidence."""
+    browser, address = reader
+    browser.open(f"{address}/index.html")
+    browser.press("/")
+    assert browser.until("document.activeElement.classList.contains('md-search__input')")
+    browser.type("LEA.2")
+    assert browser.until("document.querySelector('.md-search-result__link')?.href.endsWith('#LEA.2')")
+    browser.press("Enter")
+    assert browser.until("location.pathname.endsWith('/spec/lease.html') && location.hash === '#LEA.2' && document.readyState === 'complete'")
+
+    browser.look("document.getElementById('LEA.2').closest('article').querySelector('details.evidence > summary').focus()")
+    browser.press("Enter")
+    assert browser.until("document.activeElement.closest('details').open")
+
+
+@pytest.mark.parametrize("page", ["index.html", "spec/lease.html", "evidence/matrix.html", "evidence/bench.html", "fixtures/gemini.html"])
 def test_pages_fit_a_phone_in_the_dark(reader: tuple[Browser, str], page: str):
     """No page is wider than a phone, and the dark scheme follows the reader's."""
     browser, address = reader

@@ -194,6 +194,7 @@ def published(evidence: Evidence) -> dict[str, object]:
         for run in evidence.runs
     ]
     return {
+        "assets/ids.json": {clause.id: [f"spec/{Path(clause.page).stem}.html", clause.rule] for clause in evidence.law.values()},
         "clauses.json": {"edition": EDITION, "clauses": [facts(clause) for clause in evidence.law.values()]},
         "report.json": {"edition": EDITION, "runs": runs},
         "schemas/report.json": reporting.schema(),

@@ -23,7 +23,7 @@ from lash_ref import (
 )
 
 _SECTION = re.compile(r"\n\n(Raises|Returns|Args):\n")
-_ITEM = re.compile(r"^\s+(\w+): (.*)$", re.MULTILINE)
+_ITEM = re.compile(r"^ +(\w+): (.*)$", re.MULTILINE)
 
 
 def pages() -> dict[str, str]:
@@ -77,7 +77,7 @@ def python(title: str, about: str, *modules: ModuleType) -> str:
     lines = [f"# {title}", "", about, ""]
     for module in modules:
         for made in _classes(module):
-            lines += [f"## {made.__name__}", "", f"<small>`{module.__name__}`</small>", "", _text(made), ""]
+            lines += [f"## {made.__name__}", "", f"<small>`{module.__name__}`{_parent(made)}</small>", "", _text(made), ""]
             for name, function in _functions(made):
                 lines += [f"### {made.__name__}.{name} {{ #{made.__name__}.{name} }}", "", "```python", _signature(function), "```", "", _text(function), ""]
     return "\n".join(lines)
@@ -88,6 +88,10 @@ def _classes(module: ModuleType) -> list[type]:
     return sorted((made for made in found if made.__module__ == module.__name__), key=lambda made: inspect.getsourcelines(made)[1])
 
 
+def _parent(made: type) -> str:
+    return f", a `{made.__bases__[0].__name__}`" if issubclass(made, BaseException) else ""
+
+
 def _functions(made: type) -> Iterable[tuple[str, Any]]:
     for name, member in vars(made).items():
         function: Any = getattr(member, "__func__", member)
@@ -96,11 +100,11 @@ def _functions(made: type) -> Iterable[tuple[str, Any]]:
 
 
 def _signature(function: Any) -> str:
-    """As its source has it, on one line."""
+    """As its source has it, on lines that fit."""
     made = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
     assert isinstance(made, ast.AsyncFunctionDef | ast.FunctionDef)
     made.body, made.decorator_list = [ast.Pass()], []
-    return ast.unparse(made).partition(":\n")[0]
+    return "\n".join(textwrap.wrap(ast.unparse(made).partition(":\n")[0], 76, subsequent_indent="    ", break_long_words=False))
 
 
 def _text(made: Any) -> str:
