@@ -16,13 +16,16 @@ from lash_conformance.catalogue import clauses
 from lash_conformance.check import all_checks
 from lash_conformance.execute import execute, inapplicable
 from lash_conformance.log import read
-from lash_conformance.targets import hostile, null, null_host
+from lash_conformance.targets import hostile, hostile_host, null, null_host
 
 NULL_DEADLINE_S = 2.0
 DRILL_DEADLINE_S = 2.0
 DRILL_BOUND_S = 60.0
 DRILL_SELECT = "LEA.1,STO.1"
 """A few checks are enough to see whether a hostile target is contained."""
+HOST_SELECT = "TRN.1:*,SES.60:*"
+HOST_BOUND_S = 400.0
+"""A host behind the wire is started again for each check that it breaks."""
 
 
 @dataclass
@@ -76,18 +79,28 @@ async def null_score(made: SelfTest, profile: Literal["store", "host"] = "store"
 
 
 def drill(name: str) -> str:
-    """Judge one hostile target in a process of its own; says ``ok``, or what went wrong."""
+    """Judge one hostile store in a process of its own; says ``ok``, or what went wrong."""
+    return _drilled("store", f"python:lash_conformance.targets.hostile:{name}", DRILL_SELECT, DRILL_BOUND_S)
+
+
+def host_drill(name: str, *, outside: bool) -> str:
+    """As `drill`, of a hostile host: in a child of the judge, or over the wire."""
+    command = f"{sys.executable} -m lash_conformance.targets.hostile_host {name}"
+    target = f"stdio:{command}" if outside else f"python:lash_conformance.targets.hostile_host:{name}"
+    return _drilled("host", target, HOST_SELECT, HOST_BOUND_S)
+
+
+def _drilled(profile: str, target: str, select: str, bound_s: float) -> str:
     with tempfile.TemporaryDirectory() as folder:
         command = [
             sys.executable, "-m", "lash_conformance", "run", "--isolate", "--deadline", str(DRILL_DEADLINE_S),
-            "--target", f"python:lash_conformance.targets.hostile:{name}", "--select", DRILL_SELECT,
-            "--report", folder,
+            "--profile", profile, "--target", target, "--select", select, "--report", folder,
         ]  # fmt: skip
         started = time.perf_counter()
         try:
-            done = subprocess.run(command, capture_output=True, timeout=DRILL_BOUND_S, check=False)
+            done = subprocess.run(command, capture_output=True, timeout=bound_s, check=False)
         except subprocess.TimeoutExpired:
-            return f"no end within {DRILL_BOUND_S:g} s"
+            return f"no end within {bound_s:g} s"
         seconds = time.perf_counter() - started
         verdicts = {
             event["verdict"] for event in read(Path(folder) / "events.jsonl") if event["event"] == "check"
@@ -112,6 +125,11 @@ def run(console: Console, *, with_drill: bool = True) -> SelfTest:
     for name in hostile.DRILL if with_drill else ():
         made.drill[name] = drill(name)
         console.print(f"drill {name}: {made.drill[name]}", highlight=False)
+    for outside, names in ((False, hostile_host.INSIDE), (True, hostile_host.OUTSIDE)) if with_drill else ():
+        for name in names:
+            told = f"host {name}{' over the wire' if outside else ''}"
+            made.drill[told] = host_drill(name, outside=outside)
+            console.print(f"drill {told}: {made.drill[told]}", highlight=False)
     console.print(
         "Nothing passes on nothing, and every hostile target gets its verdict." if made.holds
         else "The suite is not sound: mend what is named above.",

@@ -21,24 +21,27 @@ def _hostile(name: str, act: Any) -> NullTarget:
     return NullTarget(name, answer)
 
 
-def _sleeps() -> None:
+def sleeps() -> None:
+    """For an hour."""
     time.sleep(3600)
 
 
-def _floods() -> None:
+def flood() -> None:
+    """Both streams, then an error."""
     for _ in range(FLOOD_BYTES // 4096):
         sys.stdout.write("x" * 4095 + "\n")
         sys.stderr.write("y" * 4095 + "\n")
     raise RuntimeError("flooded both streams")
 
 
-def _raises() -> None:
+def errs() -> None:
+    """As a bug does."""
     raise RuntimeError("a bug in the target")
 
 
 def blocks() -> NullTarget:
     """Blocks the thread for an hour in every call."""
-    return _hostile("blocks", _sleeps)
+    return _hostile("blocks", sleeps)
 
 
 def exits() -> NullTarget:
@@ -53,12 +56,12 @@ def crashes() -> NullTarget:
 
 def raises() -> NullTarget:
     """Raises an error that is not the contract's in every call."""
-    return _hostile("raises", _raises)
+    return _hostile("raises", errs)
 
 
 def floods() -> NullTarget:
     """Floods both streams, then raises."""
-    return _hostile("floods", _floods)
+    return _hostile("floods", flood)
 
 
 class AwaitsForever(NullTarget):

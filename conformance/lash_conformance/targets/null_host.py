@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from lash_conformance.host import IN_PROCESS, CoreSpec, HostCapability, HostPlace, HostTarget, Refused
+from lash_conformance.host import IN_PROCESS, CoreSpec, HostCapability, HostPlace, Refused
 
 Answer = Callable[[str, tuple[Any, ...]], Any]
 
@@ -86,7 +86,7 @@ def _pleasant(method: str, arguments: tuple[Any, ...]) -> Any:
             return None
 
 
-def targets() -> list[HostTarget]:
+def targets() -> list[NullHost]:
     """The null hosts, by name."""
     rules = {"null": _nothing, "echo": _echo, "pleasant": _pleasant, "refuse": _refused}
     return [NullHost(name, rule) for name, rule in rules.items()]

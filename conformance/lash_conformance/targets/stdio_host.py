@@ -109,9 +109,11 @@ class RemoteCore(Remote):
     async def close(self) -> None:
         """Let go of the core; its process is another core's next, if it owes nothing."""
         if self.live:
-            await self.asked("core.close", {"core": self._handle})
-            self._closed = True
-            await asyncio.to_thread(self.target.give_back, self.connection)
+            try:
+                await self.asked("core.close", {"core": self._handle})
+            finally:
+                self._closed = True
+                await asyncio.to_thread(self.target.give_back, self.connection)
 
     # -- the line
 
