@@ -45,4 +45,4 @@ const tidy = (number) => (Number.isSafeInteger(Number(number)) ? Number(number) 
 const sum = (a, b) => tidy(BigInt(a) + BigInt(b));
 const later = (now, ms) => (sum(now, ms) > MAX ? MAX : sum(now, ms));
 
-module.exports = { parse, write, canonical, sum, later };
+module.exports = { MAX, parse, write, canonical, sum, later };

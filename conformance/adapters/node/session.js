@@ -6,8 +6,8 @@ const inputs = require("./inputs");
 const lease = require("./lease");
 const manifest = require("./manifest");
 const queue = require("./queue");
-const { refuse } = require("./records");
-const { sum } = require("./json");
+const { invalid, refuse } = require("./records");
+const { MAX, sum } = require("./json");
 
 const TABLES = ["node", "hidden", "ledger", "turn_commit", "queued_work", "queued_work_key", "turn_input", "turn_input_key"];
 const ROWS = ["head", "meta", "lease", "counter"];
@@ -91,12 +91,17 @@ function writeGraph(tx, session, graph) {
   return leaf;
 }
 
+function billed(name, before, more) {
+  const total = sum(before, more);
+  return total > MAX ? invalid("TokenLedgerEntry", name, "a sum of at most 2^63-1", total) : total;
+}
+
 // One row for each source and model, in the order in which they were first seen.
 function spend(tx, session, { source, model, usage }) {
   if (COUNTERS.slice(0, 4).reduce((total, name) => total + BigInt(usage[name]), 0n) === 0n) return;
   const key = JSON.stringify([source, model]);
   const before = tx.read(`ledger ${session}`, key)?.usage ?? {};
-  const total = Object.fromEntries(COUNTERS.map((name) => [name, sum(before[name] ?? 0, usage[name])]));
+  const total = Object.fromEntries(COUNTERS.map((name) => [name, billed(name, before[name] ?? 0, usage[name])]));
   tx.write(`ledger ${session}`, key, { source, model, usage: total });
 }
 

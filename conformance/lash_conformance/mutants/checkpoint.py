@@ -5,7 +5,7 @@ import asyncio
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper, WrappedTarget
-from lash_ref.errors import Backend, SessionExecutionLeaseExpired, UnreadableRecord
+from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired, UnreadableRecord
 from lash_ref.records import ReplaceFull
 from lash_ref.store import Store
 from lash_ref.turn_hash import turn_commit_hash
@@ -157,6 +157,15 @@ class ReplaceClearsTheLedger(StoreWrapper):
     async def load_session(self, scope):
         read = await self.inner.load_session(scope)
         return read.but(token_ledger=()) if self.place.memory.get("cleared") else read
+
+
+@mutant("STO.65", character="Saturated: a sum stops at the largest number.")
+class StopsAtTheTop(Store):
+    async def add_usage(self, rows, delta):
+        try:
+            await super().add_usage(rows, delta)
+        except InvalidRecord:
+            return
 
 
 @mutant("STO.64", character="Double-charging: a repeat is paid for again.")

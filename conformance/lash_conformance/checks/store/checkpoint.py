@@ -19,7 +19,7 @@ from lash_conformance.vocabulary import (
     turn,
 )
 from lash_ref.contracts import RuntimePersistence
-from lash_ref.errors import HeadRevisionConflict, UnreadableRecord
+from lash_ref.errors import HeadRevisionConflict, InvalidRecord, UnreadableRecord
 from lash_ref.records import (
     ChildSession,
     FullGraph,
@@ -243,6 +243,19 @@ async def repeats_and_refusals_add_no_usage(store: RuntimePersistence, lane: Lan
     await refused(HeadRevisionConflict, store.commit_runtime_state(late))
 
     assert (await loaded(store)).token_ledger == (spent(input_tokens=1),)
+
+
+@check("STO.65")
+async def a_sum_of_usage_beyond_63_bits_is_refused(store: RuntimePersistence, lane: Lane) -> None:
+    """One token more than the largest sum there is, beside a new entry that would fit."""
+    most = 2**63 - 1
+    await store.commit_runtime_state(commit(lane, usage_deltas=(spent("a", output_tokens=most),)))
+    before = await loaded(store)
+
+    deltas = (spent("b", input_tokens=1), spent("a", output_tokens=1))
+    await refused(InvalidRecord, store.commit_runtime_state(commit(lane, usage_deltas=deltas)))
+
+    assert await loaded(store) == before
 
 
 # -- meta

@@ -139,6 +139,7 @@ async def an_identifier_with_nul_is_refused(store: RuntimePersistence, lane: Lan
     await refused(InvalidRecord, store.enqueue_pending_turn_input(unchecked(said(), input_id="a\0b")))
     await refused(InvalidRecord, store.enqueue_queued_work(unchecked(batch(), source_key="a\0b")))
     await refused(InvalidRecord, store.try_claim_session_execution_lease("a\0b", owner(), 1000))
+    await refused(InvalidRecord, store.reclaim_session_execution_lease("a\0b", owner(), lane.fence, 1000))
 
     assert await everything(store) == before
 
