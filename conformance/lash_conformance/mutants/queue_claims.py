@@ -36,6 +36,13 @@ class JudgesTheFenceOfNothing(StoreWrapper):
         return await self.inner.claim_ready_queued_work(session_id, lease, owner, boundary, max_batches)
 
 
+@mutant("QUE.56", character="Accommodating: an unknown boundary is the idle one.")
+class GuessesTheBoundary(StoreWrapper):
+    async def claim_ready_queued_work(self, session_id, lease, owner, boundary, max_batches):
+        known = boundary if boundary in ("idle", "active_turn_checkpoint") else "idle"
+        return await self.inner.claim_ready_queued_work(session_id, lease, owner, known, max_batches)
+
+
 @mutant("QUE.12", character="Clinging: a batch claimed once stays claimed, whatever became of the lease.")
 class HeldForEver(Store):
     async def candidates(self, rows, session_id, generation, now):

@@ -7,7 +7,7 @@ from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
 from lash_conformance.vocabulary import batch, command, during, refused, said, task
 from lash_ref.contracts import RuntimePersistence
-from lash_ref.errors import SessionExecutionLeaseExpired
+from lash_ref.errors import InvalidRecord, SessionExecutionLeaseExpired
 from lash_ref.work import Group, QueuedWorkBatch, QueuedWorkClaim
 
 
@@ -80,6 +80,22 @@ async def a_claim_of_nothing_grants_nothing(store: RuntimePersistence, lane: Lan
     assert await _claim(store, lane, most=0) is None
     assert await _exactly(store, lane) is None
     assert len(await store.list_pending_queued_work("s1")) == 1
+
+
+@check("QUE.56")
+async def a_claim_at_an_unknown_boundary_is_refused(store: RuntimePersistence, lane: Lane) -> None:
+    """In any claim that names one; the batch stays free."""
+    made = await store.enqueue_queued_work(batch())
+    sometime: Any = "sometime"
+
+    for attempt in (
+        store.claim_ready_queued_work("s1", lane.fence, lane.owner, sometime, 1),
+        _exactly(store, lane, made, boundary=sometime),
+        store.claim_checkpoint_work("s1", lane.fence, lane.owner, "t1", sometime, 1, 1),
+    ):
+        await refused(InvalidRecord, attempt)
+
+    assert await store.list_pending_queued_work("s1") == (made,)
 
 
 @check("QUE.12")
