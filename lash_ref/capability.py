@@ -71,7 +71,6 @@ ReasoningEncoding = Annotated[
 ]
 DisableEncoding = Annotated[
     DisableNatively | DisableByOmission | DisableByEffort | DisableByBudget | DisableByToggle,
-    BeforeValidator(_tagged),
     Field(discriminator="type"),
 ]
 
@@ -83,7 +82,7 @@ class ReasoningCapability(Record):
     default_effort: Text | None = None
     aliases: dict[str, Text] = Field(default_factory=dict[str, Text])
     encoding: ReasoningEncoding = EffortEncoding()
-    disable: DisableEncoding | None = None
+    disable: Annotated[DisableEncoding | None, BeforeValidator(_tagged)] = None
     mandatory: bool = False
 
 
@@ -147,15 +146,17 @@ Chosen = (
 """A selection as the model's capability has it written."""
 
 
-def selection(variant: Json) -> Selection:
-    """A request's ``model_variant`` read: ``"provider_default"``, ``"disabled"`` or ``{"effort": name}``."""
+def selection(variant: Json) -> Selection | None:
+    """A request's ``model_variant`` read: ``"provider_default"``, ``"disabled"`` or ``{"effort": name}``; else none."""
     match variant.value:
         case "disabled":
             return Disabled()
         case {"effort": str() as effort}:
             return Effort(effort=effort)
-        case _:
+        case None | "provider_default":
             return ProviderDefault()
+        case _:
+            return None
 
 
 def capability(data: Json | None) -> ModelCapability:
@@ -167,7 +168,7 @@ def capability(data: Json | None) -> ModelCapability:
     return ModelCapability() if data is None else ModelCapability.from_data(data.value)
 
 
-def chosen(model: str, able: ModelCapability, asked: Selection) -> Chosen:
+def chosen(model: str, able: ModelCapability, asked: Selection | None) -> Chosen:
     """How ``asked`` is to be written; names are trimmed, lower-cased, and their aliases followed ([PRV.58][]).
 
     Raises:
@@ -184,6 +185,8 @@ def chosen(model: str, able: ModelCapability, asked: Selection) -> Chosen:
             if effort not in reasoning.encoding.budgets:
                 raise fault("malformed_capability", f"a budget for {effort!r}")
     match asked:
+        case None:
+            raise fault("unsupported_effort", "what is no choice of reasoning")
         case ProviderDefault():
             if reasoning is not None and reasoning.mandatory:
                 raise fault("effort_required", "the provider's default")

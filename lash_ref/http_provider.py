@@ -13,6 +13,7 @@ import httpx
 from lash_ref.capability import UnusableReasoning
 from lash_ref.contracts import Clock
 from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading, thawed
+from lash_ref.errors import InvalidRecord
 from lash_ref.provider import LlmEventSink, LlmRequest, LlmResponse, ProviderFailure
 from lash_ref.provider_errors import Refusal, failure, redacted, retry_after_s, retry_delay_s
 from lash_ref.scalars import Json
@@ -66,6 +67,8 @@ class HttpProvider:
             call = self.dialect.write(request, self.endpoint)
         except UnusableReasoning as err:
             raise ProviderFailure(str(err), "validation", provider_code=err.fault) from err
+        except InvalidRecord as err:
+            raise ProviderFailure(str(err), "validation", provider_code="malformed_capability") from err
         reading = self.dialect.reading(request, self.endpoint)
         async with self._reply(call) as reply:
             request_id = reply.headers.get(self.dialect.request_id_header)
