@@ -13,6 +13,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
+from lash_conformance.cli_bench import bench, soak
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
 from lash_conformance.cli_site import editions, keep, site
 from lash_conformance.select import selects_clause
@@ -257,98 +258,6 @@ def replay(
 
 
 @app.command()
-def bench(
-    store: Annotated[str | None, typer.Option(help="memory, sqlite (the default), postgres, postgres:DSN, or python:package.module:callable; with --host several, comma between")] = None,
-    nodes: Annotated[str | None, typer.Option(help="History lengths to measure at; 10 to 100000 by default")] = None,
-    host: Annotated[bool, typer.Option("--host", help="Measure turns of a host instead, beside langgraph if the extra peers is installed")] = False,
-    target: Annotated[str, typer.Option(help="The host: reference, or python:package.module:callable")] = "reference",
-    turns: Annotated[int, typer.Option(min=8, help="With --host: turns of one conversation")] = 500,
-    sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions held live, then parked")] = 1000,
-    wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
-    providers: Annotated[
-        bool, typer.Option("--providers", help="How fast streams are read, beside the official SDKs")
-    ] = False,
-    report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
-) -> None:
-    """Measure how the store's costs grow with the history, and what durability, the wire, a host's turns or a provider's stream cost."""
-    from lash_conformance import benchmark
-    from lash_conformance.target import TargetFault, load
-
-    if providers:
-        from lash_conformance import provider_bench
-
-        speeds = provider_bench.measure()
-        Console().print(provider_bench.table(speeds))
-        provider_bench.save(speeds, report)
-        typer.echo(f"report: {report / 'providers.svg'}")
-        return
-    if host:
-        from lash_conformance import host_cost
-        from lash_conformance.host import load as load_host
-
-        try:
-            sizes = [int(size) for size in (nodes or "10,1000,100000").split(",")]
-            stores = [load(name) for name in (store or "memory,sqlite").split(",")]
-            costs = host_cost.run(Console(), load_host(target), stores, sizes, turns=turns, sessions=sessions)
-        except (TargetFault, ValueError) as err:
-            raise _usage(err) from err
-        host_cost.save(costs, report)
-        typer.echo(f"report: {report / 'bench-host.html'}")
-        return
-    store = store or "sqlite"
-    if wire:
-        from lash_conformance import wire_cost
-        from lash_conformance.targets.stdio import StdioTarget
-
-        try:
-            outside = StdioTarget(f"lash-conformance serve --target '{store}'")
-            costs = wire_cost.measure(load(store), outside)
-        except TargetFault as err:
-            raise _usage(err) from err
-        outside.stop()
-        wire_cost.show(Console(), costs)
-        return
-    try:
-        sizes = [int(size) for size in (nodes or "10,100,1000,10000,100000").split(",")]
-        measured = benchmark.run(Console(), load(store), sizes)
-    except (TargetFault, ValueError) as err:
-        raise _usage(err) from err
-    benchmark.save(measured, report)
-    typer.echo(f"report: {report / 'bench.html'}")
-
-
-@app.command()
-def soak(
-    target: Annotated[str, typer.Option(help="The host: reference, or python:package.module:callable")] = "reference",
-    store: Annotated[str, typer.Option(help="The store its sessions live on")] = "sqlite",
-    turns: Annotated[int, typer.Option(min=1)] = 10_000,
-    seed: Annotated[int, typer.Option()] = 0,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so long; what was run is judged")] = None,
-    report: Annotated[Path, typer.Option(help="Folder for the numbers")] = Path("report"),
-) -> None:
-    """Run thousands of turns disturbed by cancels, parks, kills and lost leases, and check what survives."""
-    from rich.progress import Progress
-
-    from lash_conformance import soak as soaking
-    from lash_conformance.host import load as load_host
-    from lash_conformance.target import TargetFault, load
-
-    try:
-        host, under = load_host(target), load(store)
-    except TargetFault as err:
-        raise _usage(err) from err
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("turns", total=turns)
-        done = soaking.run(
-            host, under, turns=turns, seed=seed, minutes=minutes,
-            told=lambda count: progress.update(task, completed=count),
-        )  # fmt: skip
-    soaking.save(done, report)
-    typer.echo(done.line())
-    raise typer.Exit({"failed": 1, "interrupted": 4}.get(done.ended, 0))
-
-
-@app.command()
 def schema(
     wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
 ) -> None:
@@ -419,6 +328,8 @@ def serve(
 app.add_typer(fixtures_app, name="fixtures")
 app.command("replay-server")(replay_server)
 app.command()(record)
+app.command()(bench)
+app.command()(soak)
 app.command()(keep)
 app.command()(site)
 app.command()(editions)

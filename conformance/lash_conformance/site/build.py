@@ -8,6 +8,7 @@ from functools import cache
 from html import escape
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -187,6 +188,11 @@ def changes(evidence: Evidence) -> str:
     return environment().get_template("changes.md.j2").render(evidence=evidence, steps=steps, releases=kept)
 
 
+def _published(clause: Clause, evidence: Evidence) -> dict[str, Any]:
+    told = [{"edition": edition, "what": what} for edition, what in history(clause.id, evidence.editions)]
+    return facts(clause) | {"history": told}
+
+
 def published(evidence: Evidence) -> dict[str, object]:
     """Data at stable addresses."""
     runs = [
@@ -195,7 +201,7 @@ def published(evidence: Evidence) -> dict[str, object]:
     ]
     return {
         "assets/ids.json": {clause.id: [f"spec/{Path(clause.page).stem}.html", clause.rule] for clause in evidence.law.values()},
-        "clauses.json": {"edition": EDITION, "clauses": [facts(clause) for clause in evidence.law.values()]},
+        "clauses.json": {"edition": EDITION, "clauses": [_published(clause, evidence) for clause in evidence.law.values()]},
         "report.json": {"edition": EDITION, "runs": runs},
         "schemas/report.json": reporting.schema(),
         "schemas/wire.json": openrpc.document(),
