@@ -260,12 +260,14 @@ def replay(
 @app.command()
 def schema(
     wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
+    profile: Annotated[str, typer.Option(help="With --wire: whose methods, store or host")] = "store",
 ) -> None:
     """Print the JSON Schema of the report, or the wire's OpenRPC document with the schema of every record."""
-    from lash_conformance import openrpc
+    from lash_conformance import host_openrpc, openrpc
     from lash_conformance import report as reporting
 
-    typer.echo(json.dumps(openrpc.document() if wire else reporting.schema(), indent=1))
+    document = host_openrpc.document if profile == "host" else openrpc.document
+    typer.echo(json.dumps(document() if wire else reporting.schema(), indent=1))
 
 
 @app.command()

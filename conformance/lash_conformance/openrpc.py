@@ -27,6 +27,7 @@ from lash_conformance.wire import (
     UNSUPPORTED,
     Answer,
     Handed,
+    Own,
     Request,
     field_type,
     refusals,
@@ -53,13 +54,14 @@ def named_types() -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-class _Schemas:
+class Schemas:
     """Component schemas, gathered while methods are described."""
 
-    def __init__(self) -> None:
+    def __init__(self, named: dict[str, Any]) -> None:
+        """``named`` are types that are components whether or not a method has them."""
         self.components: dict[str, Schema] = {}
         self._unions: list[tuple[Schema, str]] = []
-        for name, kind in named_types().items():
+        for name, kind in named.items():
             body = self.of(kind)
             if "$ref" not in body:
                 self._unions.append((body, name))
@@ -136,8 +138,8 @@ def error_schema(name: str) -> Schema:
 
 def document() -> Schema:
     """The whole document."""
-    schemas = _Schemas()
-    described = [_own(name, schemas) for name in OWN]
+    schemas = Schemas(named_types())
+    described = [own_method(name, own, schemas) for name, own in OWN.items()]
     described += [_method(family, name, schemas) for family in PROTOCOLS for name in methods(family)]
     schemas.of(Request)
     schemas.of(Answer)
@@ -147,15 +149,7 @@ def document() -> Schema:
     }
     capability = {"type": "object", "properties": {"capability": {"type": "string"}}, "required": ["capability"]}
     errors["Unsupported"] = {"code": UNSUPPORTED, "message": "The target does not offer the capability.", "data": capability}
-    errors["Unknown"] = {"code": UNKNOWN, "message": "The target cannot tell whether the call took effect."}
-    for name, code, said in (
-        ("ParseError", PARSE_ERROR, "The line is not JSON."),
-        ("InvalidRequest", INVALID_REQUEST, "The line is no request."),
-        ("MethodNotFound", METHOD_NOT_FOUND, "There is no such method."),
-        ("InvalidParams", INVALID_PARAMS, "A parameter of the envelope is missing or names nothing that is open."),
-        ("InternalError", INTERNAL_ERROR, "The target is broken; nothing is known of the call."),
-    ):
-        errors[name] = {"code": code, "message": said}
+    errors |= protocol_errors()
     return {
         "openrpc": "1.3.2",
         "info": {
@@ -166,6 +160,21 @@ def document() -> Schema:
         "methods": described,
         "components": {"schemas": dict(sorted(schemas.components.items())), "errors": errors},
     }
+
+
+def protocol_errors() -> dict[str, Schema]:
+    """The errors that every target may answer."""
+    errors: dict[str, Schema] = {}
+    errors["Unknown"] = {"code": UNKNOWN, "message": "The target cannot tell whether the call took effect."}
+    for name, code, said in (
+        ("ParseError", PARSE_ERROR, "The line is not JSON."),
+        ("InvalidRequest", INVALID_REQUEST, "The line is no request."),
+        ("MethodNotFound", METHOD_NOT_FOUND, "There is no such method."),
+        ("InvalidParams", INVALID_PARAMS, "A parameter of the envelope is missing or names nothing that is open."),
+        ("InternalError", INTERNAL_ERROR, "The target is broken; nothing is known of the call."),
+    ):
+        errors[name] = {"code": code, "message": said}
+    return errors
 
 
 @cache
@@ -179,8 +188,8 @@ def result_schemas() -> dict[str, Draft202012Validator]:
     }
 
 
-def _own(name: str, schemas: _Schemas) -> Schema:
-    own = OWN[name]
+def own_method(name: str, own: Own, schemas: Schemas) -> Schema:
+    """One of the wire's own methods."""
     return {
         "name": name,
         "summary": own.told,
@@ -205,7 +214,7 @@ def _argument(schema: Schema) -> Schema:
     return schema
 
 
-def _method(family: str, name: str, schemas: _Schemas) -> Schema:
+def _method(family: str, name: str, schemas: Schemas) -> Schema:
     made = signature(family, name)
     told = inspect.getdoc(getattr(PROTOCOLS[family], name))
     handed = schemas.of(Handed)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-from lash_conformance import openrpc
+from lash_conformance import host_openrpc, openrpc
 
 Schema = dict[str, Any]
 MOST = 2**63 - 1
@@ -164,7 +164,10 @@ def made() -> dict[str, str]:
     """Every file of the vectors, by its name."""
     document = openrpc.document()
     sampler = Sampler(document)
-    files = {"openrpc.json": json.dumps(document, indent=1, ensure_ascii=False) + "\n"}
+    files = {
+        name: json.dumps(made, indent=1, ensure_ascii=False) + "\n"
+        for name, made in (("openrpc.json", document), ("host-openrpc.json", host_openrpc.document()))
+    }
     for name in openrpc.named_types():
         valid, invalid = (_lines(part) for part in (sampler.valid(name), sampler.invalid(name)))
         files[f"records/{name}.json"] = f'{{"record": "{name}",\n "valid": {valid},\n "invalid": {invalid}}}\n'
