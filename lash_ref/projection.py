@@ -26,6 +26,7 @@ class Projection:
     """A session's conversation as it was last sent, so that a call projects only what was said since."""
 
     def __init__(self) -> None:
+        self._system: tuple[str, tuple[LlmMessage, ...]] = ("", ())
         self._messages: tuple[Message, ...] = ()
         self._sent: tuple[LlmMessage, ...] = ()
 
@@ -41,7 +42,9 @@ class Projection:
             known, self._sent = 0, ()
         self._sent += _all_projected(history[known:])
         self._messages = history
-        return (*_system(system), *self._sent, *_all_projected(shown))
+        if self._system[0] != system:
+            self._system = (system, _system(system))
+        return (*self._system[1], *self._sent, *_all_projected(shown))
 
 
 def _system(system: str) -> tuple[LlmMessage, ...]:

@@ -389,4 +389,5 @@ class Resident:
 
 
 def _view(seen: RuntimeObservation) -> object:
-    return seen.read_view.to_data()
+    # Not the one that ``seen`` keeps: an event that is read would hold the conversation of its turn from then on.
+    return SessionReadView.from_persisted_state(seen.persisted_state).to_data()

@@ -86,6 +86,7 @@ class ToolRegistry(ToolProvider):
         self._sources: dict[str, Source] = {}
         self._entries: dict[str, _Entry] = {}
         self._ids: dict[str, str] = {}
+        self._exported: ToolState | None = None
         self._live_sources = 0
 
     @classmethod
@@ -97,14 +98,17 @@ class ToolRegistry(ToolProvider):
 
     def _install(self, entries: dict[str, _Entry]) -> None:
         self._entries = entries
+        self._exported = None
         self._ids = {entry.manifest.name: id for id, entry in entries.items()}
 
     # -- state
 
     def export_state(self) -> ToolState:
         """The surface as it is stored; it names no sources ([REG.2][])."""
-        tools = {id: entry.export() for id, entry in sorted(self._entries.items())}
-        return ToolState(generation=self.generation, tools=tools)
+        if self._exported is None or self._exported.generation != self.generation:
+            tools = {id: entry.export() for id, entry in sorted(self._entries.items())}
+            self._exported = ToolState(generation=self.generation, tools=tools)
+        return self._exported
 
     def apply_state(self, next_state: ToolState) -> int:
         """Make the surface exactly ``next_state``, built on this generation; the new generation ([REG.11][]).
@@ -179,8 +183,11 @@ class ToolRegistry(ToolProvider):
 
     def _reconcile(self, sources: Mapping[str, Source]) -> int:
         rebuilt = self._rebuilt(self._entries, sources, live=True)
-        self.generation += _differ(rebuilt, self._entries)
+        differs = _differ(rebuilt, self._entries)
+        exported = None if differs else self._exported
+        self.generation += differs
         self._install(rebuilt)
+        self._exported = exported
         self._sources = dict(sources)
         return self.generation
 

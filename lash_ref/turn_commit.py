@@ -258,7 +258,7 @@ async def _announce(turn: Turn, result: TurnResult) -> None:
         runtime.record(AgentFrameSwitchedPayload(frame_id=outcome.frame_id))
     runtime.publish(committed=True)
     persisted = hooks.TurnPersisted(
-        runtime.session_id, runtime.published.read_view, runtime.plugin_services
+        runtime.session_id, runtime.state.read_view(), runtime.plugin_services
     )
     await runtime.notify(persisted)
     if isinstance(outcome, AgentFrameSwitch):
