@@ -145,6 +145,33 @@ async def an_identifier_with_nul_is_refused(store: RuntimePersistence, lane: Lan
 
 
 @check("REC.2")
+async def an_identifier_with_nul_is_refused_by_every_call(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
+    """Claims, cancels, lists, reads and removals; nobody is granted, shown or told anything."""
+    bad = "s1\0"
+    made = await store.enqueue_queued_work(batch())
+
+    for attempt in (
+        store.claim_leading_ready_session_command(bad, lane.fence, lane.owner),
+        store.claim_ready_queued_work(bad, lane.fence, lane.owner, "idle", 1),
+        store.claim_ready_queued_work_by_batch_ids(bad, lane.fence, lane.owner, "idle", (made.batch_id,)),
+        store.claim_next_turn_inputs(bad, lane.fence, lane.owner, 1),
+        store.claim_checkpoint_work(bad, lane.fence, lane.owner, "t1", "after_work", 1, 1),
+        store.cancel_queued_work_batch(bad, made.batch_id),
+        store.cancel_queued_work_batch("s1", f"{made.batch_id}\0"),
+        store.list_queued_work(bad),
+        store.list_pending_queued_work(bad),
+        store.list_pending_turn_inputs(bad),
+        store.load_node(bad),
+        store.tombstone_nodes((bad,)),
+        bench.factory.delete_session(bad),
+        bench.factory.open_existing_store(unchecked(request(), session_id=bad)),
+    ):
+        await refused(InvalidRecord, attempt)
+
+    assert await store.list_pending_queued_work("s1") == (made,)
+
+
+@check("REC.2")
 async def an_identifier_with_a_lone_surrogate_is_refused(store: RuntimePersistence, lane: Lane) -> None:
     """Half a character cannot be stored."""
     bad = "a\ud800"
