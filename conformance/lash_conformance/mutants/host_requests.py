@@ -150,3 +150,39 @@ class ForgetsSealsOnReopen(BrokenHost):
                     block.pop("signature", None)
 
         _written(patch, "lash_ref.anthropic:AnthropicMessages.write", change)
+
+
+@host_mutant("PRV.61", character="Loose: asks for JSON of any shape.")
+class ForgetsTheSchema(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            body["generationConfig"].pop("responseJsonSchema", None)
+
+        _written(patch, "lash_ref.gemini:Gemini.write", change)
+
+
+@host_mutant("PRV.62", character="Tidy: puts the attachments first.")
+class PutsAttachmentsFirst(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            for item in body["input"]:
+                if item.get("role") == "user":
+                    item["content"].sort(key=lambda piece: piece["type"] != "input_image")
+
+        _written(patch, "lash_ref.openai_responses:OpenAiResponses.write", change)
+
+
+@host_mutant("PRV.63", character="Permissive: lets the model choose whatever the host said.")
+class LetsTheModelChoose(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            if "tool_choice" in body:
+                body["tool_choice"] = {"type": "auto"}
+
+        _written(patch, "lash_ref.anthropic:AnthropicMessages.write", change)
+
+
+@host_mutant("PRV.62", character="Undiscerning: sends whatever is attached as a picture.")
+class SendsAnythingAsPicture(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:attachment_url", lambda _: lambda source, kind: "data:image/png;base64,")
