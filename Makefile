@@ -6,6 +6,7 @@ LOCK := requirements.lock
 # Modules are compiled once, not by each of the many processes that judge and are judged.
 unexport PYTHONDONTWRITEBYTECODE
 
+.DELETE_ON_ERROR:
 .PHONY: sdks upstream conformance test lint evidence node kills bench docs wheel check clean
 
 conformance: $(READY)
@@ -62,11 +63,12 @@ JUDGE := $(BIN)/lash-conformance run
 KEEP := $(BIN)/lash-conformance keep
 EVIDENCE := $(patsubst %,report/evidence/%/report.json,memory sqlite reference)
 
-report/evidence/reference/report.json: | $(READY)
+JUDGES := docs/spec/confirmed.json $(wildcard conformance/lash_conformance/checks/*/*.py)
+report/evidence/reference/report.json: $(JUDGES) | $(READY)
 	mkdir -p $(@D)
 	$(JUDGE) --target reference --profile host --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
 
-report/evidence/%/report.json: | $(READY)
+report/evidence/%/report.json: $(JUDGES) | $(READY)
 	mkdir -p $(@D)
 	$(JUDGE) --target $* --report $(@D) >$(@D).txt || [ $$? -eq 1 ]
 
