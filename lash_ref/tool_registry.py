@@ -86,7 +86,8 @@ class ToolRegistry(ToolProvider):
         self._sources: dict[str, Source] = {}
         self._entries: dict[str, _Entry] = {}
         self._ids: dict[str, str] = {}
-        self._exported: ToolState | None = None
+        self._exported: tuple[Mapping[str, _Entry], ToolState] | None = None
+        """What was exported last, and the entries it shows."""
         self._live_sources = 0
 
     @classmethod
@@ -98,17 +99,20 @@ class ToolRegistry(ToolProvider):
 
     def _install(self, entries: dict[str, _Entry]) -> None:
         self._entries = entries
-        self._exported = None
         self._ids = {entry.manifest.name: id for id, entry in entries.items()}
 
     # -- state
 
     def export_state(self) -> ToolState:
         """The surface as it is stored; it names no sources ([REG.2][])."""
-        if self._exported is None or self._exported.generation != self.generation:
-            tools = {id: entry.export() for id, entry in sorted(self._entries.items())}
-            self._exported = ToolState(generation=self.generation, tools=tools)
-        return self._exported
+        if self._exported is not None:
+            shown, state = self._exported
+            if shown is self._entries and state.generation == self.generation:
+                return state
+        tools = {id: entry.export() for id, entry in sorted(self._entries.items())}
+        state = ToolState(generation=self.generation, tools=tools)
+        self._exported = (self._entries, state)
+        return state
 
     def apply_state(self, next_state: ToolState) -> int:
         """Make the surface exactly ``next_state``, built on this generation; the new generation ([REG.11][]).
@@ -184,10 +188,10 @@ class ToolRegistry(ToolProvider):
     def _reconcile(self, sources: Mapping[str, Source]) -> int:
         rebuilt = self._rebuilt(self._entries, sources, live=True)
         differs = _differ(rebuilt, self._entries)
-        exported = None if differs else self._exported
+        if self._exported is not None and self._exported[0] is self._entries and not differs:
+            self._exported = (rebuilt, self._exported[1])
         self.generation += differs
         self._install(rebuilt)
-        self._exported = exported
         self._sources = dict(sources)
         return self.generation
 
