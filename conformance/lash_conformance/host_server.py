@@ -4,6 +4,7 @@ Its cores live on a store target that several processes may have open, so that t
 """
 
 import asyncio
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, cast
@@ -12,10 +13,13 @@ from pydantic import ValidationError
 
 from lash_conformance.bench import RealClock
 from lash_conformance.catalogue import EDITION
+from lash_conformance.fixture import Fixture
 from lash_conformance.host import CoreSpec, Data, HostCore, HostPlace, HostTarget
 from lash_conformance.host_wire import HOST_OWN, Call, Halt, calls, fault_of
 from lash_conformance.power import Power, WatchedFactory
 from lash_conformance.projection import known, written
+from lash_conformance.provider_calls import SpeaksProviders
+from lash_conformance.replays import Replays
 from lash_conformance.service import IN_FLIGHT, Misasked, Service, mint
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, TargetFault, VirtualClock, load
 from lash_conformance.wire import INVALID_PARAMS, PROTOCOL, Own, Request
@@ -23,8 +27,8 @@ from lash_ref.contracts import SessionStoreFactory
 from lash_ref.errors import LashError
 from lash_ref.scalars import invalid
 
-NOT_SERVED = frozenset(("providers", "replay", "process"))
-"""Capabilities that the wire does not carry, or that are the judge's to see."""
+NOT_SERVED = frozenset(("process",))
+"""Capabilities that are the judge's to see."""
 
 
 @dataclass
@@ -59,6 +63,7 @@ class HostServer(Service):
             raise TargetFault(f"a host behind the wire needs a store that two processes share; {store} is none")
         self.cores: dict[str, Live] = {}
         self.held: dict[str, Any] = {}
+        self.services: dict[str, AbstractContextManager[str]] = {}
 
     def refused(self, err: LashError) -> dict[str, Any]:
         """A host refuses under the names of its spec."""
@@ -105,6 +110,35 @@ class HostServer(Service):
     async def on_pure(self, method: str, arguments: dict[str, Any]) -> Any:
         """A pure helper."""
         return await self.target.pure(method, arguments)
+
+    async def on_provider_calls(self, fixture: Data, base_url: str) -> Any:
+        """Make a fixture's calls."""
+        try:
+            made = Fixture.model_validate(fixture)
+        except ValidationError as err:
+            raise invalid("fixture", err) from err
+        return await cast("SpeaksProviders", self.target).provider_calls(made, base_url)
+
+    async def on_replayer_start(self, folder: str) -> Any:
+        """Serve fixtures."""
+        return await self._started(cast("Replays", self.target).replayer(Path(folder)))
+
+    async def on_recorder_start(self, upstream: str, out: str, markers: list[str]) -> Any:
+        """Record exchanges."""
+        return await self._started(cast("Replays", self.target).recorder(upstream, Path(out), markers))
+
+    async def _started(self, service: AbstractContextManager[str]) -> Data:
+        url = await asyncio.to_thread(service.__enter__)
+        handle = self.handle("service")
+        self.services[handle] = service
+        return {"service": handle, "url": url}
+
+    async def on_service_stop(self, service: str) -> None:
+        """Stop one."""
+        found = self.services.pop(service, None)
+        if found is None:
+            raise Misasked(INVALID_PARAMS, f"no service {service!r} runs")
+        await asyncio.to_thread(found.__exit__, None, None, None)
 
     async def on_core_build(self, directory: str, now_ms: int, spec: CoreSpec) -> Any:
         """Build a core on the directory's two stores."""
@@ -202,6 +236,8 @@ class HostServer(Service):
         """What is still asked, a turn at a gate say, is never answered."""
         for task in unanswered:
             task.cancel()
+        for service in list(self.services):
+            await self.on_service_stop(service)
         for handle in list(self.cores):
             await self.cores[handle].core.close()
             await self._close(handle)

@@ -88,6 +88,14 @@ class SentCall(Message):
     """In the order of the contract's parameters."""
 
 
+class Serving(Message):
+    """A service on loopback that runs until it is stopped."""
+
+    service: Name
+    url: Name
+    """Its root."""
+
+
 CORE: dict[str, Any] = {"core": StrictStr}
 HOST_OWN: dict[str, Own] = {
     "initialize": Own(
@@ -99,6 +107,20 @@ HOST_OWN: dict[str, Own] = {
     "pure": Own(
         takes={"method": StrictStr, "arguments": dict[str, Any]}, answers=Json,
         told="A pure helper of the state chapter, its arguments by name.",
+    ),
+    "provider.calls": Own(
+        takes={"fixture": dict[str, Any], "base_url": StrictStr}, answers=list[dict[str, Any]],
+        told="Make a provider fixture's calls at the base URL, and tell what came of each. Only with capability providers.",
+    ),
+    "replayer.start": Own(
+        takes={"folder": StrictStr}, answers=Serving, told="Serve the fixtures below a folder. Only with capability replay.",
+    ),
+    "recorder.start": Own(
+        takes={"upstream": StrictStr, "out": StrictStr, "markers": list[StrictStr]}, answers=Serving,
+        told="Pass requests on to upstream, and leave a capture of each exchange in out. Only with capability replay.",
+    ),
+    "service.stop": Own(
+        takes={"service": StrictStr}, answers=None, told="Stop a replayer or recorder, once exchanges in progress are over.",
     ),
     "core.build": Own(
         takes={"directory": StrictStr, "now_ms": U64, "spec": CoreSpec}, answers=Built,

@@ -20,7 +20,7 @@ CHOSEN = (
     "a_wait_ends_at_its_deadline", "stopping_reaches_executing_and_waiting_turns", "a_probe_holds_the_turn",
     "attachments_are_adopted_by_their_turn", "missed_active_input_waits_for_the_next_turn",
     "a_cursor_behind_what_is_kept_is_a_gap", "a_recorded_attempt_is_not_made_again", "a_replayed_turn_runs_no_tool_again",
-    "a_model_has_limits", "a_mode_must_be_installed",
+    "a_model_has_limits", "a_mode_must_be_installed", "openai_chat_stream_text_usage_tail",
 )  # fmt: skip
 
 
@@ -51,7 +51,7 @@ def test_the_reference_is_judged_as_in_process(host: StdioHost):
 
 
 def test_what_the_wire_carries(host: StdioHost):
-    """All capabilities but those of providers and recorders; and a process."""
+    """All that a host can have in process; and a process."""
     assert host.capabilities == (IN_PROCESS - NOT_SERVED) | {"process"}
     assert (host.name, host.store) == ("reference", "sqlite")
 

@@ -2,20 +2,25 @@
 
 import asyncio
 import threading
+from collections.abc import Generator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any, cast
 
 from pydantic import TypeAdapter
 
 from lash_conformance.command import Command
 from lash_conformance.connection import Connection
+from lash_conformance.fixture import Fixture
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace
-from lash_conformance.host_wire import HOST_OWN, HOSTS, Built, Introduced, SentCall, calls, params_of
+from lash_conformance.host_wire import HOST_OWN, HOSTS, Built, Introduced, SentCall, Serving, calls, params_of
 from lash_conformance.power import Sent, Side
 from lash_conformance.projection import decoded
 from lash_conformance.target import Bounds, HarnessFault
 from lash_conformance.wire import Malformed, own_answer
 from lash_ref.contracts import Clock
+from lash_ref.scalars import Json
 
 TURN_S = 120.0
 """A request of a host may wait for the judge's next word, a gate or a halt; checks have shorter deadlines of their own."""
@@ -72,10 +77,7 @@ class RemoteCore(Remote):
 
     def read(self, method: str, kind: Any, answer: Any) -> Any:
         """The answer, if it is of its kind."""
-        try:
-            return own_answer(kind, answer)
-        except Malformed as err:
-            raise self.connection.accuse(f"it answered {method} with another type: {err}", method) from err
+        return _of_kind(self.connection, method, kind, answer)
 
     @property
     def live(self) -> bool:
@@ -148,6 +150,18 @@ class RemoteCore(Remote):
         """What is dead here needs no grave."""
 
 
+def _of_kind(connection: Connection, method: str, kind: Any, answer: Any) -> Any:
+    try:
+        return own_answer(kind, answer)
+    except Malformed as err:
+        raise connection.accuse(f"it answered {method} with another type: {err}", method) from err
+
+
+def _read(connection: Connection, method: str, answer: Any) -> Any:
+    found = _of_kind(connection, method, HOST_OWN[method].answers, answer)
+    return found.value if isinstance(found, Json) else found
+
+
 class StdioHost:
     """A command that speaks for a host, and its processes."""
 
@@ -180,11 +194,8 @@ class StdioHost:
         }  # fmt: skip
         built = False
         try:
-            answer = await connection.call("core.build", params, TURN_S)
-            made = own_answer(Built, answer)
+            made: Built = _read(connection, "core.build", await connection.call("core.build", params, TURN_S))
             built = True
-        except Malformed as err:
-            raise connection.accuse(f"it answered core.build with another type: {err}", "core.build") from err
         finally:
             if not built:
                 await asyncio.to_thread(self.give_back, connection)
@@ -202,11 +213,37 @@ class StdioHost:
 
     async def pure(self, method: str, arguments: Data) -> Any:
         """A pure helper, in any process."""
+        return await self._asked("pure", {"method": method, "arguments": arguments})
+
+    async def provider_calls(self, fixture: Fixture, base_url: str) -> list[Data]:
+        """A fixture's calls, in any process."""
+        told = fixture.model_dump(mode="json", by_alias=True, exclude_unset=True)
+        return await self._asked("provider.calls", {"fixture": told, "base_url": base_url})
+
+    async def _asked(self, method: str, params: Data) -> Any:
         connection = await asyncio.to_thread(self._borrow)
         try:
-            return await connection.call("pure", {"method": method, "arguments": arguments}, TURN_S)
+            return _read(connection, method, await connection.call(method, params, TURN_S))
         finally:
             await asyncio.to_thread(self.give_back, connection)
+
+    def replayer(self, folder: Path) -> AbstractContextManager[str]:
+        """The host's replayer, in any process."""
+        return self._serving("replayer.start", folder=str(folder))
+
+    def recorder(self, upstream: str, out: Path, markers: Sequence[str]) -> AbstractContextManager[str]:
+        """The host's recorder, in any process."""
+        return self._serving("recorder.start", upstream=upstream, out=str(out), markers=list(markers))
+
+    @contextmanager
+    def _serving(self, method: str, **params: Any) -> Generator[str]:
+        connection = self._borrow()
+        try:
+            made: Serving = _read(connection, method, connection.request(method, params, TURN_S).result())
+            yield made.url
+            connection.request("service.stop", {"service": made.service}, TURN_S).result()
+        finally:
+            self.give_back(connection)
 
     # -- processes
 
