@@ -88,7 +88,10 @@ class Nursery:
                 command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
         self._socket.settimeout(START_S)
-        said = self._socket.recv(_MOST)
+        try:
+            said = self._socket.recv(_MOST)
+        except TimeoutError:
+            said = f"it was not loaded within {START_S:g} s".encode()
         if said != READY:
             self.close()
             raise OSError(said.decode() or "the process that loads it ended")

@@ -54,14 +54,18 @@ def test_a_kill_is_told_as_a_kill():
     ("body", "why"),
     [
         ("raise RuntimeError('not today')", "RuntimeError: not today"),
+        ("import os; os._exit(0)", "the process that loads it ended"),
+        ("import time; time.sleep(60)", "it was not loaded within 5 s"),
         ("import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()", "it runs 2 threads"),
     ],
-    ids=("does not load", "runs a thread"),
+    ids=("does not load", "ends", "hangs", "runs a thread"),
 )
 def test_modules_that_cannot_be_forked_are_refused(
     body: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     """Then each process is started anew."""
+    if body.endswith("time.sleep(60)"):
+        monkeypatch.setattr(nursery, "START_S", 5.0)
     (tmp_path / "stranger.py").write_text(body + "\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
