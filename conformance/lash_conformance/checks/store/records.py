@@ -171,6 +171,25 @@ async def an_identifier_with_nul_is_refused_by_every_call(bench: Bench, store: R
     assert await store.list_pending_queued_work("s1") == (made,)
 
 
+@check("REC.2", needs=("manifest",))
+async def an_identifier_with_nul_is_refused_by_the_manifest(store: RuntimePersistence) -> None:
+    """Of a session or of bytes; what was recorded stays."""
+    await store.record_intent(AttachmentIntent(attachment_id="a", session_id="s1", canonical_uri="u", intent_at_epoch_ms=1))
+
+    for attempt in (
+        store.commit_refs("s1\0", ("a",)),
+        store.commit_refs("s1", ("a\0",)),
+        store.holds_ref("s1\0", "a"),
+        store.holds_ref("s1", "a\0"),
+        store.has_live_ref_for_id("a\0", 2),
+        store.forget("s1\0", "a"),
+        store.forget("s1", "a\0"),
+    ):
+        await refused(InvalidRecord, attempt)
+
+    assert await store.holds_ref("s1", "a")
+
+
 @check("REC.2")
 async def an_identifier_with_a_lone_surrogate_is_refused(store: RuntimePersistence, lane: Lane) -> None:
     """Half a character cannot be stored."""
