@@ -17,7 +17,8 @@ from lash_ref.capability import (
     selection,
 )
 from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, unrepresentable
-from lash_ref.openai_chat import OPENAI_CODES, attachment_url, openai_error, openai_refusal
+from lash_ref.openai_chat import attachment_url
+from lash_ref.openai_errors import OPENAI_CODES, openai_error, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
