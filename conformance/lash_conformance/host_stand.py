@@ -9,7 +9,7 @@ from typing import Any
 
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget
-from lash_conformance.target import Backend, StoreTarget
+from lash_conformance.target import Backend, StoreTarget, TargetFault
 
 DURABLE = ("session_store", "attachment_store", "process_env_store")
 
@@ -29,7 +29,13 @@ class Stand:
         return self.bench.place.directory
 
     async def core(self, **parts: Any) -> HostCore:
-        """A core on the place, of any description."""
+        """A core on the place, of any description.
+
+        Raises:
+            TargetFault: the host is a process of its own, whose memory and bytes are not measured here.
+        """
+        if "process" in self.target.capabilities:
+            raise TargetFault(f"bench --host measures hosts in process; {self.target.name} is a command")
         place = HostPlace(
             stores=self.backend.sessions, others=self.backend.sessions, attachments=self.backend.attachments,
             clock=self.bench.clock, mint=self.bench.place.mint, memory=self.memory,
