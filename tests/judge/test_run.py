@@ -196,3 +196,15 @@ def test_a_failed_assertion_shows_both_sides_wherever_the_run_began(tmp_path: Pa
     assert done.returncode == 1
     assert "expected session_name='second'" in done.stdout
     assert "found    session_name='first'" in done.stdout
+
+
+def test_a_capability_is_unshown_only_if_a_check_could_have_shown_it():
+    """One whose checks all ask for another, undeclared capability is not held against the target."""
+
+    def told(*needs: tuple[str, ...]) -> int:
+        header = {"event": "header", "select": "*", "clauses": {"STO.1": {"level": "MUST", "selected": True, "untested": ""}}}
+        plain = {"event": "check", "id": "STO.1:a", "clauses": ["STO.1"], "needs": [], "verdict": "pass"}
+        asking = [plain | {"id": f"STO.1:{n}", "needs": list(each), "verdict": "not-applicable"} for n, each in enumerate(needs)]
+        return report.verdict_of([header, plain, *asking], [], {"line"})[0]
+
+    assert (told(("process", "line")), told(("line",))) == (0, 4)
