@@ -1,8 +1,8 @@
 """Broken host servers: our own with one thing wrong, each in a process of its own ([HST.1] to [HST.6])."""
 
 import sys
-import tempfile
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from lash_conformance.host import CoreSpec, HostTarget, load
@@ -39,8 +39,9 @@ def host_wire_mutant(*clauses: str, character: str) -> Callable[[type[HostServer
 @host_wire_mutant("HST.1", character="Private: keeps its sessions where nobody looks.")
 class LivesElsewhere(HostServer):
     async def on_core_build(self, directory: str, now_ms: int, spec: CoreSpec) -> Any:
-        del directory
-        return await super().on_core_build(tempfile.mkdtemp(prefix="lash-conformance-"), now_ms, spec)
+        elsewhere = Path(directory) / "elsewhere"
+        elsewhere.mkdir(exist_ok=True)
+        return await super().on_core_build(str(elsewhere), now_ms, spec)
 
 
 @host_wire_mutant("HST.2", character="Unwound: its clock stands where it was built.")
