@@ -9,11 +9,12 @@ from typing import Literal
 from lash_conformance import search, strace
 from lash_conformance.bench import Bench
 from lash_conformance.drill import FATES, FULL_FOR, HANDS, Drill, Fate, Rehearsal, Struck
-from lash_conformance.load import loaded
+from lash_conformance.load import PROCESSES, loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served
+from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.victim import Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 
@@ -177,9 +178,9 @@ async def killed_under_load(bench: Bench) -> None:
         Unexpected: an acknowledged commit is gone, or one is there in part or twice.
     """
     rows = rows_of(bench)
-    load = await loaded(
-        rows.drill.how, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, shared="shared" in bench.target.capabilities
-    )
+    target = bench.target
+    most = 1 if "shared" not in target.capabilities else target.share if isinstance(target, StdioTarget) else PROCESSES
+    load = await loaded(rows.drill.how, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, most=most)
     fate: Fate = "lost" if load.faults else ""
     line = Struck("random kills", 0, 0, load.line(), "killed at a moment", "", FATES[fate], fate, "; ".join(load.faults))
     bench.crash_map.append(asdict(line))

@@ -42,7 +42,7 @@ REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "Unread
 """How a store says that its disk refused."""
 AIMS = 3
 """How often a blow is struck that falls early."""
-HANDS = 2
+HANDS = 3
 ATTEMPTS = 12
 """How often a call is made while the disk has no room."""
 CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept")

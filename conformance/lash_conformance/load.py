@@ -19,10 +19,12 @@ from lash_conformance.target import TargetBroke, VirtualClock
 from lash_conformance.victim import Launch, Victim, outcome, ttl_of
 from lash_conformance.vocabulary import Unexpected, batch
 
+PROCESSES = 3
+"""On one place, if the target lets as many open it."""
 SESSIONS_A_PROCESS = 2
-MOST_TURNS = 8
+MOST_TURNS = 5
 """Before a kill one session commits fewer turns than this."""
-LONGEST = 60
+LONGEST = 24
 """Turns of a session before its writer begins another."""
 
 
@@ -91,11 +93,11 @@ class Process:
         return Writer(f"w{self.number}{slot}-{self.lives}")
 
 
-async def loaded(how: Launch, *, kills: int, seed: int, shared: bool) -> Load:
+async def loaded(how: Launch, *, kills: int, seed: int, most: int) -> Load:
     """Run writers in processes on one place, kill a process at a random moment ``kills`` times, judge each time."""
     folder = scratch().resolve()
     load = Load()
-    processes = [Process(number, random.Random(f"load/{seed}/{number}")) for number in range(2 if shared else 1)]
+    processes = [Process(number, random.Random(f"load/{seed}/{number}")) for number in range(min(PROCESSES, most))]
 
     async def live(process: Process) -> None:
         while load.begun < kills and not load.faults:
@@ -152,25 +154,23 @@ async def _revive(how: Launch, folder: Path, process: Process, load: Load) -> No
     victim = process.victim = await Victim.start(how, folder, None)
     if isinstance(victim.bench.clock, VirtualClock):
         victim.bench.clock.advance(process.lives * (ttl_of(victim.bench) + 1))
-    for slot in range(SESSIONS_A_PROCESS):
-        try:
-            await _resume(victim, process, slot, load)
-        except (Unexpected, TargetBroke) as err:
-            load.faults.append(f"{process.writers[slot].session_id}: {err}")
+    process.writers += [process.writer(slot) for slot in range(len(process.writers), SESSIONS_A_PROCESS)]
+    await asyncio.gather(*(_resume(victim, process, slot, load) for slot in range(SESSIONS_A_PROCESS)))
 
 
 async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> None:
     """See what a writer finds of its session, and let it begin another when that one is long or there is none."""
-    if slot < len(process.writers):
-        await _inspect(victim, process.writers[slot], load)
-    if slot == len(process.writers):
-        process.writers.append(process.writer(slot))
-    elif process.writers[slot].acknowledged < LONGEST:
-        return
-    else:
-        process.writers[slot] = process.writer(slot)
-    await _answer(victim, "factory", "create_store", request(process.writers[slot].session_id).to_data())
-    await _take_over(victim, process.writers[slot])
+    writer = process.writers[slot]
+    try:
+        if writer.begun:
+            await _inspect(victim, writer, load)
+        if writer.begun and writer.acknowledged < LONGEST:
+            return
+        writer = process.writers[slot] = process.writer(slot)
+        await _answer(victim, "factory", "create_store", request(writer.session_id).to_data())
+        await _take_over(victim, writer)
+    except (Unexpected, TargetBroke) as err:
+        load.faults.append(f"{writer.session_id}: {err}")
 
 
 async def _inspect(victim: Victim, writer: Writer, load: Load) -> None:
