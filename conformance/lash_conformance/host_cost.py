@@ -289,11 +289,12 @@ def save(found: HostCosts, folder: Path) -> None:
     chat = _chart(x_title="turns before")
     for one in found.chats:
         chat.add(one.runtime, list(zip(one.turns, one.milliseconds, strict=True)))
-    history = _chart(logarithmic=True, x_title="nodes of history (log 10)")
+    history = _chart(logarithmic=True, x_title="nodes of history")
+    history.x_labels = sorted({one.nodes for one in found.history})
     for store, residency in dict.fromkeys((one.store, one.residency) for one in found.history):
         rows = [one for one in found.history if (one.store, one.residency) == (store, residency)]
         for what in ("turn", "open"):
-            history.add(f"{what}, {residency}, {store}", [(len(str(r.nodes)) - 1, getattr(r, what)) for r in rows])
+            history.add(f"{what}, {residency}, {store}", [(r.nodes, getattr(r, what)) for r in rows])
     held = "".join(
         f"<p>{one.sessions:,} sessions of one turn on {one.store}: {one.live / 1024:.1f} KiB each while live and "
         f"idle, {one.parked / 1024:.1f} KiB once parked.</p>"
