@@ -3,8 +3,6 @@
 import asyncio
 import sys
 import time
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,6 @@ from lash_ref.contracts import RuntimePersistence
 SCRIPT = Path(__file__).with_name("hostile_target.py")
 BOUNDS = Bounds(start_s=60, call_s=1, stop_s=1, pings=300)
 """A call may take a second, or what three hundred pings take on a slow machine."""
-TAG = "LASH_HOSTILE_TAG"
 
 
 async def node(store: RuntimePersistence) -> None:
@@ -37,30 +34,6 @@ def check(run) -> Check:
         clauses=("STO.1",), name=run.__name__, claim=run.__doc__, run=run, needs=frozenset(), without=frozenset(),
         damage=frozenset(), kind="example", profile="store", confirmed="", module=__name__, line=1,
     )  # fmt: skip
-
-
-@pytest.fixture
-def tag(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Marks every process of one test; none is left when it ends."""
-    made = uuid.uuid4().hex
-    monkeypatch.setenv(TAG, made)
-    yield made
-    wanted = f"{TAG}={made}".encode()
-    until = time.monotonic() + 30
-    while _left(wanted) and time.monotonic() < until:
-        time.sleep(0.05)
-    assert _left(wanted) == []
-
-
-def _left(wanted: bytes) -> list[str]:
-    return [place.name for place in Path("/proc").glob("[0-9]*") if _carries(place, wanted)]
-
-
-def _carries(place: Path, wanted: bytes) -> bool:
-    try:
-        return wanted in (place / "environ").read_bytes().split(b"\0")
-    except OSError:
-        return False
 
 
 def command(mode: str) -> str:
