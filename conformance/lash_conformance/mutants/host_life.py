@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
+from lash_conformance.mutants.host_session_park import remembering_its_opening
 from lash_ref.inputs import PendingTurnInputDraft
 
 
@@ -14,13 +15,6 @@ from lash_ref.inputs import PendingTurnInputDraft
 )
 class ForgetsConfigureBehindAQueue(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def opened(original: Any) -> Any:
-            def broken(runtime: Any) -> None:
-                original(runtime)
-                runtime.opened_policy = runtime.state.policy
-
-            return broken
-
         def park(original: Any) -> Any:
             async def broken(runtime: Any) -> Any:
                 waiting = await runtime.services.store.list_pending_turn_inputs(runtime.session_id)
@@ -29,7 +23,7 @@ class ForgetsConfigureBehindAQueue(BrokenHost):
 
             return broken
 
-        patch("lash_ref.runtime:LashRuntime.__post_init__", opened)
+        patch("lash_ref.runtime:LashRuntime.__post_init__", remembering_its_opening)
         patch("lash_ref.runtime:LashRuntime.park", park)
 
 

@@ -241,16 +241,19 @@ class ConfiguresNothing(BrokenHost):
         patch("lash_ref.session_admin:SessionConfigAdmin.update", method(broken))
 
 
+def remembering_its_opening(original: Any) -> Any:
+    """A runtime that knows the policy it was opened with."""
+
+    def broken(runtime: Any) -> None:
+        original(runtime)
+        runtime.opened_policy = runtime.state.policy
+
+    return broken
+
+
 @host_mutant("SES.41", character="Forgetful: parks the session as it was opened, whatever was configured since.")
 class ParksTheOldPolicy(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def opened(original: Any) -> Any:
-            def broken(runtime: Any) -> None:
-                original(runtime)
-                runtime.opened_policy = runtime.state.policy
-
-            return broken
-
         def park(original: Any) -> Any:
             async def broken(runtime: Any) -> Any:
                 from dataclasses import replace
@@ -259,5 +262,5 @@ class ParksTheOldPolicy(BrokenHost):
 
             return broken
 
-        patch("lash_ref.runtime:LashRuntime.__post_init__", opened)
+        patch("lash_ref.runtime:LashRuntime.__post_init__", remembering_its_opening)
         patch("lash_ref.runtime:LashRuntime.park", park)
