@@ -313,15 +313,6 @@ async def the_path_is_ordered_by_parentage(store: RuntimePersistence, lane: Lane
     assert ids((await loaded(store, ActivePath())).graph) == ["a", "b", "c"]
 
 
-@check("GRA.28", needs=("active_path",))
-async def a_path_of_five_hundred_nodes_is_read_whole(store: RuntimePersistence, lane: Lane) -> None:
-    """No depth limit cuts a long conversation."""
-    names = [f"n{number}" for number in range(500)]
-    await store.commit_runtime_state(commit(lane, Append(nodes=chain(*names), leaf_node_id="n499")))
-
-    assert ids((await loaded(store, ActivePath())).graph) == names
-
-
 @check("GRA.29", needs=("active_path",))
 async def a_cycle_of_parents_does_not_hang_a_read(store: RuntimePersistence, lane: Lane) -> None:
     """A is under c; the path from c shows each once."""

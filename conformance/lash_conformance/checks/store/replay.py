@@ -147,19 +147,6 @@ async def a_refused_commit_leaves_no_stamp(store: RuntimePersistence, lane: Lane
     assert ids((await loaded(store)).graph) == ["t0", "t1"]
 
 
-@check("STO.37")
-async def an_old_turn_is_recognised_after_many_others(store: RuntimePersistence, lane: Lane) -> None:
-    """Thirty turns later the first is still a repeat."""
-    first = await store.commit_runtime_state(turn("t0", fence=lane))
-    for number in range(1, 31):
-        await store.commit_runtime_state(turn(f"t{number}", fence=lane, under=f"t{number - 1}"))
-
-    repeat = await store.commit_runtime_state(turn("t0", fence=None))
-
-    assert repeat == first
-    assert (await loaded(store)).head_revision == 31
-
-
 @check("STO.37", needs=("durable",))
 async def an_old_turn_is_recognised_after_reopening(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
     """The process that sent the first reply is gone."""

@@ -1,0 +1,128 @@
+"""Names that look alike are different names, whatever they name (REC.5)."""
+
+from lash_conformance.bench import Bench, Lane, owner
+from lash_conformance.check import check
+from lash_conformance.vocabulary import (
+    batch,
+    by_id,
+    by_key,
+    commit,
+    ids,
+    loaded,
+    message,
+    said,
+    spent,
+    task,
+    turn,
+)
+from lash_ref.contracts import RuntimePersistence
+from lash_ref.inputs import Cancelled
+from lash_ref.lease import Busy
+from lash_ref.records import Append, AttachmentIntent
+from lash_ref.work import Group
+
+LONG = "k" * 600
+ALIKE = ("k", "K", " k", "k ", "k\n", "é", "e\u0301", "", LONG, LONG + "x", "0", "00", "1", "1.0", "%", "_", "k/", "null", "ſ", "s")
+"""Alike to whoever folds case or accents, trims, cuts, reads numbers, or takes names for patterns."""
+
+
+@check("REC.5", "GRA.32")
+async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, lane: Lane) -> None:
+    """In one append, in lookups, and when one of them is hidden."""
+    nodes = tuple(message(name, f"text {number}") for number, name in enumerate(ALIKE))
+    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="")))
+
+    assert (await loaded(store)).graph.leaf_node_id == ""
+    assert [await store.load_node(name) for name in ALIKE] == list(nodes)
+    await store.tombstone_nodes(["K", "%", "_", ""])
+    left = [name for name in ALIKE if name not in ("K", "%", "_", "")]
+    assert ids((await loaded(store)).graph) == left
+
+
+@check("REC.5", "INP.2", "INP.29")
+async def inputs_with_names_alike_are_different_inputs(store: RuntimePersistence) -> None:
+    """By id and by source key, listed and cancelled one by one."""
+    for number, name in enumerate(ALIKE):
+        await store.enqueue_pending_turn_input(said(f"text {number}", input_id=name, source_key=name))
+    assert [one.input_id for one in await store.list_pending_turn_inputs("s1")] == list(ALIKE)
+
+    for name in ALIKE[:5]:
+        outcome = await store.cancel_pending_turn_input("s1", name)
+        assert isinstance(outcome, Cancelled)
+        assert outcome.data.input_id == name
+    targets = [by_key(name) if number % 2 else by_id(name) for number, name in enumerate(ALIKE[5:])]
+    results = await store.cancel_pending_turn_inputs("s1", targets)
+
+    assert [one.outcome.data.input_id for one in results if isinstance(one.outcome, Cancelled)] == list(ALIKE[5:])
+
+
+@check("REC.5", "STO.37")
+async def turns_with_names_alike_are_different_turns(store: RuntimePersistence, lane: Lane) -> None:
+    """Each is applied once, and each repeat answers its own record."""
+    made = [await store.commit_runtime_state(turn(name, fence=lane, says=f"n{n}")) for n, name in enumerate(ALIKE)]
+
+    again = [await store.commit_runtime_state(turn(name, fence=None, says=f"n{n}")) for n, name in enumerate(ALIKE)]
+
+    assert [one.head_revision for one in made] == list(range(1, len(ALIKE) + 1))
+    assert again == made
+
+
+@check("REC.5", "STO.61", "QUE.21")
+async def sources_and_groups_with_names_alike_are_not_merged(store: RuntimePersistence, lane: Lane) -> None:
+    """A ledger row for each source and each model, a claim for each group."""
+    usage = tuple(spent(name, "m", input_tokens=1) for name in ALIKE) + tuple(
+        spent("turn", name, input_tokens=1) for name in ALIKE
+    )
+    joins = tuple(batch(task(), slot_policy="join", merge_key=Group(group=name)) for name in ALIKE)
+    await store.commit_runtime_state(commit(lane, usage_deltas=usage, enqueued_queue_batches=joins))
+
+    assert (await loaded(store)).token_ledger == usage
+    claims = [await store.claim_ready_queued_work("s1", lane.fence, lane.owner, "idle", 99) for _ in ALIKE]
+
+    found = [[batch.merge_key for batch in claim.batches] for claim in claims if claim is not None]
+    assert found == [[Group(group=name)] for name in ALIKE]
+
+
+@check("REC.5", "LEA.2", "LEA.3")
+async def owners_with_names_alike_are_different_owners(bench: Bench, store: RuntimePersistence) -> None:
+    """The holder is "k" of incarnation "k"; nobody else is."""
+    await bench.lane(store, by=owner("k", "k"))
+    others = [owner(name, "k") for name in ALIKE if name != "k"] + [owner("k", name) for name in ALIKE if name != "k"]
+
+    outcomes = [await store.try_claim_session_execution_lease("s1", other, bench.ttl) for other in others]
+
+    assert [outcome for outcome in outcomes if not isinstance(outcome, Busy)] == []
+
+
+@check("REC.5", "ATT.1", needs=("manifest",))
+async def attachments_with_names_alike_have_rows_of_their_own(store: RuntimePersistence) -> None:
+    """Of one session, and of sessions with names alike."""
+    for name in ALIKE:
+        for session_id, attachment_id in (("s1", name), (name, "a")):
+            intent = AttachmentIntent(
+                attachment_id=attachment_id, session_id=session_id, canonical_uri=f"uri {name}", intent_at_epoch_ms=1
+            )
+            await store.record_intent(intent)
+    await store.forget("s1", "K")
+    await store.forget("K", "a")
+
+    rows = await store.list_uncommitted(1)
+
+    left = sorted(name for name in ALIKE if name != "K")
+    assert sorted(row.attachment_id for row in rows if row.session_id == "s1") == left
+    assert sorted(row.session_id for row in rows if row.attachment_id == "a") == left
+    assert [row.canonical_uri for row in rows if row.attachment_id == LONG] == [f"uri {LONG}"]
+
+
+@check("REC.5", "FAC.11", "QUE.7")
+async def sessions_with_long_names_alike_are_different_sessions(bench: Bench, store: RuntimePersistence) -> None:
+    """A name is not cut to fit a file name or a column."""
+    for name in (LONG, LONG + "x", LONG + "y"):
+        made = await bench.session(name)
+        await made.enqueue_queued_work(batch(session_id=name, source_key=name[-1]))
+    await bench.factory.delete_session(LONG + "x")
+
+    found = [
+        [one.source_key for one in await store.list_queued_work(name)] for name in (LONG, LONG + "x", LONG + "y")
+    ]
+    assert found == [["k"], [], ["y"]]

@@ -1,0 +1,71 @@
+"""Stores that take names that look alike for one."""
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
+
+from lash_conformance.mutants import mutant
+from lash_conformance.targets.wrapped import StoreWrapper
+from lash_ref.records import FullGraph
+from lash_ref.work import Group
+
+
+@mutant("REC.5", character="Case-blind: a node is found by its name in any case.")
+class FoldsNodeIds(StoreWrapper):
+    async def load_node(self, node_id):
+        for node in (await self.inner.load_session(FullGraph())).graph.nodes:
+            if node.node_id.lower() == node_id.lower():
+                return node
+        return None
+
+
+@mutant("REC.5", character="Trimming: spaces around an input's name do not count.")
+class TrimsInputIds(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        name = input.input_id
+        return await self.inner.enqueue_pending_turn_input(input.but(input_id=None if name is None else name.strip()))
+
+
+@mutant("REC.5", character="Cutting: a turn's name has 255 characters at most.")
+class CutsTurnIds(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        stamp = commit.turn_commit
+        if stamp is not None:
+            commit = commit.but(turn_commit=stamp.but(turn_id=stamp.turn_id[:255]))
+        return await self.inner.commit_runtime_state(commit)
+
+
+@mutant("REC.5", character="Case-blind: bills models together whose names differ in case.")
+class FoldsModels(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        folded = tuple(delta.but(model=delta.model.lower()) for delta in commit.usage_deltas)
+        return await self.inner.commit_runtime_state(commit.but(usage_deltas=folded))
+
+
+@mutant("REC.5", character="Truthy: a group without a name is no group.")
+class NamelessGroupsAreNever(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        outbox = tuple(
+            draft.but(merge_key="never") if draft.merge_key == Group(group="") else draft
+            for draft in commit.enqueued_queue_batches
+        )
+        return await self.inner.commit_runtime_state(commit.but(enqueued_queue_batches=outbox))
+
+
+@mutant("REC.5", character="Case-blind: K may enter the lane of k.")
+class FoldsOwners(StoreWrapper):
+    async def try_claim_session_execution_lease(self, session_id, owner, ttl):
+        folded = owner.but(owner_id=owner.owner_id.lower())
+        return await self.inner.try_claim_session_execution_lease(session_id, folded, ttl)
+
+
+@mutant("REC.5", character="Cutting: an attachment's name has 255 characters at most.")
+class CutsAttachmentIds(StoreWrapper):
+    async def record_intent(self, intent):
+        await self.inner.record_intent(intent.but(attachment_id=intent.attachment_id[:255]))
+
+
+@mutant("REC.5", character="Cutting: a session's name has 255 characters at most.")
+class CutsSessionIds(StoreWrapper):
+    async def enqueue_queued_work(self, batch):
+        return await self.inner.enqueue_queued_work(batch.but(session_id=batch.session_id[:255]))
+
+    async def list_queued_work(self, session_id):
+        return await self.inner.list_queued_work(session_id[:255])
