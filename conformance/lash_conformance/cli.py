@@ -48,7 +48,9 @@ def run(
     select: SelectOption = "*",
     known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
-    jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Processes to judge with")] = 1,
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes to judge with; if not given one, and one more for the crash drill")
+    ] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Search for minutes, not seconds")] = False,
     isolate: Annotated[
         bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check; stdio targets always are processes")

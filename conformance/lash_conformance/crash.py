@@ -180,7 +180,9 @@ async def killed_under_load(bench: Bench) -> None:
     rows = rows_of(bench)
     target = bench.target
     most = 1 if "shared" not in target.capabilities else target.share if isinstance(target, StdioTarget) else PROCESSES
+    started = time.perf_counter()
     load = await loaded(rows.drill.how, kills=search.SEARCH.scale.kills, seed=search.SEARCH.seed, most=most)
+    bench.trace.target_seconds += time.perf_counter() - started
     fate: Fate = "lost" if load.faults else ""
     line = Struck("random kills", 0, 0, load.line(), "killed at a moment", "", FATES[fate], fate, "; ".join(load.faults))
     bench.crash_map.append(asdict(line))

@@ -24,7 +24,7 @@ PROCESSES = 3
 SESSIONS_A_PROCESS = 2
 MOST_TURNS = 5
 """Before a kill one session commits fewer turns than this."""
-LONGEST = 24
+LONGEST = 12
 """Turns of a session before its writer begins another."""
 
 

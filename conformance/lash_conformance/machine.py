@@ -142,13 +142,16 @@ class Machine(RuleBasedStateMachine):
         """One call: predicted, made, compared, read back. Answers the prediction."""
         if self.context.over:
             return {"skipped": True}
-        expected = self._judge(on, method, list(arguments), keep=True)
+        return self._run(self._stepped(on, method, list(arguments)))
+
+    async def _stepped(self, on: str, method: str, arguments: list[Any]) -> Data:
+        expected = await self._judge(on, method, arguments, keep=True)
         if method not in READS and method not in self.unseen:
             family, bound = family_of(on)
-            self.observe([bound] if family == "store" else list(SESSIONS))
+            await self.observe([bound] if family == "store" else list(SESSIONS))
         return expected
 
-    def observe(self, sessions: list[str]) -> None:
+    async def observe(self, sessions: list[str]) -> None:
         """Compare what readers see."""
         for session_id in sessions:
             if not self.rows(session_id).created:
@@ -156,7 +159,7 @@ class Machine(RuleBasedStateMachine):
             for method in self.observed:
                 on = f"store[{session_id}]{self.suffix}"
                 for arguments in self.asked(session_id, method):
-                    self._judge(on, method, arguments, keep=False)
+                    await self._judge(on, method, arguments, keep=False)
 
     def asked(self, session_id: str, method: str) -> list[list[Any]]:
         """The arguments an observing read is made with, one list a read."""
@@ -171,13 +174,13 @@ class Machine(RuleBasedStateMachine):
             case _:
                 return [[session_id]]
 
-    def _judge(self, on: str, method: str, arguments: list[Any], *, keep: bool) -> Data:
+    async def _judge(self, on: str, method: str, arguments: list[Any], *, keep: bool) -> Data:
         expected = self.model.apply(on, method, arguments)
         rising = cast("list[list[Any]]", list(self.model.rising))
         step = Step.model_construct(
             on=on, method=method, arguments=arguments, expected=expected, outcome=None, rising=rising
         )
-        done = self._run(self.driver.judged(step))
+        done = await self.driver.judged(step)
         if keep or not done.ok:
             self.steps.append(step)
         if not done.ok:

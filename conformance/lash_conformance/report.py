@@ -164,9 +164,14 @@ class Report(Part):
     seconds: float
     """Wall time of the run."""
     target_seconds: float
-    """Of that, inside the target."""
+    """Inside the target, in all processes that judged."""
     harness_seconds: float
-    """And the rest."""
+    """The same for the harness."""
+
+    @property
+    def beside(self) -> bool:
+        """Whether more than one process judged, so that times overlap."""
+        return self.target_seconds + self.harness_seconds > self.seconds
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
@@ -206,7 +211,7 @@ def build(events: list[dict[str, Any]]) -> Report:
         problems=tuple(footer["problems"]),
         seconds=seconds,
         target_seconds=target_s,
-        harness_seconds=max(0.0, seconds - target_s),
+        harness_seconds=max(seconds - target_s, sum(check.total_s - check.target_s for check in checks)),
     )
 
 

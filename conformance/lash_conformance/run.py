@@ -16,13 +16,13 @@ import pytest
 
 from lash_conformance import known, suite
 from lash_conformance.catalogue import EDITION, PROFILES, clauses
-from lash_conformance.check import Check, Profile, all_checks
-from lash_conformance.execute import DEADLINE_S, Result
+from lash_conformance.check import Profile, all_checks
+from lash_conformance.execute import DEADLINE_S, Result, inapplicable
 from lash_conformance.host import HostTarget
 from lash_conformance.log import EventLog
 from lash_conformance.report import Report, build, verdict_of
 from lash_conformance.select import leaves_out, selects, selects_clause
-from lash_conformance.target import StoreTarget
+from lash_conformance.target import Served, StoreTarget
 from lash_ref import __version__
 
 HANG_MARGIN_S = 3.0
@@ -38,7 +38,8 @@ class Options:
     select: str = "*"
     known: Path | None = None
     seed: int = 0
-    jobs: int = 1
+    jobs: int | None = None
+    """Processes to judge with; when none is given one, and another for the crash drill where it applies."""
     thorough: bool = False
     isolate: bool = False
     deadline_s: float = DEADLINE_S
@@ -46,7 +47,7 @@ class Options:
 
 
 class Watcher:
-    """Collects results from pytest, in whatever order they come, and logs them in the spec's order."""
+    """Collects results from pytest and shows them in whatever order they come, and logs them in the spec's order."""
 
     def __init__(self, options: Options, log: EventLog, progress: Callable[[dict[str, Any]], None]) -> None:
         self.options = options
@@ -63,7 +64,7 @@ class Watcher:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one item ended."""
-        check_id = report.nodeid.partition("[")[2].removesuffix("]")
+        check_id = report.nodeid.partition("[")[2].partition("]")[0]
         if check_id not in self.by_id or check_id in self.found:
             return
         carried = dict(report.user_properties).get(suite.PROPERTY)
@@ -83,29 +84,25 @@ class Watcher:
             self.faults.append(_last_line(report.longreprtext))
 
     def _settle(self, check_id: str, facts: dict[str, Any]) -> None:
-        self.found[check_id] = facts
-        while self.written < len(self.planned) and self.planned[self.written].id in self.found:
-            self.emit(self.planned[self.written])
-
-    def emit(self, check: Check) -> None:
-        """Write the next check's event."""
-        facts = self.found.get(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
-        blank = Result(check, "not-run")
-        event = suite.flat(blank) | facts
+        check = self.by_id[check_id]
+        event = suite.flat(Result(check, "not-run")) | facts
         event |= {
             "id": check.id, "clauses": check.clauses, "claim": check.claim, "kind": check.kind,
             "needs": sorted(check.needs),
         }  # fmt: skip
         event["wall"] = {name: event.pop(name) for name in ("total_s", "target_s", "crash_map")}
         event["verdict"], event["note"] = known.judged(self.known, event, date.today())
-        self.log.write("check", **event)
-        self.written += 1
-        self.progress(self.log.events[-1])
+        self.found[check_id] = event
+        self.progress(event)
+        while self.written < len(self.planned) and self.planned[self.written].id in self.found:
+            self.log.write("check", **self.found[self.planned[self.written].id])
+            self.written += 1
 
     def finish(self) -> None:
-        """Write what never came."""
-        while self.written < len(self.planned):
-            self.emit(self.planned[self.written])
+        """Settle what never came."""
+        for check in self.planned:
+            if check.id not in self.found:
+                self._settle(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
 
 
 def _last_line(text: str) -> str:
@@ -160,9 +157,27 @@ def arguments(options: Options) -> list[str]:
         found += ["--lash-isolate", "-o", f"timeout={limit}", "-o", "timeout_method=thread"]
     else:
         found += ["-o", "timeout=0"]
-    if options.isolate or options.jobs > 1:
-        found += ["-n", str(options.jobs), "--max-worker-restart", "64"]
+    jobs = processes(options)
+    if options.isolate or jobs > 1:
+        found += ["-n", str(jobs), "--dist", "loadgroup", "--max-worker-restart", "64"]
     return found
+
+
+def processes(options: Options) -> int:
+    """How many processes judge.
+
+    The drill waits for the processes it strikes most of the time, so it goes beside the other checks. A target
+    that keeps a server for the run stays in the process that may let the server fall.
+    """
+    if options.jobs is not None:
+        return options.jobs
+    fall = isinstance(options.target, Served) and options.target.may_crash
+    kinds = {
+        check.kind == "crash"
+        for check in all_checks(options.profile)
+        if selects(options.select, check) and not inapplicable(check, options.target)
+    }
+    return 1 if fall else max(1, len(kinds))
 
 
 def judge(

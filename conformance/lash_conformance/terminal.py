@@ -25,7 +25,7 @@ class Live:
         self.console = console
         self.total = total
         self.counts: Counter[str] = Counter()
-        self.area = ""
+        self.areas: set[str] = set()
         self.bar = Progress(
             TextColumn("[bold]{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             TextColumn("{task.fields[tally]}"), console=console, transient=True,
@@ -47,8 +47,8 @@ class Live:
         if self.console.is_terminal:
             red = self.counts["fail"] + self.counts["error"]
             self.bar.update(self.task, advance=1, description=area, tally=f"{red} red" if red else "")
-        elif area != self.area:
-            self.area = area
+        elif area not in self.areas:
+            self.areas.add(area)
             self.console.print(f"judging {area} ({sum(self.counts.values())} of {self.total})")
         if event["verdict"] in ("fail", "error"):
             self.console.print(Text(f"{event['verdict']:5} {event['id']}", STYLES[event["verdict"]]))
@@ -74,8 +74,8 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
     counted = ", ".join(f"{report.check_counts[v]} {v}" for v in VERDICTS if v in report.check_counts)
     console.print(f"{len(report.checks)} checks: {counted or 'none'}")
     console.print(
-        f"{report.seconds:.1f} s: {report.target_seconds:.1f} s inside the target, "
-        f"{report.harness_seconds:.1f} s in the harness; seed {report.seed}"
+        f"{report.seconds:.1f} s: {report.target_seconds:.1f} s inside the target, {report.harness_seconds:.1f} s in the "
+        f"harness{', beside one another' if report.beside else ''}; seed {report.seed}"
     )
     for line in crash_map.lines(report):
         console.print(line, highlight=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,9 @@ from rich.console import Console
 from lash_conformance import crash_map, kill, search, strace
 from lash_conformance.check import REGISTRY, all_checks
 from lash_conformance.execute import execute
+from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants, served
-from lash_conformance.run import Options, judge
+from lash_conformance.run import Options, judge, processes
 from lash_conformance.target import load
 from lash_conformance.terminal import summary
 
@@ -22,6 +24,21 @@ needs_strace = pytest.mark.skipif(bool(strace.missing()), reason=strace.missing(
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "DEFAULT", search.Scale(examples=1, steps=1, strikes=1, refusals=1, kills=1))
     monkeypatch.setattr("lash_conformance.crash.ROWS", {})
+
+
+def test_the_drill_goes_beside_the_other_checks(short: None):
+    """In a process of its own, unless one process is asked for; the log is the same."""
+    names = "GRA.1,queued_work_survives_a_kill"
+    target = load("sqlite")
+    beside, alone = (Options(target_name="sqlite", target=target, select=names, jobs=jobs) for jobs in (None, 1))
+    logs = io.StringIO(), io.StringIO()
+
+    reports = [judge(options, log) for options, log in zip((beside, alone), logs, strict=True)]
+
+    assert [processes(options) for options in (beside, alone)] == [2, 1]
+    assert [report.outcome for report in reports] == ["conforms", "conforms"]
+    told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
+    assert told[0] == told[1]
 
 
 @needs_strace
