@@ -41,6 +41,15 @@ class NeverRemovesNodes(Store):
         return await super().write_graph(rows, delta, head)
 
 
+@mutant("GRA.1", character="Thrifty: a full replacement writes only the nodes it does not know by name.")
+class KeepsNodesOfKnownNames(Store):
+    async def write_graph(self, rows, delta, head):
+        if isinstance(delta, ReplaceFull):
+            known = {node.node_id: node for node in await rows.nodes(self.session_id)}
+            delta = delta.but(nodes=tuple(known.get(node.node_id, node) for node in delta.nodes))
+        return await super().write_graph(rows, delta, head)
+
+
 @mutant("GRA.2", character="Replacing: an append forgets what was there.")
 class AppendReplaces(Writing):
     def edited(self, delta):

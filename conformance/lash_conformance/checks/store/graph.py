@@ -40,6 +40,19 @@ async def a_full_replacement_removes_what_it_does_not_list(store: RuntimePersist
     assert await store.load_node("b") is None
 
 
+@check("GRA.1", "GRA.8")
+async def a_full_replacement_replaces_what_stays_in_name(store: RuntimePersistence, lane: Lane) -> None:
+    """A node of a known id has the new content and the new parent, in reads and in lookups."""
+    await _forked(store, lane)
+    assert await store.load_node("c") is not None
+    new = (message("c", "anew"), message("a", "rewritten", parent="c"))
+
+    await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=new, leaf_node_id="a")))
+
+    assert (await loaded(store)).graph.nodes == new
+    assert [await store.load_node("c"), await store.load_node("a")] == list(new)
+
+
 @check("GRA.2")
 async def appended_nodes_follow_the_existing_ones(store: RuntimePersistence, lane: Lane) -> None:
     """Two appends, in order, after the first nodes."""
