@@ -101,6 +101,7 @@ async def a_quiet_session_is_as_before_after_much_work_elsewhere(
 ) -> None:
     """It reads as before, its first turn is known, what it holds is settled, and no number is given again."""
     await bench.pass_time(7)
+    await bench.lane(store)
     await bench.lane(store, "s3")
     await (freed := await bench.lane(store, "s3", owner("a"))).release()
     first, answered = await _first_turn(store, lane)
