@@ -8,7 +8,8 @@ from typing import Literal
 
 from lash_conformance import search, strace
 from lash_conformance.bench import Bench
-from lash_conformance.drill import FATES, FULL_FOR, HANDS, Drill, Fate, Rehearsal, Struck
+from lash_conformance.chores import SAVES, chore
+from lash_conformance.drill import CUTS, FATES, FULL_FOR, HANDS, Drill, Fate, Rehearsal, Struck
 from lash_conformance.load import PROCESSES, loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
@@ -23,6 +24,7 @@ ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
 TELLING = ("append", "settle claims", "commit with outbox")
 """Scenes that are struck at several steps also when there is little time."""
 COMMITS = ("append", "first commit", "replace graph", "settle claims", "commit with outbox", "adopt attachment")
+CHORE_FATES: tuple[Fate, ...] = ("lost", "torn", "repeat", "unopenable", "lane", "unsynced")
 MOMENTS_S = (0.0, 0.001, 0.003, 0.01)
 """When a call is cut short where no tracer can be asked to do it at a step."""
 
@@ -85,10 +87,38 @@ async def struck(bench: Bench, blow: Blow, scenes: Sequence[str], fates: Sequenc
     bench.trace.target_seconds += time.perf_counter() - started
     if not found:
         raise Inapplicable(f"{blow}: the target writes nothing here that could be struck; a server keeps its data")
+    _refuse(found, fates)
+
+
+def _refuse(found: Sequence[Struck], fates: Sequence[Fate]) -> None:
     for one in found:
         if one.fate in fates:
             where = f"{one.scene}, step {one.step} of {one.steps}, {one.call}: {one.blow}"
             raise Unexpected("sound", f"{FATES[one.fate]} ({where}): {one.told}")
+
+
+async def chores_struck(bench: Bench) -> None:
+    """Strike the store at what it does of its own accord; refuse it if that cost anything.
+
+    Raises:
+        Inapplicable: it cannot be seen at work here, or does nothing of its own accord.
+        Unexpected: a fate was met.
+    """
+    rows = rows_of(bench)
+    if why := strace.missing():
+        raise Inapplicable(why)
+    started = time.perf_counter()
+    scene = await chore(rows.drill)
+    if scene is None:
+        raise Inapplicable(f"none of {SAVES} like calls did more to files than the others")
+    rehearsal = await rows.drill.rehearse(scene)
+    if rehearsal.unlike:
+        raise Inapplicable(f"the trace does not explain {', '.join(rehearsal.unlike)}")
+    powered = CUTS if await bench.factory.durability_tier() == "durable" else ()
+    found = [rehearsal.struck, *await rows.drill.cuts(scene, rehearsal, ("nothing lost", *powered))]
+    bench.crash_map += [asdict(one) for one in found]
+    bench.trace.target_seconds += time.perf_counter() - started
+    _refuse(found, CHORE_FATES)
 
 
 async def _row(bench: Bench, rows: Rows, scene: Scene, blow: Blow) -> list[Struck]:

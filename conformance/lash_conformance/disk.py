@@ -12,8 +12,8 @@ from typing import Literal
 
 from lash_conformance.strace import OPENS, SYNCS, WRITES, Call
 
-Cut = Literal["unsynced lost", "names kept"]
-"""What the cut leaves of what was not synced: nothing, or the names and not the bytes."""
+Cut = Literal["unsynced lost", "names kept", "nothing lost"]
+"""What is left of what was not synced: nothing, or the names and not the bytes; or all, as when a process is killed."""
 
 
 @dataclass
@@ -177,6 +177,8 @@ class Disk:
 
     def left(self, cut: Cut) -> dict[str, bytes]:
         """What the cut leaves, by name from the root."""
+        if cut == "nothing lost":
+            return {name[len(self.root) + 1 :]: bytes(file.content) for name, file in self.names.items()}
         names = self.safe_names if cut == "unsynced lost" else self.names
         return {name[len(self.root) + 1 :]: file.safe for name, file in names.items()}
 

@@ -6,7 +6,7 @@ One `Struck` is one line of the crash map.
 import asyncio
 import shutil
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from lash_conformance.disk import Cut, Disk, restore
 from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
 from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, reads
-from lash_conformance.steps import Step, row, syncs_before_answering
+from lash_conformance.steps import Kind, Step, deeds, row, syncs_before_answering, telling
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
@@ -62,7 +62,7 @@ class Struck:
     """How many steps the row has."""
     call: str
     blow: str
-    """``killed``, ``killed at a moment``, ``caller killed``, ``server fell``, ``power cut``, ``watched`` or an errno."""
+    """``killed``, ``killed, played back``, ``killed at a moment``, ``caller killed``, ``server fell``, ``power cut``, ``watched`` or an errno."""
     answer: str
     """What the caller was told, or nothing."""
     found: str
@@ -229,6 +229,13 @@ class Drill:
                 syncs_before_answering(calls, steps), seconds,
             )  # fmt: skip
 
+    async def watched(self, scene: Scene) -> list[frozenset[tuple[Kind, str]]]:
+        """What was done to which file before each answer of a scene that nothing disturbs."""
+        async with self._folder() as folder:
+            async with self._staged(folder, scene, None) as (victim, doomed, _):
+                await victim.doomed(doomed)
+            return deeds(victim.calls(), victim.watched)
+
     async def kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
         """Kill just before a step."""
         return await self._aimed(lambda: self._kill(scene, number, step, steps), scene, number, step, steps, "killed")
@@ -301,18 +308,18 @@ class Drill:
             call = AFTER_ANSWER if seconds is None else f"{seconds * 1000:.1f} ms after the call"
             return self._line(ward, 0, 0, call, "server fell", found if answered else None)
 
-    async def cuts(self, scene: Scene, rehearsal: Rehearsal) -> list[Struck]:
-        """Cut the power at every step that changes what is left, and after the answer."""
+    async def cuts(self, scene: Scene, rehearsal: Rehearsal, cuts: Sequence[Cut] = CUTS) -> list[Struck]:
+        """End it at every step that changes what is left, and after the answer."""
         steps = rehearsal.steps
         jobs: list[asyncio.Task[Struck]] = []
         disk = Disk(rehearsal.place)
         played = 0
         seen: list[tuple[bool, dict[str, bytes]]] = []
-        for number in range(len(steps) + 1):
+        for number in telling(steps):
             until = steps[number].position if number < len(steps) else steps[-1].position + 1
             disk.play(rehearsal.calls[played:until])
             played = until
-            for cut in CUTS:
+            for cut in cuts:
                 left = (number == len(steps), disk.left(cut))
                 if left not in seen:
                     seen.append(left)
@@ -331,9 +338,11 @@ class Drill:
             restore(left, place_of(folder))
             ward = await self.reopened(place_of(folder), scene, doomed, worlds, rehearsal.before, answered=answered)
         call = AFTER_ANSWER if answered else str(steps[number])
-        if answered and ward.fate in ("lost", "torn", "unopenable"):
+        killed = cut == "nothing lost"
+        if answered and not killed and ward.fate in ("lost", "torn", "unopenable"):
             ward.fate = "unsynced"
-        return self._line(ward, number + 1, len(steps), call, f"power cut, {cut}", rehearsal.answer if answered else None)
+        blow = "killed, played back" if killed else f"power cut, {cut}"
+        return self._line(ward, number + 1, len(steps), call, blow, rehearsal.answer if answered else None)
 
     async def _refuse(
         self, scene: Scene, number: int, step: Step, steps: int, errno: Errno, times: int

@@ -108,7 +108,7 @@ async def _lane(caller: Caller) -> Data:
     return {name: answer["Acquired"][name] for name in FENCE}
 
 
-async def _begun(caller: Caller) -> Data:
+async def begun(caller: Caller) -> Data:
     """A session with one committed turn; the fence of its lane."""
     await _session(caller)
     fence = await _lane(caller)
@@ -145,27 +145,27 @@ async def _first(caller: Caller) -> Doomed:
 
 @_scene("append")
 async def _append(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2),))
 
 
 @_scene("replace graph")
 async def _replace(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     delta = ReplaceFull(nodes=chain("r1", "r2", "r3"), leaf_node_id="r3")
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, delta),))
 
 
 @_scene("commit with outbox")
 async def _outbox(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     sent = (batch(source_key="k1"), batch(source_key="k2"))
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, enqueued_queue_batches=sent),))
 
 
 @_scene("settle claims")
 async def _settle(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     await caller.call(STORE, "enqueue_pending_turn_input", said(input_id="i1").to_data())
     work = await caller.call(STORE, "claim_ready_queued_work", "s1", fence, fence["owner"], "idle", 9)
@@ -183,14 +183,14 @@ def _done(claim: Data) -> Data:
 
 @_scene("delete session", holds_lane=False)
 async def _delete(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     return Doomed("factory", "delete_session", ("s1",))
 
 
 @_scene("close the place")
 async def _close(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     return Doomed("place", "close", repeats=False)
 
 
@@ -207,13 +207,13 @@ async def _claim_lane(caller: Caller) -> Doomed:
 
 @_scene("renew lane")
 async def _renew(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     return Doomed(STORE, "renew_session_execution_lease", (fence, caller.ttl), repeats=False)
 
 
 @_scene("release lane")
 async def _release(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     return Doomed(STORE, "release_session_execution_lease", (fence,), repeats=False)
 
 
@@ -222,33 +222,33 @@ async def _release(caller: Caller) -> Doomed:
 
 @_scene("enqueue work")
 async def _enqueue(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     return Doomed(STORE, "enqueue_queued_work", (batch(source_key="k1").to_data(),))
 
 
 @_scene("claim work")
 async def _claim_work(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     return Doomed(STORE, "claim_ready_queued_work", ("s1", fence, fence["owner"], "idle", 9), repeats=False)
 
 
 @_scene("cancel work")
 async def _cancel(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     made = await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     return Doomed(STORE, "cancel_queued_work_batch", ("s1", made["batch_id"]), repeats=False)
 
 
 @_scene("enqueue input")
 async def _input(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     return Doomed(STORE, "enqueue_pending_turn_input", (said(source_key="k1", ingress=during("t2")).to_data(),))
 
 
 @_scene("cancel input")
 async def _cancel_input(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     for text in ("one", "two"):
         await caller.call(STORE, "enqueue_pending_turn_input", said(text, input_id=text).to_data())
     targets = [{"kind": "input_id", "value": text} for text in ("one", "two")]
@@ -260,7 +260,7 @@ async def _cancel_input(caller: Caller) -> Doomed:
 
 @_scene("vacuum")
 async def _vacuum(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     await caller.call(STORE, "commit_runtime_state", turn(fence, "t2", 2))
     await caller.call(STORE, "tombstone_nodes", ["n1"])
     return Doomed(STORE, "vacuum", repeats=False)
@@ -268,14 +268,14 @@ async def _vacuum(caller: Caller) -> Doomed:
 
 @_scene("gc", "gc")
 async def _gc(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     await caller.call(STORE, "commit_runtime_state", turn(fence, "t2", 2))
     return Doomed(STORE, "gc_unreachable", repeats=False)
 
 
 @_scene("record intent", "manifest")
 async def _intent(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     return Doomed(STORE, "record_intent", (_INTENT,))
 
 
@@ -287,14 +287,14 @@ _INTENT: Data = {
 
 @_scene("put bytes")
 async def _put(caller: Caller) -> Doomed:
-    await _begun(caller)
+    await begun(caller)
     data = base64.b64encode(BYTES).decode("ascii")
     return Doomed("attachments", "put", (data, {"media_type": "text/plain"}))
 
 
 @_scene("adopt attachment", "manifest")
 async def _adopt(caller: Caller) -> Doomed:
-    fence = await _begun(caller)
+    fence = await begun(caller)
     await caller.call(STORE, "record_intent", _INTENT)
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, committed_attachment_ids=(BYTES_ID,)),))
 

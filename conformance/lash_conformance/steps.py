@@ -10,6 +10,8 @@ from typing import Literal
 from lash_conformance.strace import NAMES, OPENS, SENDS, SIZES, SYNCS, WRITES, Blow, Call, Errno
 
 Kind = Literal["write", "sync", "size", "name", "send", "reply"]
+LONG, STRIDE = 30, 10
+"""Of a row of more steps than the first, of many alike the first, the last and every tenth are looked at."""
 WAKE_UP_BYTES = 1
 """An event loop wakes itself by sending a byte to a socket of its own; nothing is stored by that."""
 
@@ -81,6 +83,16 @@ def row(calls: Sequence[Call], watched: Watched) -> list[Step]:
     return found
 
 
+def deeds(calls: Sequence[Call], watched: Watched) -> list[frozenset[tuple[Kind, str]]]:
+    """What was done to which file before each answer, in the order of the answers."""
+    begin, found = 0, list[frozenset[tuple[Kind, str]]]()
+    for end in answers(calls, watched):
+        seen = [_seen(call, watched) for call in calls[begin:end]]
+        found.append(frozenset((kind, what) for kind, what in seen if kind is not None))
+        begin = end + 1
+    return found
+
+
 def _numbered(calls: Sequence[Call]) -> list[tuple[int, bool]]:
     counted: Counter[tuple[int, str]] = Counter()
     seen: set[tuple[str, int]] = set()
@@ -147,6 +159,20 @@ def chosen(steps: Sequence[Step], most: int | None) -> list[Step]:
     spread = [aimed[n * (len(aimed) - 1) // most] for n in range(1, most)]
     wanted = dict.fromkeys((*aimed[-1:], *aimed[:1], *settled, *spread))
     return [steps[number] for number in sorted(list(wanted)[:most])]
+
+
+def telling(steps: Sequence[Step]) -> list[int]:
+    """Before which steps a disk is looked at, and after the last: all, or of a long row not each of many alike."""
+    return [
+        number
+        for number in range(len(steps) + 1)
+        if len(steps) <= LONG or number % STRIDE == 0 or not _amid(steps[max(0, number - 1) : number + 2])
+    ]
+
+
+def _amid(around: Sequence[Step]) -> bool:
+    """Whether three steps in a row do the same to the same file."""
+    return len(around) == 3 and len({(step.kind, step.what) for step in around}) == 1
 
 
 def syncs_before_answering(calls: Sequence[Call], steps: Sequence[Step]) -> str:

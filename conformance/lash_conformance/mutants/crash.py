@@ -113,6 +113,22 @@ class LeavesItsLock(WrappedTarget):
         return backend
 
 
+@mutant("STO.89", character="Tidy: writes its whole file anew, over itself, now and then.", crashes=True)
+class RewritesItsFile(OnTransactions):
+    def broken(self, transactions):
+        begin, writes = transactions.begin, iter(range(10**9))
+
+        @asynccontextmanager
+        async def tidied(write):
+            async with begin(write) as rows:
+                yield rows
+            if write and next(writes) % 64 == 63:
+                transactions.connection().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                transactions.path.write_bytes(transactions.path.read_bytes())
+
+        transactions.begin = tidied
+
+
 @mutant("LEA.30", character="Loyal: a lane that another process claimed is that process's for ever.", on_sqlite=True, crashes=True)
 class WaitsForTheDead(Store):
     mine = set()

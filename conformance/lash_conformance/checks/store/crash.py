@@ -1,4 +1,4 @@
-"""Crashes (STO.80 to STO.88, LEA.30, LEA.31, QUE.60, QUE.61, INP.50, ATT.40 to ATT.42, FAC.20, MNT.20).
+"""Crashes (STO.80 to STO.89, LEA.30, LEA.31, QUE.60, QUE.61, INP.50, ATT.40 to ATT.42, FAC.20, MNT.20).
 
 Each check looks at its rows of one drill: a process of the target is struck, the place is opened again, and
 what is found is compared with what was acknowledged.
@@ -6,7 +6,7 @@ what is found is compared with what was acknowledged.
 
 from lash_conformance.bench import Bench
 from lash_conformance.check import check
-from lash_conformance.crash import COMMITS, killed_under_load, struck
+from lash_conformance.crash import COMMITS, chores_struck, killed_under_load, struck
 
 TURNS = ("append", "first commit", "replace graph", "settle claims")
 QUEUE = ("enqueue work", "cancel work", "claim work")
@@ -112,6 +112,12 @@ async def a_deletion_cut_short_leaves_a_session_or_none(bench: Bench) -> None:
 async def a_chore_cut_short_changes_nothing_readable(bench: Bench) -> None:
     """Killed in a vacuum or a collection, the session reads as before."""
     await struck(bench, "kill", ("vacuum", "gc"), ("lost", "torn", "repeat"))
+
+
+@check("STO.89", needs=("durable",), kind="crash")
+async def a_chore_of_the_stores_own_cut_short_costs_nothing(bench: Bench) -> None:
+    """In a long row of like calls, the one that does most besides is struck at its steps, and the power is cut there."""
+    await chores_struck(bench)
 
 
 @check("STO.80", "STO.81", "STO.82", "ATT.40", "QUE.60", needs=("durable",), kind="crash", group="drill")

@@ -2,7 +2,17 @@
 
 from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
-from lash_conformance.vocabulary import batch, checkpoint, commit, frame, loaded, plugin_snapshot, refused, said, task
+from lash_conformance.vocabulary import (
+    batch,
+    checkpoint,
+    commit,
+    frame,
+    loaded,
+    plugin_snapshot,
+    refused,
+    said,
+    task,
+)
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import PendingTurnInputSourceKeyConflict
 from lash_ref.inputs import TextItem, TurnInput
@@ -10,7 +20,7 @@ from lash_ref.records import PersistedTurnState
 from lash_ref.scalars import Json
 from lash_ref.work import ProtocolTurnOptions
 
-VALUE = {
+VALUE: dict[str, object] = {
     "": None, "ints": [2**53 + 1, 2**63 - 1, -(2**63), 0], "floats": [1.0, -0.0, 1e22, 0.1, 5e-324, 1e300],
     "empty": [{}, [], "", False], "text": "e\u0301 é \u0000 \u2028 𝄞 \\u0041", "b": 1, "B": 2, "a": 3,
 }  # fmt: skip
@@ -43,7 +53,7 @@ async def opaque_values_of_a_commit_read_back_equal(bench: Bench, store: Runtime
 @check("REC.7", "STO.54")
 async def parts_that_differ_in_the_kind_of_a_number_are_two(store: RuntimePersistence, lane: Lane) -> None:
     """1 and 1.0, a and A: what is kept by content is kept by all of it."""
-    values = (1, 1.0, True, "a", "A", "é", "e\u0301", [], {}, None, "1")
+    values: tuple[object, ...] = (1, 1.0, True, "a", "A", "é", "e\u0301", [], {}, None, "1")
     for value in values:
         part = plugin_snapshot(1, {"value": value})
         await store.commit_runtime_state(commit(lane, checkpoint=checkpoint(plugin_snapshot=part)))
