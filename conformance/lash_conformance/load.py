@@ -22,7 +22,7 @@ from lash_conformance.vocabulary import Unexpected, batch
 PROCESSES = 3
 """On one place, if the target lets as many open it."""
 SESSIONS_A_PROCESS = 2
-MOST_TURNS = 5
+MOST_TURNS = 3
 """Before a kill one session commits fewer turns than this."""
 LONGEST = 12
 """Turns of a session before its writer begins another."""
@@ -141,7 +141,7 @@ async def _round(process: Process, load: Load) -> None:
     writing = [asyncio.create_task(write(writer)) for writer in process.writers]
     waiting = asyncio.create_task(enough.wait())
     await asyncio.wait([waiting, *writing], return_when=asyncio.FIRST_COMPLETED, timeout=5)
-    await asyncio.sleep(process.chance.random() * 0.02)
+    await asyncio.sleep(process.chance.random() * 0.01)
     await victim.kill()
     waiting.cancel()
     await asyncio.gather(*writing)

@@ -22,6 +22,8 @@ from pathlib import Path
 
 from lash_conformance import strace
 from lash_conformance.child import how_it_ended
+from lash_conformance.projection import PROTOCOLS, methods, signature
+from lash_conformance.wire import OWN, adapter
 
 START_S = 120.0
 """How long loading may take."""
@@ -173,11 +175,17 @@ def _made(given: str) -> Nursery | None:
 
 
 def _loaded(given: str) -> str:
-    """Load the modules of the target, not the target; why it cannot be forked, or nothing."""
+    """Load the modules of the target, not the target, and what reads its calls; why it cannot be forked, or nothing."""
     scheme, _, rest = given.partition(":")
     sys.path.insert(0, "")
     try:
         importlib.import_module("lash_conformance.server")
+        for family in PROTOCOLS:
+            for method in methods(family):
+                signature(family, method)
+        for own in OWN.values():
+            for kind in own.takes.values():
+                adapter(kind)
         importlib.import_module(rest.partition(":")[0] if scheme == "python" else f"lash_conformance.targets.{scheme}")
     except Exception as err:
         return f"{type(err).__name__}: {err}"

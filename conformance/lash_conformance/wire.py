@@ -6,6 +6,7 @@ Both sides read lines with `read_line` and write them with `written_line`; refus
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -346,6 +347,12 @@ def read_line(line: bytes) -> Any:
         raise Malformed(f"not JSON ({err}): {line[:80]!r}{'…' if len(line) > 80 else ''}") from err
 
 
+@cache
+def adapter(kind: Any) -> TypeAdapter[Any]:
+    """Reads data of that kind."""
+    return TypeAdapter(kind)
+
+
 def own_answer(kind: Any, data: Any) -> Any:
     """The answer of one of the wire's own methods.
 
@@ -353,7 +360,7 @@ def own_answer(kind: Any, data: Any) -> Any:
         Malformed: the data is not of that kind.
     """
     try:
-        return TypeAdapter[Any](kind).validate_python(data)
+        return adapter(kind).validate_python(data)
     except ValidationError as err:
         raise Malformed(f"result.{first(err)}") from err
 
