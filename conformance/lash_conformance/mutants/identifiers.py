@@ -69,3 +69,21 @@ class CutsSessionIds(StoreWrapper):
 
     async def list_queued_work(self, session_id):
         return await self.inner.list_queued_work(session_id[:255])
+
+
+@mutant("REC.5", character="Truthy: a node whose parent has no name has no parent.")
+class NamelessParentsAreNone(StoreWrapper):
+    async def load_session(self, scope):
+        read = await self.inner.load_session(scope)
+        nodes = read.graph.nodes if read is not None else ()
+        nameless = [number for number, node in enumerate(nodes) if node.parent_node_id == ""]
+        if isinstance(scope, FullGraph) or not nameless:
+            return read
+        return read.but(graph=read.graph.but(nodes=nodes[nameless[-1] :]))
+
+
+@mutant("REC.5", character="Truthy: an interrupted turn without a name is no turn.")
+class NamelessTurnsAreNotInterrupted(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        name = commit.interrupted_turn_input_turn_id or None
+        return await self.inner.commit_runtime_state(commit.but(interrupted_turn_input_turn_id=name))

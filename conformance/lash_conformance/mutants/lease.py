@@ -345,3 +345,15 @@ class ReentersByReclaim(Store):
         if self.lease_is_live(row, self.clock.now_ms()) and row.owner.same_incarnation(owner):
             return await self.try_claim_session_execution_lease(session_id, owner, lease_ttl_ms)
         return await super().reclaim_session_execution_lease(session_id, owner, observed_holder, lease_ttl_ms)
+
+
+@mutant("LEA.14", character="Hasty: a renewal is told and forgotten.")
+class ForgetsRenewals(StoreWrapper):
+    async def renew_session_execution_lease(self, fence, lease_ttl_ms):
+        stranger = fence.owner.but(owner_id="nobody in particular")
+        seen = await self.inner.try_claim_session_execution_lease(fence.session_id, stranger, 0)
+        renewed = await self.inner.renew_session_execution_lease(fence, lease_ttl_ms)
+        if isinstance(seen, Busy):
+            left = seen.holder.expires_at_epoch_ms - self.place.clock.now_ms()
+            await self.inner.renew_session_execution_lease(fence, max(0, left))
+        return renewed

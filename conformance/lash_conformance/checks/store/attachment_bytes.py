@@ -94,6 +94,17 @@ async def empty_bytes_are_stored(bench: Bench) -> None:
     assert (made.byte_len, await bench.attachments.get(made.id)) == (0, b"")
 
 
+@check("ATT.23")
+async def megabytes_are_stored_whole(bench: Bench) -> None:
+    """More than one read or write of the system may take, and more than one page of anything."""
+    data = bytes(range(251)) * 13_000
+
+    made = await bench.attachments.put(data, META)
+
+    assert made.byte_len == 3_263_000
+    assert await bench.attachments.get(made.id) == data
+
+
 @check("ATT.24")
 async def unknown_bytes_are_not_found(bench: Bench) -> None:
     """A well-formed id that nobody stored."""

@@ -84,10 +84,13 @@ async def a_loaded_checkpoint_names_the_refs_of_its_manifest(store: RuntimePersi
 
 @check("STO.51")
 async def the_plugin_revision_comes_back(store: RuntimePersistence, lane: Lane) -> None:
-    """A revision without a snapshot too."""
-    await store.commit_runtime_state(commit(lane, checkpoint=checkpoint(1, plugin_snapshot_revision=2**60)))
+    """A revision without a snapshot too; 0 is one, and none is none."""
+    for revision in (2**60, 0, None):
+        parts = checkpoint(1, plugin_snapshot_revision=revision)
+        result = await store.commit_runtime_state(commit(lane, checkpoint=parts))
 
-    assert (await _hydrated(store)).plugin_snapshot_revision == 2**60
+        assert result.manifest.plugin_snapshot_revision == revision
+        assert (await _hydrated(store)).plugin_snapshot_revision == revision
 
 
 @check("STO.52")

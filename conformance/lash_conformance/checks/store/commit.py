@@ -421,6 +421,37 @@ async def an_outbox_draft_with_a_known_key_answers_the_stored_batch(
     assert await store.list_queued_work("s1") == (first,)
 
 
+@check("STO.24", "QUE.3")
+async def two_outbox_drafts_with_one_key_are_one_batch(store: RuntimePersistence, lane: Lane) -> None:
+    """The second is answered with the first, within one commit too."""
+    drafts = (batch(task("first"), source_key="k"), batch(task("other")), batch(task("again"), source_key="k"))
+    result = await store.commit_runtime_state(turn("t1", fence=lane, enqueued_queue_batches=drafts))
+
+    first, other, again = result.enqueued_queue_batches
+    assert again == first
+    assert await store.list_queued_work("s1") == (first, other)
+
+
+@check("STO.25", "QUE.5")
+async def an_outbox_may_take_a_key_that_its_commit_frees(store: RuntimePersistence, lane: Lane) -> None:
+    """The batch is completed and its successor sent in one commit: the old one goes, the new one is work."""
+    old = await store.enqueue_queued_work(batch(task("old"), source_key="k"))
+    claim = await store.claim_ready_queued_work("s1", lane.fence, lane.owner, "idle", 1)
+    assert claim is not None
+
+    data = turn(
+        "t1",
+        fence=lane,
+        completed_queue_claims=(claim.completion(),),
+        enqueued_queue_batches=(batch(task("new"), source_key="k"),),
+    )
+    (new,) = (await store.commit_runtime_state(data)).enqueued_queue_batches
+
+    assert new.batch_id != old.batch_id
+    assert [item.payload for item in new.items] == [task("new")]
+    assert await store.list_pending_queued_work("s1") == (new,)
+
+
 @check("STO.20")
 async def an_invalid_part_voids_the_whole_commit(store: RuntimePersistence, lane: Lane) -> None:
     """One node with a NUL in its id, and the nodes before it are not stored either."""

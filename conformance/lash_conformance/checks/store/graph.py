@@ -53,6 +53,19 @@ async def a_full_replacement_replaces_what_stays_in_name(store: RuntimePersisten
     assert [await store.load_node("c"), await store.load_node("a")] == list(new)
 
 
+@check("GRA.1", "GRA.21", "GRA.22", needs=("active_path",))
+async def a_path_is_read_afresh_after_a_replacement(store: RuntimePersistence, lane: Lane) -> None:
+    """The names stay, and who is whose parent does not."""
+    await _forked(store, lane)
+    assert ids((await loaded(store, ActivePath(leaf_node_id="d"))).graph) == ["a", "b", "d"]
+
+    new = (message("d", parent="c"), message("c", parent="a"), message("a"), message("b"))
+    await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=new, leaf_node_id="d")))
+
+    assert ids((await loaded(store, ActivePath(leaf_node_id="d"))).graph) == ["a", "c", "d"]
+    assert ids((await loaded(store, ActivePath())).graph) == ["a", "c", "d"]
+
+
 @check("GRA.2")
 async def appended_nodes_follow_the_existing_ones(store: RuntimePersistence, lane: Lane) -> None:
     """Two appends, in order, after the first nodes."""

@@ -7,6 +7,7 @@ from lash_conformance.vocabulary import (
     by_id,
     by_key,
     commit,
+    during,
     ids,
     loaded,
     message,
@@ -18,7 +19,7 @@ from lash_conformance.vocabulary import (
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import Cancelled
 from lash_ref.lease import Busy
-from lash_ref.records import Append, AttachmentIntent
+from lash_ref.records import ActivePath, Append, AttachmentIntent
 from lash_ref.work import Group
 
 LONG = "k" * 600
@@ -37,6 +38,19 @@ async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, 
     await store.tombstone_nodes(["K", "%", "_", ""])
     left = [name for name in ALIKE if name not in ("K", "%", "_", "")]
     assert ids((await loaded(store)).graph) == left
+
+
+@check("REC.5", "GRA.22", needs=("active_path",))
+async def a_path_goes_through_names_alike(store: RuntimePersistence, lane: Lane) -> None:
+    """Each is the child of the one before, the nameless one of a long name; each ends a path of its own."""
+    nodes = tuple(
+        message(name, parent=before) for name, before in zip(ALIKE, [None, *ALIKE], strict=False)
+    )
+    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id=ALIKE[-1])))
+
+    for number, name in enumerate(ALIKE):
+        path = await loaded(store, ActivePath(leaf_node_id=name))
+        assert ids(path.graph) == list(ALIKE[: number + 1])
 
 
 @check("REC.5", "INP.2", "INP.29")
@@ -65,6 +79,25 @@ async def turns_with_names_alike_are_different_turns(store: RuntimePersistence, 
 
     assert [one.head_revision for one in made] == list(range(1, len(ALIKE) + 1))
     assert again == made
+
+
+@check("REC.5", "INP.12", "INP.33")
+async def input_for_turns_with_names_alike_is_not_mixed_up(store: RuntimePersistence, lane: Lane) -> None:
+    """Claimed by the running turn, or deferred with it: the input of that turn and of no other."""
+    for name in ALIKE:
+        await store.enqueue_pending_turn_input(said(input_id=name, ingress=during(name)))
+    for name in ("K", LONG):
+        claim = await store.claim_active_turn_inputs("s1", lane.fence, lane.owner, name, "after_work", 99)
+        assert claim is not None
+        assert [one.input_id for one in claim.inputs] == [name]
+
+    for name in ("", "e\u0301"):
+        await store.commit_runtime_state(commit(lane, interrupted_turn_input_turn_id=name))
+
+    waiting = await store.list_pending_turn_inputs("s1")
+    assert [one.input_id for one in waiting] == [name for name in ALIKE if name not in ("K", LONG)]
+    deferred = [one.input_id for one in waiting if one.state == "deferred_next_turn"]
+    assert deferred == ["e\u0301", ""]
 
 
 @check("REC.5", "STO.61", "QUE.21")

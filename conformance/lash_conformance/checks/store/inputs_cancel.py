@@ -109,7 +109,7 @@ async def input_of_a_dead_generation_is_cancelled(store: RuntimePersistence, lan
 async def a_bulk_cancel_answers_target_by_target(store: RuntimePersistence) -> None:
     """By id and by key, in order; the repeat sees its own cancellation."""
     await _filled(store, "a", "b", "c")
-    targets = (by_key("kb"), by_id("a"), by_id("b"), by_id("zz"))
+    targets = (by_key("kb"), by_id("a"), by_id("b"), by_id("a"), by_key("kb"), by_id("zz"))
 
     results = await store.cancel_pending_turn_inputs("s1", targets)
 
@@ -117,6 +117,8 @@ async def a_bulk_cancel_answers_target_by_target(store: RuntimePersistence) -> N
     assert [result.outcome.outcome for result in results] == [
         "cancelled",
         "cancelled",
+        "already_cancelled",
+        "already_cancelled",
         "already_cancelled",
         "not_found",
     ]

@@ -7,7 +7,7 @@ from lash_conformance.check import check
 from lash_conformance.vocabulary import refused, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import SessionExecutionLeaseExpired
-from lash_ref.lease import Acquired, Busy, LeaseOwnerIdentity
+from lash_ref.lease import Acquired, Busy, LeaseOwnerIdentity, SessionExecutionLease
 
 
 async def _claim(
@@ -239,6 +239,20 @@ async def a_renewed_lease_is_live(bench: Bench, store: RuntimePersistence) -> No
 
     assert (renewed.lease_token, renewed.fencing_token) == (lease.lease_token, lease.fencing_token)
     assert isinstance(await _claim(store, owner("b")), Busy)
+
+
+@check("LEA.14", "LEA.5", needs=("durable",))
+async def a_renewal_and_a_re_entry_survive_reopening(bench: Bench, store: RuntimePersistence) -> None:
+    """Who comes after the reopening is shown the expiry that was answered last."""
+    lease = await _held(store, owner("a"), 60_000)
+    renewed = await store.renew_session_execution_lease(lease.fence(), 120_000)
+
+    again = await bench.session("s1", on=await bench.reopen())
+    assert await _claim(again, owner("b")) == Busy(holder=SessionExecutionLease(**dict(renewed)))
+    entered = await _held(again, owner("a"), 240_000)
+    third = await bench.session("s1", on=await bench.reopen())
+
+    assert await _claim(third, owner("b")) == Busy(holder=SessionExecutionLease(**dict(entered)))
 
 
 @check("LEA.15")
