@@ -45,6 +45,7 @@ from lash_ref.scalars import Json, Record
 from lash_ref.work import (
     AgentFrameTask,
     QueuedWorkBatchDraft,
+    QueuedWorkPayload,
     RefreshToolCatalog,
     SessionCommandPayload,
 )
@@ -238,7 +239,7 @@ def command(reason: str = "why") -> SessionCommandPayload:
     return SessionCommandPayload(command=RefreshToolCatalog(reason=reason))
 
 
-def batch(*payloads: AgentFrameTask | SessionCommandPayload, **parts: Any) -> QueuedWorkBatchDraft:
+def batch(*payloads: QueuedWorkPayload, **parts: Any) -> QueuedWorkBatchDraft:
     """A draft for "s1": exclusive turn work at the earliest boundary, unless ``parts`` say otherwise."""
     defaults: dict[str, Any] = {
         "session_id": "s1",

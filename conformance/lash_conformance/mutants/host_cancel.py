@@ -7,6 +7,7 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_ref.cancel import CancelRequested, CompletionWonRace, TurnCancellationEvidence
 from lash_ref.claims import TurnClaims
+from lash_ref.machine import Cancel
 from lash_ref.messages import text_message
 from lash_ref.runtime_errors import RuntimeFailure
 
@@ -308,3 +309,25 @@ class PutsClaimedInputBack(BrokenHost):
             return broken
 
         patch("lash_ref.turn_commit:_commit", make)
+
+
+@host_mutant("CAN.4", character="Proud: an answer that was complete stays, cancelled or not.")
+class LateAnswersStay(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(close_history: Any) -> Any:
+            return lambda turn, *, cancelled: close_history(turn, cancelled=False)
+
+        patch("lash_ref.turn_commit:_close_history", make)
+
+
+@host_mutant("CAN.6", character="All or nothing: calls made together are forgotten together.")
+class ForgetsTheBatch(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(run_tools: Any) -> Any:
+            async def broken(turn: Any, effect: Any) -> Any:
+                answered = await run_tools(turn, effect)
+                return Cancel() if turn.token.is_cancelled() else answered
+
+            return broken
+
+        patch("lash_ref.turn:Turn._run_tools", make)

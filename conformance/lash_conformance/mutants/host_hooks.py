@@ -263,3 +263,20 @@ class CompactsToNothing(BrokenHost):
             return compact_context
 
         patch(f"{PLUGINS}.compact_context", make)
+
+
+@host_mutant("HOK.12", character="Insistent: repeats at every checkpoint what a hook wanted at one.")
+class RepeatsMessagesAfterCalls(BrokenHost):
+    def breaks(self, patch):
+        class Kept(list):
+            def clear(self):
+                pass
+
+        def make(compose):
+            async def broken(turn, driver):
+                await compose(turn, driver)
+                turn.dispatch.queued = Kept()
+
+            return broken
+
+        patch("lash_ref.turn:Turn._compose", make)

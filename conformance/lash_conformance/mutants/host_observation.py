@@ -196,3 +196,58 @@ def _opens_a_stream(tail: Any) -> Any:
         return int(tail(store, session_id))
 
     return broken
+
+
+@host_mutant("OBS.4", character="First come: what one reader was given is gone for the others.")
+class OneReaderTakesAll(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        taken: set[str] = set()
+
+        def make(events: Any) -> Any:
+            async def broken(following: Any) -> Any:
+                async for seen in events(following):
+                    if seen.cursor.text() not in taken:
+                        taken.add(seen.cursor.text())
+                        yield seen
+
+            return broken
+
+        patch("lash_ref.observe:SessionObservationSubscription._events", make)
+
+
+@host_mutant("OBS.4", character="Forgetful: counts events anew when a session is opened again.")
+class CountsEventsAnew(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(unregister: Any) -> Any:
+            def broken(runtime: Any) -> None:
+                unregister(runtime)
+                runtime.live_replay._streams.pop(runtime.session_id, None)
+
+            return broken
+
+        patch("lash_ref.runtime:LashRuntime.unregister", make)
+
+
+@host_mutant("OBS.9", character="Discreet: does not say which process was cancelled.")
+class CancelsUnnamed(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(payload: Any) -> Any:
+            def broken(change: str, ids: Any) -> Any:
+                return payload(change=change, ids=() if change == "cancelled" else ids)
+
+            return broken
+
+        patch("lash_ref.session_planes:ProcessChangedPayload", make)
+
+
+@host_mutant("OBS.2", character="Short memory: keeps a hundred events, however many it was to keep.")
+class KeepsAHundredEvents(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(trim: Any) -> Any:
+            def broken(store: Any, stream: Any, now_ms: int) -> None:
+                store.capacity = min(store.capacity, 100)
+                trim(store, stream, now_ms)
+
+            return broken
+
+        patch("lash_ref.observe:LiveReplayStore._trim", make)

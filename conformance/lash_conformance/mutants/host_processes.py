@@ -146,3 +146,18 @@ class EveryTellingIsNew(BrokenHost):
             return broken
 
         patch("lash_ref.triggers:TriggerRouter.emit", make)
+
+
+@host_mutant("PRC.8", character="Forgetful: bills a child with every turn of its parent.")
+class BillsChildrenAgain(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(commit: Any) -> Any:
+            async def broken(turn: Any, task: Any) -> Any:
+                spent = list(turn.runtime.shared_token_ledger)
+                made = await commit(turn, task)
+                turn.runtime.shared_token_ledger.extend(spent)
+                return made
+
+            return broken
+
+        patch("lash_ref.turn_commit:_commit", make)

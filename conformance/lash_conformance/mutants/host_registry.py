@@ -343,3 +343,29 @@ class RenamedToolsLoseOptOuts(BrokenHost):
             )
 
         patch(f"{REGISTRY}.restore_state", after_restore(change))
+
+
+@host_mutant("REG.9", character="One for all: an opt-out holds in every session of the core.")
+class OptOutsAreShared(BrokenHost):
+    def breaks(self, patch):
+        registries = []
+
+        def makes(init):
+            def broken(registry, hidden=()):
+                init(registry, hidden)
+                registries.append(registry)
+
+            return broken
+
+        def applies(apply_state):
+            def broken(registry, state):
+                generation = apply_state(registry, state)
+                for other in registries:
+                    entries = {id: replace(e, member=registry._entries[id].member) for id, e in other._entries.items()}
+                    other._install(entries)
+                return generation
+
+            return broken
+
+        patch(f"{REGISTRY}.__init__", makes)
+        patch(f"{REGISTRY}.apply_state", applies)

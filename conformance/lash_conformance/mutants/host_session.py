@@ -299,3 +299,50 @@ class DropsUnknownPolicyFields(BrokenHost):
             return broken
 
         patch("lash_conformance.targets.reference_core:ReferenceCore.open", make)
+
+
+@host_mutant("SES.2", character="Mindful: a core knows the tools of a session that it had open, whatever is stored.")
+class RemembersTools(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        known: dict[str, Any] = {}
+
+        def leaves(unregister: Any) -> Any:
+            def broken(runtime: Any) -> None:
+                known.setdefault(runtime.session_id, runtime.session.tool_registry.export_state())
+                unregister(runtime)
+
+            return broken
+
+        def restores(restore: Any) -> Any:
+            async def broken(services: Any, state: Any) -> None:
+                state.tool_state_snapshot = known.get(state.session_id, state.tool_state_snapshot)
+                await restore(services, state)
+
+            return broken
+
+        patch("lash_ref.runtime:LashRuntime.unregister", leaves)
+        patch("lash_ref.runtime:_restore", restores)
+
+
+@host_mutant("SES.2", character="Short memory: the last ten messages are history enough.")
+class LoadsTheLastTen(BrokenHost):
+    class sends(SentStore):
+        async def load_session(self, scope: Any) -> Any:
+            read = await self.inner.load_session(scope)
+            if read is None or len(read.graph.nodes) <= 10:
+                return read
+            first, *rest = read.graph.nodes[-10:]
+            return read.but(graph=read.graph.but(nodes=(first.but(parent_node_id=None), *rest)))
+
+
+@host_mutant("SES.63", character="Own-minded: takes up another's turn and not what it cost.")
+class KeepsItsOwnBill(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(adopt: Any) -> Any:
+            def broken(runtime: Any, loaded: Any) -> None:
+                loaded.token_ledger = runtime.state.token_ledger
+                adopt(runtime, loaded)
+
+            return broken
+
+        patch("lash_ref.resident:Resident.adopt", make)

@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
+import asyncio
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
@@ -87,3 +88,12 @@ class RetriesEverything(BrokenHost):
         patch("lash_ref.runtime_errors:RuntimeFailure.is_retryable", method(True))
 
 
+
+
+@host_mutant("SES.67", character="Hasty: what takes longer than a lease is not worth waiting for.")
+class NeverRenews(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def broken(lane: Any) -> None:
+            await asyncio.Event().wait()
+
+        patch("lash_ref.lane:Lane._renew", method(broken))

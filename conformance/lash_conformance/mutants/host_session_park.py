@@ -2,6 +2,7 @@
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
+from dataclasses import replace
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
@@ -264,3 +265,16 @@ class ParksTheOldPolicy(BrokenHost):
 
         patch("lash_ref.runtime:LashRuntime.__post_init__", remembering_its_opening)
         patch("lash_ref.runtime:LashRuntime.park", park)
+
+
+@host_mutant("SES.39", character="Absent-minded: a parked session forgets its limit.")
+class ParksWithoutTheLimit(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(park: Any) -> Any:
+            async def broken(runtime: Any) -> Any:
+                parked = await park(runtime)
+                return replace(parked, policy=parked.policy.but(max_turns=None))
+
+            return broken
+
+        patch("lash_ref.runtime:LashRuntime.park", make)

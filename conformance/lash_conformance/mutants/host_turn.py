@@ -330,3 +330,15 @@ class PassesInSilence(BrokenHost):
         patch("lash_ref.resident:Resident.reach", method(broken))
 
 
+
+
+@host_mutant("TRN.7", character="Inventive: gives every drain a name of its own.")
+class NamesDrainsItself(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(queued: Any) -> Any:
+            async def broken(loop: Any, request: Any, batch_ids: Any = (), drain_id: Any = None) -> Any:
+                return await queued(loop, request, batch_ids)
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop.queued", make)

@@ -1,4 +1,4 @@
-"""Broken hosts of the wait chapter ([WAI.1] to [WAI.10])."""
+"""Broken hosts of the wait chapter ([WAI.1] to [WAI.12])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -110,3 +110,59 @@ class NewKeyEveryTime(BrokenHost):
         patch("lash_ref.waits:Waits.key", make)
 
 
+
+
+@host_mutant("WAI.3", character="Impatient: a deadline has passed as soon as it is given.")
+class TimesOutAtOnce(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(wait: Any) -> Any:
+            async def broken(waits: Any, key: Any, *, cancelled: Any = None, deadline_s: Any = None) -> Any:
+                return await wait(waits, key, cancelled=cancelled, deadline_s=None if deadline_s is None else 0)
+
+            return broken
+
+        patch("lash_ref.waits:Waits.wait", make)
+
+
+@host_mutant("WAI.5", character="Thorough: sweeps the waits of every session.")
+class SweepsEverySession(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(sweep: Any) -> Any:
+            def broken(waits: Any, session_id: str) -> int:
+                return sum(sweep(waits, each) for each in {key.session_id for key in waits.store._open})
+
+            return broken
+
+        patch("lash_ref.waits:Waits.sweep", make)
+
+
+@host_mutant("WAI.8", character="Sweeping: a deletion forgets what other sessions were told.")
+class ForgetsOtherAnswers(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(revoke: Any) -> Any:
+            def broken(store: Any, session_id: str) -> None:
+                revoke(store, session_id)
+                store._settled.clear()
+
+            return broken
+
+        patch("lash_ref.waits:MemoryWaits.revoke", make)
+
+
+@host_mutant("WAI.11", character="One at a time: wakes one of those who wait.")
+class WakesOneWaiter(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def broken(waits: Any, key: Any) -> None:
+            for waker in list(waits._wakers.get(key, ()))[:1]:
+                waker.set()
+
+        patch("lash_ref.waits:Waits._wake", method(broken))
+
+
+@host_mutant("WAI.12", character="Forgetful: lets those wait whose session is deleted.")
+class LetsThemWait(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def broken(waits: Any, session_id: str) -> None:
+            waits.store.revoke(session_id)
+
+        patch("lash_ref.waits:Waits.revoke", method(broken))

@@ -10,11 +10,13 @@ from lash_conformance.host_words import (
     asked,
     calls,
     exchange,
+    line,
     named,
     opened,
     refused,
     say,
     script,
+    seen,
     spent,
     stored_lines,
     transcript,
@@ -74,6 +76,24 @@ async def partial_prose_is_not_committed(bench: HostBench, core: HostCore, sessi
     assert "partial" not in " ".join(asked((await core.requests())[-1]))
 
 
+@host_check("CAN.4")
+async def a_late_cancel_takes_the_answer_back(bench: HostBench) -> None:
+    """A token that fires when the model has answered and the turn is not over yet still stops it."""
+    core = await bench.core("a", options={"a": {"waits": {"checkpoint before_completion": "g"}}})
+    session = await opened(core)
+    await script(core, "too late", "fine")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    await core.reached("g")
+    await session.fire("stop")
+    await core.release("g")
+
+    assert answer(await running) == "stopped cancelled"
+
+    assert stored_lines(await bench.stored()) == ["user: hi"]
+    await say(session, "more")
+    assert asked((await core.requests())[-1]) == ["user: hi", "user: more"]
+
+
 @host_check("CAN.5")
 async def the_user_s_message_is_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """In the store at once, and shown to the model in the next turn."""
@@ -92,6 +112,27 @@ async def finished_tools_are_kept(bench: HostBench, core: HostCore, session: Hos
     assert sum("charged" in line for line in stored_lines(await bench.stored())) >= 1
     await exchange(core, session, "more", "fine")
     assert "tool: charged" in asked((await core.requests())[-1])
+
+
+@host_check("CAN.6")
+async def a_finished_call_of_a_cancelled_batch_is_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Of two calls made together one had ended: its result is stored, and shown with the other's in the order of the calls."""
+    following = await session.subscribe((await session.observe())["cursor"])
+    await script(core, calls(("slow", {"gate": "g"}), ("echo", {"text": "charged"})), "fine")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    async with bench.promptly():
+        while line(await seen(following)) != "completed echo":
+            pass
+    await following.close()
+    await core.reached("g")
+    await session.fire("stop")
+
+    assert answer(await running) == "stopped cancelled"
+
+    assert "charged" in stored_lines(await bench.stored())[-1]
+    await say(session, "more")
+    shown = asked((await core.requests())[-1])
+    assert (shown[1], shown[3:]) == ("assistant: call c1 slow\ncall c2 echo", ["tool: charged", "user: more"])
 
 
 @host_check("CAN.7")

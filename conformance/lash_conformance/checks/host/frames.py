@@ -1,11 +1,21 @@
-"""Checks of agent frames ([FRM.1] to [FRM.8])."""
+"""Checks of agent frames ([FRM.1] to [FRM.10])."""
 
 from typing import Any
 
 from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import answer, asked, calls, exchange, named, opened, say, script
+from lash_conformance.host_words import (
+    answer,
+    asked,
+    calls,
+    exchange,
+    named,
+    opened,
+    say,
+    script,
+    stored_lines,
+)
 
 
 def _switch(frame_id: str, task: str = "go on") -> Any:
@@ -115,3 +125,37 @@ async def a_cancelled_chain_is_one_cancelled_turn(bench: HostBench, core: HostCo
     assert answer(report) == "stopped cancelled"
     assert answer(await say(session, "more")) == "says fine"
     assert named(await session.call("queued_work", {}), "batch_id") == []
+
+
+@host_check("FRM.9")
+async def a_drained_turn_that_switches_is_done(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """It answers its last frame, its input and its task are said once, and nothing of it waits."""
+    await session.call("enqueue", {"text": "hi"})
+    await script(core, _switch("f2"), "done")
+
+    assert answer(await session.queued_turn()) == "says done"
+
+    assert await session.call("queued_work", {}) == []
+    assert await session.call("pending_turn_inputs", {}) == []
+    assert (await session.queued_turn(), len(await core.requests())) == (None, 2)
+
+
+@host_check("FRM.10", needs=("durable",))
+async def the_next_drain_goes_on_in_the_frame(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """A drained turn switched frames and its process died in the second one: the task is run there, the input is not repeated."""
+    await session.call("enqueue", {"text": "hi"})
+    await script(core, _switch("f2"), {"text": "late", "gate": "g"})
+    bench.start(session.queued_turn())
+    await core.reached("g")
+    await bench.crash(core)
+    await bench.after_expiry()
+    second = await bench.core(tools=("switch_frame",))
+    again = await opened(second)
+    await script(second, "done")
+
+    assert answer(await again.queued_turn()) == "says done"
+
+    assert await again.read("current_frame") == "f2"
+    assert asked((await second.requests())[0]) == ["user: go on"]
+    assert await again.queued_turn() is None
+    assert sum(line == "user: hi" for line in stored_lines(await bench.stored())) == 1

@@ -162,6 +162,18 @@ async def a_message_of_an_after_tool_hook_follows_the_results(bench: HostBench) 
     assert asked((await core.requests())[1])[-3:] == ["tool: x", "tool: y", "system: well done"]
 
 
+@host_check("HOK.12")
+async def a_message_of_an_after_tool_hook_comes_once(bench: HostBench) -> None:
+    """A second round of calls, in which no hook enqueues anything, does not bring it again."""
+    core, session = await directed(bench, a={"after_tool": [adds("well done")]})
+    await script(core, calls(("echo", {"text": "x"})), calls(("echo", {"text": "y"})), "done")
+    await say(session)
+
+    shown = asked((await core.requests())[2])
+    assert (shown.count("system: well done"), shown[-1]) == (1, "tool: y")
+    assert stored_lines(await bench.stored()).count("system: well done") == 1
+
+
 @host_check("HOK.13")
 async def events_carry_their_owner(bench: HostBench) -> None:
     """Two plugins, one event each."""

@@ -58,6 +58,16 @@ async def a_turn_is_replayed_in_order(core: HostCore, session: HostSession) -> N
     ]  # fmt: skip
 
 
+@host_check("OBS.2")
+async def a_long_turn_is_replayed_whole(core: HostCore, session: HostSession) -> None:
+    """Three hundred chunks, each in its place."""
+    cursor = await _cursor(session)
+    await exchange(core, session, "hi", {"chunks": [f"{number} " for number in range(300)]})
+
+    told = await _after(session, cursor)
+    assert told[1:-2] == [f"prose {number} " for number in range(300)]
+
+
 @host_check("OBS.3")
 async def every_event_has_its_cursor(core: HostCore, session: HostSession) -> None:
     """All differ, and replaying after any of them gives exactly the rest."""
@@ -87,6 +97,35 @@ async def a_subscription_misses_and_repeats_nothing(bench: HostBench, core: Host
     assert early == ["model_request_started", "prose a", "prose b"]
     assert [line(await seen(following)) for _ in range(2)] == ["usage", "committed"]
     await following.close()
+
+
+@host_check("OBS.4")
+async def every_reader_gets_every_event(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Two subscriptions from one cursor: what the one read, the other reads too."""
+    cursor = await _cursor(session)
+    readers = [await session.subscribe(cursor) for _ in range(2)]
+    await exchange(core, session, "hi", "hello")
+
+    for reader in readers:
+        async with bench.promptly():
+            told = [line(await seen(reader)) for _ in range(4)]
+        assert told == ["model_request_started", "prose hello", "usage", "committed"]
+        await reader.close()
+
+
+@host_check("OBS.4")
+async def a_cursor_outlives_its_handle(core: HostCore, session: HostSession) -> None:
+    """Held over a close and an open of its core it gives what came since, or says that it cannot."""
+    await exchange(core, session, "hi", "hello")
+    cursor = await _cursor(session)
+    await session.close()
+    again = await opened(core)
+    await exchange(core, again, "more", "fine")
+
+    found = await again.resume_from(cursor)
+
+    told = [line(event) for event in found.get("events", [])]
+    assert "gap" in found or told == ["model_request_started", "prose fine", "usage", "committed"]
 
 
 @host_check("OBS.5")

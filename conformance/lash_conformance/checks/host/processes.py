@@ -60,11 +60,12 @@ async def output_can_be_awaited_twice(bench: HostBench) -> None:
     assert outputs == [{"gate": "g"}, {"gate": "g"}]
 
 
-@host_check("PRC.3", needs=("processes",))
+@host_check("PRC.3", "OBS.9", needs=("processes",))
 async def a_cancelled_process_ends(bench: HostBench) -> None:
-    """As cancelled, for whoever waits for it."""
+    """As cancelled, for whoever waits for it; who watches is told of the start and of the cancel, by its id."""
     core = await _core(bench)
     session = await opened(core)
+    cursor = (await session.observe())["cursor"]
     started = await _start(session, "wait", gate="g")
     await core.reached("g")
     waiting = bench.start(session.call("processes.await", {"id": started}))
@@ -72,6 +73,8 @@ async def a_cancelled_process_ends(bench: HostBench) -> None:
     await session.call("processes.cancel", {"id": started})
 
     assert (await waiting)["state"] == "cancelled"
+    events = (await session.resume_from(cursor))["events"]
+    assert [(one["change"], one["ids"]) for one in events] == [("started", [started]), ("cancelled", [started])]
 
 
 @host_check("PRC.4", needs=("processes",))
@@ -137,7 +140,7 @@ async def a_child_has_a_store_and_an_id_of_its_own(bench: HostBench) -> None:
 
 @host_check("PRC.8")
 async def a_child_s_usage_is_told_apart(bench: HostBench) -> None:
-    """After the parent's next turn its report holds both, by source."""
+    """After the parent's next turn its report holds both, by source; a turn later the child has not spent more."""
     core = await bench.core()
     session = await opened(core)
     await session.call("children.create", {"session_id": "kid"})
@@ -148,6 +151,8 @@ async def a_child_s_usage_is_told_apart(bench: HostBench) -> None:
     report = await session.read("usage_report")
     assert {one["source"]: one["usage"]["input_tokens"] for one in report["by_source"]} == {"child": 100, "turn": 10}
     assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}
+    await exchange(core, session, "more", "fine")
+    assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 20}
 
 
 @host_check("PRC.9")

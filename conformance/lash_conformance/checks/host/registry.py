@@ -138,6 +138,18 @@ async def an_opt_out_survives_a_refresh(bench: HostBench) -> None:
     assert await _offered(core, session) == ["echo"]
 
 
+@host_check("REG.9")
+async def an_opt_out_is_the_session_s_own(bench: HostBench) -> None:
+    """Sessions of the same core, one open before and one opened later, go on offering the tool."""
+    core = await bench.core(tools=("echo", "fail"))
+    session, before = await opened(core), await opened(core, "s2")
+    await session.call("tools.set_membership", {"tool_id": "kit:fail", "member": False})
+    later = await opened(core, "s3")
+
+    assert await _offered(core, session) == ["echo"]
+    assert [await _offered(core, one) for one in (before, later)] == [["echo", "fail"]] * 2
+
+
 # -- applying a state
 
 

@@ -1,5 +1,6 @@
-"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.66])."""
+"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.67])."""
 
+import asyncio
 
 from lash_conformance.check import host_check
 from lash_conformance.host_bench import HostBench
@@ -60,6 +61,27 @@ async def a_lost_lease_ends_the_turn_without_a_commit(bench: HostBench) -> None:
 
     await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
     assert await bench.stored() is None
+
+
+@host_check("SES.67", needs=("clock",))
+async def a_long_turn_keeps_its_lane(bench: HostBench) -> None:
+    """Renewed every 10 ms, a lease of 30 s outlives three times 20 s, nobody else gets in, and the turn commits."""
+    core = await bench.core(lease_renew_ms=10)
+    session = await opened(core)
+    await script(core, {"text": "at last", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    for _ in range(3):
+        async with bench.promptly():
+            while not await bench.sent(core, "renew_session_execution_lease"):
+                await bench.pass_time(1)
+                await asyncio.sleep(0.002)
+        await bench.pass_time(20_000)
+    await refusal("Runtime", say(await opened(core), "me too"), runtime_code="session_execution_busy")
+
+    await core.release("g")
+
+    assert answer(await running) == "says at last"
 
 
 @host_check("SES.63")

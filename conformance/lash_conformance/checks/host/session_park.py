@@ -188,14 +188,16 @@ async def a_resumed_session_goes_on(bench: HostBench) -> None:
 
 @host_check("SES.39")
 async def an_empty_parked_session_keeps_its_policy(bench: HostBench) -> None:
-    """A session parked before its first turn resumes with the model that its builder chose."""
+    """A session parked before its first turn resumes with the model, the limit and the prompt that its builder chose."""
     core = await bench.core(model="m-1")
-    session = await opened(core, "s1", model="m-2")
+    session = await opened(core, "s1", model="m-2", max_turns=3, prompt=RESET)
+    before = await session.read("policy")
 
     again = await core.resume(await session.park())
 
+    after = await again.read("policy")
     assert await transcript(again) == []
-    assert (await again.read("policy"))["model"]["id"] == "m-2"
+    assert (after["model"]["id"], after["max_turns"], after) == ("m-2", 3, before)
 
 
 @host_check("SES.40")

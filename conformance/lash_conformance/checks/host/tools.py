@@ -91,9 +91,9 @@ async def a_pending_result_needs_a_key(bench: HostBench) -> None:
 
 @host_check("TOO.10")
 async def calls_of_one_response_run_side_by_side(bench: HostBench) -> None:
-    """Three that wait for each other."""
+    """Twelve that wait for each other."""
     core = await bench.core(tools=("meet",))
-    reply = calls(*((("meet", {"id": name, "of": 3})) for name in ("one", "two", "three")))
+    reply = calls(*(("meet", {"id": f"call {number}", "of": 12}) for number in range(12)))
     report = await within(_ran(core, await opened(core), reply))
 
     assert (answer(report), failures(report)) == ("says done", [])

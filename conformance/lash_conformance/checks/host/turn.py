@@ -107,15 +107,17 @@ async def only_a_value_is_announced(core: HostCore, session: HostSession) -> Non
 
 @host_check("TRN.7")
 async def the_turn_id_stamps_the_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """The given id, and a different one for each turn when none is given."""
-    await script(core, "1", "2", "3")
+    """The id given to a turn, and that given to a drain; a different one for each turn when none is given."""
+    await script(core, "1", "2", "3", "4")
     await say(session, "a", turn_id="mine")
     await say(session, "b")
     await say(session, "c")
+    await session.call("enqueue", {"text": "d"})
+    await session.queued_turn(drain_id="ours")
 
     stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in await bench.commits(core)]
-    assert stamps[0] == "mine"
-    assert len(set(stamps)) == 3
+    assert (stamps[0], stamps[3]) == ("mine", "ours")
+    assert len(set(stamps)) == 4
 
 
 @host_check("TRN.8")

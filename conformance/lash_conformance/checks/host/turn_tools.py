@@ -29,8 +29,8 @@ async def results_are_shown_in_call_order(core: HostCore, session: HostSession) 
 
 @host_check("TRN.21")
 async def calls_of_one_reply_run_together(core: HostCore, session: HostSession) -> None:
-    """Three calls that wait for each other all return."""
-    await script(core, calls(*(("meet", {"id": name, "of": 3}) for name in "abc")), "done")
+    """Twelve calls that wait for each other all return."""
+    await script(core, calls(*(("meet", {"id": name, "of": 12}) for name in "abcdefghijkl")), "done")
 
     assert answer(await say(session, "hi")) == "says done"
 

@@ -1,4 +1,4 @@
-"""Checks of durable waits ([WAI.1] to [WAI.10])."""
+"""Checks of durable waits ([WAI.1] to [WAI.12])."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import answer, asked, calls, exchange, opened, say, script
+from lash_ref.errors import LashError
 
 
 async def _key(core: HostCore, name: str = "w1", session_id: str = "s1") -> Any:
@@ -48,6 +49,21 @@ async def a_wait_ends_at_its_deadline(bench: HostBench, core: HostCore, session:
     assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "already_resolved"
 
 
+@host_check("WAI.3", needs=("clock",))
+async def a_wait_does_not_end_before_its_deadline(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """A millisecond before it the wait is open, and can still be answered."""
+    key = await _key(core)
+    waiting = bench.start(core.call("await", {"key": key, "deadline_ms": 5_000}))
+    await bench.breathe()
+    await bench.pass_time(4_999)
+    await bench.breathe()
+    assert not waiting.done()
+
+    await core.call("resolve", {"key": key, "resolution": {"ok": 1}})
+
+    assert await waiting == {"ok": 1}
+
+
 @host_check("WAI.4")
 async def a_cancelled_turn_ends_its_pending_wait(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The key of a pending tool whose turn was cancelled is resolved, and a late answer is too late."""
@@ -63,13 +79,17 @@ async def a_cancelled_turn_ends_its_pending_wait(bench: HostBench, core: HostCor
 
 @host_check("WAI.5")
 async def revoking_ends_every_pending_wait(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """Two waiters get cancelled, and the turn that a pending tool held goes on."""
+    """Two waiters get cancelled, and one of another session goes on waiting."""
     waiting = [bench.start(core.call("await", {"key": await _key(core, name)})) for name in ("w1", "w2")]
+    other = await _key(core, "w1", "s2")
+    waiting.append(bench.start(core.call("await", {"key": other})))
     await bench.breathe()
 
     await session.call("revoke_durable_waits", {})
 
-    assert [await one for one in waiting] == ["cancelled", "cancelled"]
+    assert [await one for one in waiting[:2]] == ["cancelled", "cancelled"]
+    assert await core.call("resolve", {"key": other, "resolution": {"ok": 1}}) == "resolved"
+    assert await waiting[2] == {"ok": 1}
 
 
 @host_check("WAI.5")
@@ -115,16 +135,18 @@ async def a_late_answer_meets_the_cancel(bench: HostBench, core: HostCore, sessi
 
 @host_check("WAI.8")
 async def deletion_revokes_for_good(bench: HostBench, core: HostCore) -> None:
-    """A key of the deleted session is unknown, and one of another session is not."""
+    """A key of the deleted session is unknown; what another session was told stands, and it can be told more."""
     session = await opened(core)
     await exchange(core, session, "hi", "hello")
-    key, other = await _key(core), await _key(core, "w1", "s2")
+    key, other, told = await _key(core), await _key(core, "w1", "s2"), await _key(core, "w2", "s2")
+    await core.call("resolve", {"key": told, "resolution": {"ok": 2}})
     await session.close()
 
     await core.delete("s1")
 
     assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "unknown_or_revoked"
     assert await core.call("resolve", {"key": other, "resolution": {"ok": 1}}) == "resolved"
+    assert await core.call("await", {"key": told}) == {"ok": 2}
 
 
 @host_check("WAI.9")
@@ -143,3 +165,37 @@ async def a_key_is_a_name(core: HostCore, session: HostSession) -> None:
     """Asked for twice it is the same; another wait's is another."""
     assert await _key(core) == await _key(core)
     assert await _key(core) != await _key(core, "w2")
+
+
+@host_check("WAI.11")
+async def every_waiter_is_answered(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Three who wait on one key get the one answer."""
+    key = await _key(core)
+    waiting = [bench.start(core.call("await", {"key": key})) for _ in range(3)]
+    await bench.breathe()
+
+    await core.call("resolve", {"key": key, "resolution": {"ok": 7}})
+
+    async with bench.promptly():
+        assert [await one for one in waiting] == [{"ok": 7}] * 3
+
+
+@host_check("WAI.12")
+async def a_deletion_ends_its_waiters(bench: HostBench, core: HostCore) -> None:
+    """One who waited before and one who comes after are refused, or told that there is nothing to wait for."""
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    key = await _key(core)
+    waiting = bench.start(core.call("await", {"key": key}))
+    await bench.breathe()
+    await session.close()
+
+    await core.delete("s1")
+
+    for attempt in (waiting, core.call("await", {"key": key})):
+        async with bench.promptly():
+            try:
+                told = await attempt
+            except LashError:
+                continue
+        assert told in ("unknown_or_revoked", "cancelled")
