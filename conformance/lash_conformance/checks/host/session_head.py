@@ -1,11 +1,10 @@
 """Checks of what a session takes up when others wrote it meanwhile ([SES.2], [SES.63])."""
 
 from lash_conformance.check import host_check
-from lash_conformance.host import Data, HostCore, HostSession
+from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import calls, exchange, opened, say, script, transcript
-
-READ: Data = {"kind": "query", "name": "counter.read", "arguments": {}}
+from lash_conformance.life import READ
 
 
 async def _count(core: HostCore, session: HostSession) -> None:
