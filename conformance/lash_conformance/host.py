@@ -308,9 +308,8 @@ class HostCore(Protocol):
         ``enqueue_turn_input{session_id,text,ingress?,source_key?}``
         ``resolve{key,resolution}`` (answers ``resolved already_resolved unknown_or_revoked``)
         ``await{key,deadline_ms?}`` ``request_cancel{session_id,turn_id,request_id,origin?,reason?}``
-        ``await_terminal{session_id,turn_id,timeout_ms}`` ``pending_key{name}`` ``shelf{offers}``
-        ``wait_key{session_id,wait_id}``; keys are JSON objects, and a resolution is ``{"ok": value}``,
-        ``{"err": value}``, ``"timeout"`` or ``"cancelled"``.
+        ``pending_key{name}`` ``shelf{offers}`` ``wait_key{session_id,wait_id}``;
+        keys are JSON objects, and a resolution is ``{"ok": value}``, ``{"err": value}``, ``"timeout"`` or ``"cancelled"``.
         """
         ...
 

@@ -331,3 +331,12 @@ class ForgetsTheBatch(BrokenHost):
             return broken
 
         patch("lash_ref.turn:Turn._run_tools", make)
+
+
+@host_mutant("CAN.21", character="Busy: looks for requests before a turn and not during it.")
+class LooksOnceForRequests(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def broken(turn: Any) -> None:
+            pass
+
+        patch("lash_ref.turn:Turn._watch", method(broken))

@@ -243,3 +243,15 @@ class CapturesEarly(BrokenHost):
 
         patch(f"{PLUGINS}.snapshot", make)
         patch(f"{PLUGINS}.before_turn", before)
+
+
+@host_mutant("SNP.32", character="Quiet: a capture that failed is nobody's business.")
+class KeepsFailedCapturesQuiet(BrokenHost):
+    def breaks(self, patch):
+        def make(capture):
+            def broken(runtime):
+                capture(runtime)
+
+            return broken
+
+        patch("lash_ref.resident:Resident.capture", make)

@@ -7,6 +7,8 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.errors import LashError
+from lash_ref.inputs import CheckpointWork
 from lash_ref.records import TokenUsage
 from lash_ref.runtime_errors import RuntimeFailure
 
@@ -211,3 +213,49 @@ class KeepsAnswersInAscii(BrokenHost):
 class CutsLongResults(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.moves:tool_result_message", rewrites(lambda said: said[:30_000]))
+
+
+@host_mutant("TRN.4", character="Unshaken: when the store cannot say what waits, nothing does.")
+class GoesOnWithoutItsStore(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(checkpoint_work: Any) -> Any:
+            async def broken(*asked: Any) -> Any:
+                try:
+                    return await checkpoint_work(*asked)
+                except LashError:
+                    return CheckpointWork()
+
+            return broken
+
+        patch("lash_ref.turn_steps:checkpoint_work", make)
+
+
+@host_mutant("TRN.28", character="Vague: a failure of the model is a failure, of whatever kind.")
+class HidesTheKind(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(failed_call: Any) -> Any:
+            def broken(state: Any, completion: Any) -> Any:
+                made = failed_call(state, completion)
+                return made.but(issues=tuple(issue.but(provider_failure_kind=None) for issue in made.issues))
+
+            return broken
+
+        patch("lash_ref.moves:failed_call", make)
+
+
+@host_mutant("TRN.44", character="Obedient: runs a turn as often as it is asked to.")
+class RunsItAgain(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        known: set[str] = set()
+
+        def make(named: Any) -> Any:
+            def broken(builder: Any, mint: Any) -> str:
+                name = named(builder, mint)
+                if name in known:
+                    return mint("turn")
+                known.add(name)
+                return name
+
+            return broken
+
+        patch("lash_ref.turn_builders:TurnBuilder._named", make)

@@ -99,3 +99,16 @@ class BreaksOnAChainedCancel(BrokenHost):
             return broken
 
         patch("lash_ref.turn_loop:TurnLoop._frames", make)
+
+
+@host_mutant("FRM.3", character="Homesick: what is said after an open belongs to the first frame.")
+class SpeaksInTheFirstFrame(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(ensure_frame: Any) -> Any:
+            def broken(state: Any, *, timestamp: str) -> None:
+                ensure_frame(state, timestamp=timestamp)
+                state.session_graph.agent_frame_id = None
+
+            return broken
+
+        patch("lash_ref.runtime:ensure_frame", make)

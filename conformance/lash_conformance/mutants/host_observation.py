@@ -251,3 +251,16 @@ class KeepsAHundredEvents(BrokenHost):
             return broken
 
         patch("lash_ref.observe:LiveReplayStore._trim", make)
+
+
+@host_mutant("OBS.9", character="Discreet: does not say what was cancelled together.")
+class CancelsManyInSilence(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(tell: Any) -> Any:
+            def broken(session: Any, outcomes: Any) -> None:
+                if isinstance(outcomes, tuple):
+                    tell(session, outcomes)
+
+            return broken
+
+        patch("lash_ref.session:LashSession._tell_cancelled", make)

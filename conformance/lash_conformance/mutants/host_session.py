@@ -6,7 +6,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
-from lash_ref.policy import Residency
+from lash_ref.policy import Residency, SessionPolicy
 from lash_ref.records import Append, ReplaceFull
 from lash_ref.runtime_errors import SessionConsumed, SessionError, StoreSessionMismatch
 
@@ -346,3 +346,17 @@ class KeepsItsOwnBill(BrokenHost):
             return broken
 
         patch("lash_ref.resident:Resident.adopt", make)
+
+
+@host_mutant("SES.6", character="Literal: runs a given state under the policy that it was given with.")
+class KeepsTheGivenPolicy(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(claim_parts: Any) -> Any:
+            async def broken(builder: Any, state: Any, store: Any) -> None:
+                await claim_parts(builder, state, store)
+                given = next(frame for frame in state.agent_frames if frame.frame_id == state.current_agent_frame_id)
+                state.policy = SessionPolicy.from_data(given.assignment.policy.value)
+
+            return broken
+
+        patch("lash_ref.session_builder:SessionBuilder._claim_parts", make)

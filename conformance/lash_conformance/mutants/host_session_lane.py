@@ -3,6 +3,7 @@
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
@@ -97,3 +98,16 @@ class NeverRenews(BrokenHost):
             await asyncio.Event().wait()
 
         patch("lash_ref.lane:Lane._renew", method(broken))
+
+
+@host_mutant("SES.65", character="Confident: a change that was made is stored, whatever the store says.")
+class TakesItsWordForTheStore(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(change: Any) -> Any:
+            async def broken(runtime: Any, made: Any) -> None:
+                with suppress(RuntimeFailure):
+                    await change(runtime, made)
+
+            return broken
+
+        patch("lash_ref.session_changes:SessionChanges.change", make)

@@ -7,6 +7,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.cancel import CancelRequested
 from lash_ref.waits import Accepted, TimedOut, UnknownOrRevoked, WaitCancelled
 
 
@@ -166,3 +167,16 @@ class LetsThemWait(BrokenHost):
             waits.store.revoke(session_id)
 
         patch("lash_ref.waits:Waits.revoke", method(broken))
+
+
+@host_mutant("WAI.8", character="Optimist: takes a request to stop a turn of a session that is gone.")
+class TakesRequestsForTheDeleted(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(request: Any) -> Any:
+            def broken(gate: Any, evidence: Any) -> Any:
+                told = request(gate, evidence)
+                return CancelRequested(evidence=evidence) if told.outcome == "unknown_or_revoked" else told
+
+            return broken
+
+        patch("lash_ref.cancel:TurnCancelGate.request", make)

@@ -122,3 +122,16 @@ class HandsOverInMemory(BrokenHost):
     class sends(SentStore):
         async def commit_runtime_state(self, commit: Any) -> Any:
             return await self.inner.commit_runtime_state(commit.but(enqueued_queue_batches=()))
+
+
+@host_mutant("SES.74", character="Unsettled: what a running turn took in is nobody's to settle.")
+class LeavesAcceptedInput(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(tell: Any) -> Any:
+            async def broken(turn: Any, *told: Any) -> None:
+                await tell(turn, *told)
+                turn.claims.inputs.clear()
+
+            return broken
+
+        patch("lash_ref.turn:Turn._tell_admitted", make)

@@ -1,4 +1,4 @@
-"""Checks of cancellation ([CAN.1] to [CAN.20])."""
+"""Checks of cancellation ([CAN.1] to [CAN.21])."""
 
 from typing import Any
 
@@ -298,3 +298,20 @@ async def claimed_input_of_a_cancelled_turn_is_done(bench: HostBench, core: Host
     assert named(await session.call("pending_turn_inputs", {}), "input_id") == []
     assert await session.queued_turn() is None
     assert stored_lines(await bench.stored()) == ["user: later"]
+
+
+@host_check("CAN.21")
+async def a_request_stops_a_running_turn(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """By the session's own handle and by another's of its core, while the model answers."""
+    other = await opened(core)
+    for number, asking in enumerate((session, other)):
+        await script(core, {"text": "late", "gate": f"g{number}"})
+        running = bench.start(say(session, "hi", turn_id=f"t{number}"))
+        await core.reached(f"g{number}")
+
+        told = await asking.request_turn_cancel(f"t{number}", f"r{number}", "ui", "too slow")
+
+        async with bench.promptly():
+            report = await running
+        assert (told["outcome"], answer(report)) == ("requested", "stopped cancelled")
+        assert (report["cancellation"]["request_id"], report["cancellation"]["origin"]) == (f"r{number}", "ui")

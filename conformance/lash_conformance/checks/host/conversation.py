@@ -10,6 +10,7 @@ from lash_conformance.host_words import (
     exchange,
     opened,
     refusal,
+    refused,
     say,
     script,
     spent,
@@ -17,6 +18,7 @@ from lash_conformance.host_words import (
     transcript,
 )
 from lash_conformance.power import COMMIT
+from lash_ref.errors import LashError
 
 ODD = ' \tcaf\u00e9 cafe\u0301 \r\n\u2028 \ufb01 \\n {"a": 1} &amp; \U0001f469\u200d\U0001f467 \u05e9\u05dc\u05d5\u05dd\u00a0 '
 """Blanks at both ends, line ends of three kinds, two ways to write one letter, and what looks like markup."""
@@ -127,7 +129,9 @@ async def a_failure_that_repeats_ends_a_committed_turn(bench: HostBench, core: H
     report = await say(session, "hi")
 
     assert answer(report) == "stopped provider_error"
-    assert ("cut" in report["errors"][0]["message"], len(await core.requests())) == (True, 4)
+    issue = report["errors"][0]
+    assert ("cut" in issue["message"], len(await core.requests())) == (True, 4)
+    assert (issue["provider_failure_kind"], issue["retryable"]) == ("transport", True)
     assert stored_lines(await bench.stored()) == ["user: hi"]
     assert answer(await say(session, "more")) == "says fine"
 
@@ -152,3 +156,33 @@ async def a_repeated_call_spends_what_it_ended_with(bench: HostBench, core: Host
 
     assert (answer(report), spent(report)) == ("says whole", (10, 5))
     assert [entry.usage.input_tokens for entry in (await bench.loaded()).token_ledger] == [10]
+
+
+@host_check("TRN.44")
+async def a_turn_is_run_once_under_its_id(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Asked for again it is answered as before, or refused; the model is not asked, and the store stays."""
+    await script(core, "hello", "again")
+    await say(session, "hi", turn_id="t1")
+    before = await bench.stored()
+
+    try:
+        again = answer(await say(session, "hi", turn_id="t1"))
+    except LashError:
+        again = "says hello"
+
+    assert (again, len(await core.requests())) == ("says hello", 1)
+    assert await bench.stored() == before
+
+
+@host_check("TRN.4")
+async def a_turn_that_lost_its_store_is_forgotten(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """The store fails at the checkpoint after a tool: the turn is refused, and the next one knows nothing of it."""
+    await script(core, calls(("echo", {"text": "x"})))
+    await bench.line(core).fail("claim_checkpoint_work")
+    await refused(say(session, "forget this"))
+    await bench.line(core).fail()
+
+    await exchange(core, session, "hi", "hello")
+
+    assert asked((await core.requests())[-1]) == ["user: hi"]
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]

@@ -63,6 +63,21 @@ async def the_model_reads_the_current_frame(core: HostCore, session: HostSession
     assert "new task" in last
 
 
+@host_check("FRM.3")
+async def a_reopened_session_goes_on_in_its_frame(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """What is said after an open is said in the frame that was current, and shown there."""
+    await script(core, _switch("f2"), "in the frame", "fine", "good")
+    await say(session, "hi")
+    await session.close()
+    again = await opened(core)
+    await say(again, "more")
+    await say(again, "and more")
+
+    assert await again.read("current_frame") == "f2"
+    assert asked((await core.requests())[-1])[-4:] == ["assistant: in the frame", "user: more", "assistant: fine", "user: and more"]
+    assert "user: hi" not in asked((await core.requests())[-1])
+
+
 @host_check("FRM.4")
 async def the_turn_goes_on_in_the_new_frame(core: HostCore, session: HostSession) -> None:
     """One call of the host gives the answer that the new frame gave."""

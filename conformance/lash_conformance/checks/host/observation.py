@@ -191,17 +191,22 @@ async def a_recovering_subscription_goes_on_after_the_gap(bench: HostBench) -> N
 
 @host_check("OBS.9")
 async def changes_are_published_at_once(core: HostCore, session: HostSession) -> None:
-    """A patch shows in the policy, and an enqueue and a cancel in the events, without a turn."""
+    """A patch shows in the policy, a tool opted out in the tools, an enqueue and every way to cancel in the events, without a turn."""
     cursor = await _cursor(session)
     await session.configure({"model": "m-2"})
-    row = await session.call("enqueue", {"text": "later"})
-    await session.call("cancel_pending_turn_input", {"input_id": row["input_id"]})
+    await session.call("tools.set_membership", {"tool_id": "kit:echo", "member": False})
+    ids = [(await session.call("enqueue", {"text": one}))["input_id"] for one in ("a", "b", "c")]
+    targets = [{"kind": "input_id", "value": one} for one in ids]
+    await session.call("cancel_pending_turn_input", {"input_id": ids[0]})
+    await session.call("cancel_pending_turn_inputs", {"targets": targets[1:2]})
+    await session.call("cancel_pending_turn_input_suffix", {"anchor": targets[2]})
 
     events = (await session.resume_from(cursor))["events"]
     changes = [(one["change"], one["ids"]) for one in events if one["type"] == "queue_changed"]
     assert (await session.read("policy"))["model"]["id"] == "m-2"
-    assert [line(one) for one in events][:1] == ["committed"]
-    assert changes == [("enqueued", [row["input_id"]]), ("cancelled", [row["input_id"]])]
+    assert "echo" not in await session.read("active_tools")
+    assert [line(one) for one in events][:2] == ["committed", "committed"]
+    assert changes == [(change, [one]) for change in ("enqueued", "cancelled") for one in ids]
 
 
 @host_check("OBS.10")

@@ -134,6 +134,28 @@ async def a_failed_commit_keeps_nothing(bench: HostBench) -> None:
     assert stored_lines(await bench.stored())[2:] == ["user: again", "assistant: kept"]
 
 
+@host_check("SES.65")
+async def a_change_that_is_not_stored_is_refused(bench: HostBench) -> None:
+    """Appended nodes, a branch and a new frame: each is refused, and neither the store nor the view has it."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    before = await bench.loaded()
+    note = {"kind": "message", "message": {"role": "System", "content": "lost"}}
+    root = before.graph.nodes[0].node_id
+    for method, arguments in (
+        ("append_nodes", {"nodes": [note]}), ("branch_to_node", {"node_id": root}),
+        ("open_agent_frame", {"frame_id": "f2", "task": "lost"}),
+    ):  # fmt: skip
+        await bench.line(core).fail(COMMIT)
+
+        await refusal("Runtime", session.call(method, arguments), runtime_code="store_commit_failed")
+
+        await bench.line(core).fail()
+        await bench.after_expiry()
+        assert (await transcript(session), await bench.stored()) == (["user: hi", "assistant: hello"], before)
+
+
 @host_check("SES.66")
 async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
     """A busy lane says retryable; a clone in the way, a missing provider and a failed commit do not."""

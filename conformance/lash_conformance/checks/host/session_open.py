@@ -103,6 +103,23 @@ async def the_builder_reconfigures_what_comes(bench: HostBench) -> None:
     assert models == ["m-old", "m-new"]
 
 
+@host_check("SES.6")
+async def the_builder_reconfigures_a_given_state(bench: HostBench) -> None:
+    """A state opened with another model and limit runs under these."""
+    core = await bench.core(model="m-old", max_turns=5)
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    state = await session.call("export_state", {})
+    await session.close()
+
+    again = await opened(core, "s1", how="state", state=state, model="m-new", max_turns=9)
+    await exchange(core, again, "more", "fine")
+
+    policy = await again.read("policy")
+    assert (policy["model"]["id"], policy["max_turns"]) == ("m-new", 9)
+    assert (await core.requests())[-1]["model"] == "m-new"
+
+
 @host_check("SES.7")
 async def the_recorded_provider_survives(bench: HostBench) -> None:
     """A session first run with one provider asks the same one after reopening with another."""

@@ -1,4 +1,4 @@
-"""Checks of queued work and of the order of what waits ([SES.73], [SES.75], [SES.86], [SES.92] to [SES.94])."""
+"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.94])."""
 
 from typing import Any
 
@@ -162,3 +162,15 @@ async def a_command_does_not_jump_the_queue(bench: HostBench, core: HostCore, se
 
     assert (answer(first), asked((await core.requests())[-1])) == ("says heard", ["user: hi", "assistant: hello", "user: older"])
     assert (await session.queued_turn(), await transcript(session)) == (None, [])
+
+
+@host_check("SES.74")
+async def accepted_input_is_delivered_once(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """What a running turn took in is settled with it: no drain and no later turn says it again."""
+    await script(core, calls(("slow", {"gate": "g"})), "done", "fine")
+    await _during(core, session, bench, "t1", "after_work")
+
+    assert await session.queued_turn() is None
+    await say(session, "more")
+    assert asked((await core.requests())[-1]).count("user: by the way") == 1
+    assert await session.queued_turn() is None

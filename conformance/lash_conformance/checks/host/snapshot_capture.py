@@ -88,6 +88,18 @@ async def a_failed_capture_is_tried_again(bench: HostBench) -> None:
     assert await counted(bench, "a") == 1
 
 
+@host_check("SNP.32", needs=("durable",))
+async def a_failed_capture_is_reported(bench: HostBench) -> None:
+    """By the turn that it happened in, and by no other."""
+    core = await bench.core("a", options={"a": COUNTS | {"fails_at": ["snapshot"], "fail_times": 1}})
+    session = await opened(core)
+
+    first, second = [await exchange(core, session, "hi", "hello") for _ in range(2)]
+
+    assert (len(first["errors"]), second["errors"]) == (1, [])
+    assert "broken at snapshot" in first["errors"][0]["message"]
+
+
 @host_check("SNP.26")
 async def the_newest_state_is_stored(bench: HostBench) -> None:
     """After each of three turns."""

@@ -108,7 +108,8 @@ async def a_failed_provider_ends_a_committed_turn(bench: HostBench, core: HostCo
     report = await exchange(core, session, "hi", {"error": {"kind": "auth", "retryable": False, "message": "no key"}})
 
     assert answer(report) == "stopped provider_error"
-    assert "no key" in report["errors"][0]["message"]
+    issue = report["errors"][0]
+    assert ("no key" in issue["message"], issue["provider_failure_kind"], issue["retryable"]) == (True, "auth", False)
     assert stored_lines(await bench.stored()) == ["user: hi"]
     assert answer(await exchange(core, session, "more", "fine")) == "says fine"
 

@@ -145,6 +145,8 @@ async def deletion_revokes_for_good(bench: HostBench, core: HostCore) -> None:
     await core.delete("s1")
 
     assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "unknown_or_revoked"
+    asked_late = {"session_id": "s1", "turn_id": "t1", "request_id": "r1"}
+    assert (await core.call("request_cancel", asked_late))["outcome"] == "unknown_or_revoked"
     assert await core.call("resolve", {"key": other, "resolution": {"ok": 1}}) == "resolved"
     assert await core.call("await", {"key": told}) == {"ok": 2}
 
