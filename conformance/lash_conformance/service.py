@@ -5,6 +5,7 @@ Requests are answered as they finish, several at once. Whatever the program prin
 
 import asyncio
 import os
+import stat
 import sys
 import uuid
 from collections.abc import Awaitable, Callable
@@ -133,7 +134,12 @@ class Service:
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         reader = asyncio.StreamReader(limit=MOST_BYTES)
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+        if os.isatty(0) or stat.S_ISFIFO(kind := os.fstat(0).st_mode) or stat.S_ISSOCK(kind):
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin.buffer)
+        else:
+            # A file is all there, and nothing tells when more comes.
+            reader.feed_data(sys.stdin.buffer.read())
+            reader.feed_eof()
         tasks: set[asyncio.Task[None]] = set()
         while not self.leaving and (line := await _line(reader)):
             task = asyncio.create_task(self._answered(line))

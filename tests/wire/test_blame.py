@@ -1,7 +1,10 @@
 """Whose fault it is, what a call costs, and several processes on one place."""
 
 import asyncio
+import json
 import os
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -38,6 +41,17 @@ def test_what_json_cannot_carry_is_never_sent(value: object):
     """Lone surrogates, numbers that are none, lines beyond the limit, and what is no JSON."""
     with pytest.raises(Uncarriable):
         written_line({"value": value})
+
+
+@pytest.mark.parametrize("asked", [b"", b'{"jsonrpc": "2.0", "id": 1, "method": "smoke", "params": {"value": 7}}\n'])
+def test_what_is_served_ends_with_its_input(asked: bytes, tmp_path: Path):
+    """Also when that is a file, or nothing at all."""
+    (tmp_path / "asked").write_bytes(asked)
+    with (tmp_path / "asked").open("rb") as given:
+        done = subprocess.run(shlex.split(f"{SERVE} memory"), stdin=given if asked else subprocess.DEVNULL, capture_output=True, timeout=120, check=True)
+
+    assert [json.loads(line)["result"] for line in done.stdout.splitlines()] == ([7] if asked else [])
+    assert done.stderr == b""
 
 
 def test_a_place_is_shared_and_reopened_across_processes(tmp_path: Path):
