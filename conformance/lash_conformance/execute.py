@@ -109,6 +109,11 @@ async def _attempt(
         )
     except HarnessFault:
         raise
+    except asyncio.CancelledError:
+        if _is_told_to_stop():
+            raise
+        reason = "the target let a cancellation out that nobody asked for"
+        result = Result(check, "error", reason=reason, found="CancelledError")
     except (Exception, SystemExit) as err:
         missed = isinstance(err, TargetBroke) and err.missed
         result = judged(check, err)
@@ -118,7 +123,9 @@ async def _attempt(
         try:
             async with asyncio.timeout(deadline_s):
                 await (bench.remove() if isinstance(bench, Bench) else bench.close())
-        except (Exception, SystemExit) as err:
+        except (Exception, SystemExit, asyncio.CancelledError) as err:
+            if _is_told_to_stop():
+                raise
             if result.verdict == "pass":
                 result = Result(check, "error", reason=f"close: {type(err).__name__}: {err}")
         shutil.rmtree(directory, ignore_errors=True)
@@ -130,6 +137,12 @@ async def _attempt(
         result.steps = bench.trace.data()
         result.lines = [step.line() for step in bench.trace.steps]
     return result, missed
+
+
+def _is_told_to_stop() -> bool:
+    """Whether somebody cancels the judge itself."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def bench_of(target: StoreTarget | HostTarget, directory: Path, given: str = "") -> Bench | HostBench:

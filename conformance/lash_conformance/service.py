@@ -80,7 +80,10 @@ class Service:
             fault = self.refused(err)
         except OutcomeUnknown as err:
             fault = {"code": UNKNOWN, "message": str(err)}
-        except Exception as err:
+        except (Exception, asyncio.CancelledError) as err:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
             fault = {"code": INTERNAL_ERROR, "message": f"{type(err).__name__}: {err}"}
         return {"jsonrpc": "2.0", "id": number, "error": fault}
 

@@ -134,7 +134,7 @@ def test_a_host_that_always_breaks_is_given_up(tag: str):
     assert "not asked again" in results[-1].reason
 
 
-@pytest.mark.parametrize(("name", "outside"), [("awaits", False), ("lies", False), ("garbles", True)])
+@pytest.mark.parametrize(("name", "outside"), [("awaits", False), ("lies", False), ("cancels", False), ("cancels", True), ("garbles", True)])
 def test_the_drill_of_hosts(name: str, outside: bool):
-    """A core that is never built, a liar, and one that prints into its answers."""
+    """A core that is never built, a liar, one that leaks cancellations, and one that prints into its answers."""
     assert selftest.host_drill(name, outside=outside).startswith("ok")

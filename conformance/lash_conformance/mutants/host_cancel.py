@@ -9,6 +9,7 @@ from lash_ref.cancel import CancelRequested, CompletionWonRace, TurnCancellation
 from lash_ref.claims import TurnClaims
 from lash_ref.machine import Cancel
 from lash_ref.messages import text_message
+from lash_ref.model_call import TurnCancelled
 from lash_ref.runtime_errors import RuntimeFailure
 
 
@@ -340,3 +341,15 @@ class LooksOnceForRequests(BrokenHost):
             pass
 
         patch("lash_ref.turn:Turn._watch", method(broken))
+
+
+@host_mutant("CAN.1", character="Patient: waits for the model, whoever was told to stop.")
+class WaitsForTheModel(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def broken(call: Any, work: Any) -> Any:
+            done = await work
+            if call.token.is_cancelled():
+                raise TurnCancelled
+            return done
+
+        patch("lash_ref.model_call:ModelCall._or_cancelled", method(broken))

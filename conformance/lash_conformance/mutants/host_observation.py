@@ -264,3 +264,20 @@ class CancelsManyInSilence(BrokenHost):
             return broken
 
         patch("lash_ref.session:LashSession._tell_cancelled", make)
+
+
+@host_mutant("OBS.9", character="Secretive: what a core enqueues is news to those who watch.")
+class EnqueuesInSilence(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(enqueue: Any) -> Any:
+            async def broken(core: Any, *given: Any) -> Any:
+                replay = core.parts.env.live_replay
+                replay.append = lambda *event: None
+                try:
+                    return await enqueue(core, *given)
+                finally:
+                    del replay.append
+
+            return broken
+
+        patch("lash_ref.core:LashCore.enqueue_turn_input", make)

@@ -111,3 +111,12 @@ class TakesItsWordForTheStore(BrokenHost):
             return broken
 
         patch("lash_ref.session_changes:SessionChanges.change", make)
+
+
+@host_mutant("SES.62", character="Unhurried: hears of a lost lease when the model has answered.")
+class FinishesFirst(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def broken(lane: Any) -> None:
+            lane.lost = True
+
+        patch("lash_ref.lane:Lane.lose", method(broken))

@@ -82,4 +82,14 @@ def quits() -> NullTarget:
     return _hostile("quits", lambda: sys.exit(0))
 
 
-DRILL = ("blocks", "exits", "crashes", "raises", "floods", "awaits", "quits")
+def strays() -> None:
+    """As a library does that cancels what it runs and does not catch it."""
+    raise asyncio.CancelledError
+
+
+def cancels() -> NullTarget:
+    """Lets a cancellation out of every call."""
+    return _hostile("cancels", strays)
+
+
+DRILL = ("blocks", "exits", "crashes", "raises", "floods", "awaits", "quits", "cancels")

@@ -52,6 +52,11 @@ def quits() -> NullHost:
     return _acting("quits", lambda: sys.exit(0))
 
 
+def cancels() -> NullHost:
+    """Lets a cancellation out of every turn."""
+    return _acting("cancels", hostile.strays)
+
+
 def floods() -> NullHost:
     """Floods both streams, then raises."""
     return _acting("floods", hostile.flood)
@@ -85,9 +90,9 @@ class Garbles(HostServer):
         return await super().result(request)
 
 
-INSIDE = ("blocks", "exits", "crashes", "raises", "quits", "floods", "awaits", "lies")
+INSIDE = ("blocks", "exits", "crashes", "raises", "quits", "cancels", "floods", "awaits", "lies")
 """Judged in process, in a child of the judge."""
-OUTSIDE = ("exits", "raises", "floods", "awaits", "lies", "garbles")
+OUTSIDE = ("exits", "raises", "cancels", "floods", "awaits", "lies", "garbles")
 """Judged over the wire."""
 
 if __name__ == "__main__":

@@ -43,6 +43,23 @@ async def a_cancelled_turn_commits_and_the_session_goes_on(bench: HostBench, cor
     assert (await transcript(await opened(core)))[-2:] == ["user: more", "assistant: fine"]
 
 
+@host_check("CAN.1")
+async def a_cancel_does_not_wait_for_a_retry(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """The model asked to be left alone for half a minute; the turn that is stopped meanwhile ends at once."""
+    busy = {"kind": "transport", "retryable": True, "message": "busy", "retry_after_ms": 30_000}
+    following = await session.subscribe((await session.observe())["cursor"])
+    await script(core, {"error": busy}, "never")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    async with bench.promptly():
+        while line(await seen(following)) != "model_attempt_reset":
+            pass
+        await following.close()
+        await session.fire("stop")
+
+        assert answer(await running) == "stopped cancelled"
+    assert stored_lines(await bench.stored()) == ["user: hi"]
+
+
 @host_check("CAN.2")
 async def evidence_comes_with_cancelled_only(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A cancelled turn names its request; a finished and a failed turn name none."""

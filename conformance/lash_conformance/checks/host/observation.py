@@ -209,6 +209,19 @@ async def changes_are_published_at_once(core: HostCore, session: HostSession) ->
     assert changes == [(change, [one]) for change in ("enqueued", "cancelled") for one in ids]
 
 
+@host_check("OBS.9")
+async def what_the_core_enqueues_is_published(core: HostCore, session: HostSession) -> None:
+    """Input for the next turn by its id; input for a turn that runs without one."""
+    cursor = await _cursor(session)
+    row = await core.call("enqueue_turn_input", {"session_id": "s1", "text": "from the web"})
+    ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
+    await session.call("enqueue", {"text": "faster", "ingress": ingress})
+
+    events = (await session.resume_from(cursor))["events"]
+    changes = [(one["change"], one["ids"]) for one in events if one["type"] == "queue_changed"]
+    assert changes == [("enqueued", [row["input_id"]]), ("enqueued", [])]
+
+
 @host_check("OBS.10")
 async def an_error_publishes_no_commit(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A turn whose commit the store refuses leaves its activities and no Committed."""

@@ -65,6 +65,25 @@ async def a_lost_lease_ends_the_turn_without_a_commit(bench: HostBench) -> None:
     assert await bench.stored() is None
 
 
+@host_check("SES.62", needs=("clock",))
+async def a_turn_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None:
+    """The model does not answer: the renewal that is refused ends the turn, and nobody has to wait for the model."""
+    core = await bench.core(lease_renew_ms=10)
+    session = await opened(core)
+    await script(core, {"text": "never", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    await bench.after_expiry()
+
+    async with bench.promptly():
+        while not running.done():
+            await bench.pass_time(1)
+            await asyncio.sleep(0.002)
+
+    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
+    assert await bench.stored() is None
+
+
 @host_check("SES.67", needs=("clock",))
 async def a_long_turn_keeps_its_lane(bench: HostBench) -> None:
     """Renewed every 10 ms, a lease of 30 s outlives three times 20 s, nobody else gets in, and the turn commits."""
