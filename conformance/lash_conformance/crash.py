@@ -9,7 +9,7 @@ from typing import Literal
 from lash_conformance import search, strace
 from lash_conformance.bench import Bench
 from lash_conformance.chores import SAVES, chore
-from lash_conformance.drill import CUTS, FATES, FULL_FOR, HANDS, Drill, Fate, Rehearsal, Struck
+from lash_conformance.drill import CUTS, FULL_FOR, HANDS, Drill, Rehearsal, Struck
 from lash_conformance.load import PROCESSES, loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
@@ -18,6 +18,7 @@ from lash_conformance.target import Served
 from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.victim import Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
+from lash_conformance.ward import FATES, Fate
 
 Blow = Literal["kill", "cut", "refuse", "sync", "fall"]
 ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
@@ -141,11 +142,12 @@ async def _kills(drill: Drill, scene: Scene) -> list[Struck]:
         made = [drill.kill_at(scene, part * rehearsal.seconds, "caller killed") for part in parts]
         return [*await asyncio.gather(*made), rehearsal.struck]
     every, scale = search.SEARCH.scale.strikes == 0, search.SEARCH.scale
-    few = scene.name not in TELLING and not search.SEARCH.first_is_enough
+    few = (scene.name not in TELLING or not rehearsal.unlike) and not search.SEARCH.first_is_enough
     most = None if every else 1 if few else scale.strikes
     steps = rehearsal.steps
     made = [drill.kill(scene, _number(rehearsal, step), step, len(steps)) for step in chosen(steps, most)]
-    return [*await asyncio.gather(*made), rehearsal.struck]
+    found = [*await asyncio.gather(*made), rehearsal.struck]
+    return found if rehearsal.unlike else [*found, *await drill.cuts(scene, rehearsal, ("nothing lost",))]
 
 
 async def _cuts(drill: Drill, scene: Scene) -> list[Struck]:

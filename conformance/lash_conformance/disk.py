@@ -12,8 +12,10 @@ from typing import Literal
 
 from lash_conformance.strace import OPENS, SYNCS, WRITES, Call
 
-Cut = Literal["unsynced lost", "names kept", "nothing lost"]
-"""What is left of what was not synced: nothing, or the names and not the bytes; or all, as when a process is killed."""
+Cut = Literal["unsynced lost", "names kept", "half written", "nothing lost"]
+"""What is left of what was not synced: nothing; the names and not the bytes, or half of them; or all, as when a process is killed."""
+SECTOR = 512
+"""A disk writes so many bytes, or none."""
 
 
 @dataclass
@@ -180,7 +182,10 @@ class Disk:
         if cut == "nothing lost":
             return {name[len(self.root) + 1 :]: bytes(file.content) for name, file in self.names.items()}
         names = self.safe_names if cut == "unsynced lost" else self.names
-        return {name[len(self.root) + 1 :]: file.safe for name, file in names.items()}
+        return {
+            name[len(self.root) + 1 :]: _half(file.safe, bytes(file.content)) if cut == "half written" else file.safe
+            for name, file in names.items()
+        }
 
     def unlike(self, directory: Path) -> list[str]:
         """Files of which this playback does not hold what the real directory holds.
@@ -203,6 +208,23 @@ def restore(left: dict[str, bytes], into: Path) -> None:
         path = into / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
+
+
+def _half(old: bytes, new: bytes) -> bytes:
+    """``old`` after the first half of what makes it ``new`` was written, in whole sectors."""
+    begin = _alike(old, new)
+    end = max(len(old), len(new)) - _alike(old[begin:][::-1], new[begin:][::-1])
+    middle = (begin + end) // 2 // SECTOR * SECTOR
+    return new[:middle] + old[middle:] if middle > begin else old
+
+
+def _alike(one: bytes, other: bytes) -> int:
+    """How many bytes both begin with."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if one[low:middle] == other[low:middle] else (low, middle - 1)
+    return low
 
 
 def _descriptor(call: Call) -> int:

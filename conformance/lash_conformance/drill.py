@@ -10,34 +10,21 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import cast
 
 from lash_conformance import strace
 from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.disk import Cut, Disk, restore
-from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
-from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, reads
+from lash_conformance.scenes import Doomed, Scene
 from lash_conformance.steps import Kind, Step, deeds, row, syncs_before_answering, telling
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
-from lash_conformance.victim import Early, Launch, Victim, outcome, ttl_of
+from lash_conformance.victim import Early, Launch, Victim
+from lash_conformance.ward import FATES, Fate, Ward
 
-Fate = Literal["", "lost", "torn", "lane", "number", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
-FATES: dict[Fate, str] = {
-    "": "sound",
-    "lost": "what was acknowledged is gone",
-    "torn": "what was cut short is there in part",
-    "lane": "the lane cannot be taken over",
-    "number": "the number of a lease was given again",
-    "repeat": "the repeated call did not settle once",
-    "unopenable": "the place does not open again",
-    "untyped": "the refused write was not answered with a typed error",
-    "stuck": "the session does not go on after the disk had room again",
-    "unsynced": "it was acknowledged before it was synced",
-}
 REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
 """How a store says that its disk refused."""
 AIMS = 3
@@ -45,7 +32,7 @@ AIMS = 3
 HANDS = 3
 ATTEMPTS = 12
 """How often a call is made while the disk has no room."""
-CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept")
+CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept", "half written")
 AFTER_ANSWER = "after the answer"
 FULL_FOR = 5
 """How many calls of one name meet a full disk before it has room again."""
@@ -69,57 +56,6 @@ class Struck:
     """Whether the place was found as before the call, as after it, or as either."""
     fate: Fate = ""
     told: str = ""
-
-
-@dataclass
-class Ward:
-    """The place opened again, and what may be found there."""
-
-    scene: Scene
-    bench: Bench
-    driver: Driver
-    worlds: Worlds
-    before: Worlds
-    answered: bool
-    fate: Fate = ""
-    told: str = ""
-
-    async def saw(self, fate: Fate, on: str, method: str, *arguments: Any) -> Data:
-        """Make a call; if nothing explains the answer, that is the fate unless there is one already."""
-        found = await outcome(self.driver, on, method, arguments)
-        if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
-            gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
-            self.fate = "number" if "does not exceed" in fault else "lost" if fate == "torn" and gone else fate
-            self.told = fault
-        return found
-
-    async def look(self, fate: Fate) -> bool:
-        """Read everything; whether the session is there."""
-        for on, method, arguments in reads(self.scene, self.bench.target.capabilities):
-            found = await self.saw(fate, on, method, *arguments)
-            if method == "open_existing_store" and found.get("ok") is None:
-                return False
-        return True
-
-    async def take_over(self) -> Data | None:
-        """Let another owner claim the lane, at once and when its time has run out."""
-        ttl = ttl_of(self.bench)
-        claim = (STORE, "try_claim_session_execution_lease", "s1", SUCCESSOR, ttl)
-        if self.bench.virtual:
-            await self.saw("lane", *claim)
-        await self.saw("lane", "place", "advance", {"ms": ttl + 1})
-        answer: Any = (await self.saw("lane", *claim)).get("ok")
-        granted: Data | None = answer.get("Acquired") if answer else None
-        return {name: granted[name] for name in FENCE} if granted else None
-
-    async def judge(self, doomed: Doomed) -> None:
-        """Everything that must hold after the process was killed."""
-        present = await self.look("torn")
-        fence = await self.take_over() if present and not self.fate else None
-        if doomed.repeats and not self.fate and (fence is not None or not present):
-            again = doomed.under(fence) if fence is not None else doomed
-            await self.saw("repeat", again.on, again.method, *again.arguments)
-            await self.look("repeat")
 
 
 @dataclass
@@ -319,7 +255,10 @@ class Drill:
             until = steps[number].position if number < len(steps) else steps[-1].position + 1
             disk.play(rehearsal.calls[played:until])
             played = until
+            amid = 0 < number < len(steps) and steps[number - 1].kind == steps[number].kind == "write"
             for cut in cuts:
+                if cut == "half written" and amid:
+                    continue
                 left = (number == len(steps), disk.left(cut))
                 if left not in seen:
                     seen.append(left)

@@ -10,8 +10,8 @@ from typing import Literal
 from lash_conformance.strace import NAMES, OPENS, SENDS, SIZES, SYNCS, WRITES, Blow, Call, Errno
 
 Kind = Literal["write", "sync", "size", "name", "send", "reply"]
-LONG, STRIDE = 30, 10
-"""Of a row of more steps than the first, of many alike the first, the last and every tenth are looked at."""
+LONG, STRIDE = 8, 5
+"""Of a row of more steps than the first, of many alike the first, the last and every fifth are looked at."""
 WAKE_UP_BYTES = 1
 """An event loop wakes itself by sending a byte to a socket of its own; nothing is stored by that."""
 

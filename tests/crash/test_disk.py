@@ -39,6 +39,35 @@ def test_a_file_that_was_never_synced_is_not_there_or_empty():
     assert made.left("names kept") == {"a": b""}
 
 
+def test_half_of_what_was_written_is_left_in_whole_sectors():
+    """Of 3,000 bytes behind 100 that are safe, the sectors up to the middle; of a change in place, its first half."""
+    lines = [
+        OPEN.format("a", 3),
+        f'1 pwrite64(3</p/a>, "{"s" * 100}", 100, 0) = 100',
+        "1 fdatasync(3</p/a>) = 0",
+        f'1 pwrite64(3</p/a>, "{"n" * 3000}", 3000, 100) = 3000',
+    ]
+    over = [*lines, "1 fdatasync(3</p/a>) = 0", f'1 pwrite64(3</p/a>, "{"o" * 2048}", 2048, 0) = 2048']
+
+    assert disk(*lines).left("half written") == {"a": b"s" * 100 + b"n" * 1436}
+    assert disk(*over).left("half written") == {"a": b"o" * 1024 + b"n" * 2076}
+    assert disk(*over[:5]).left("half written") == {"a": b"s" * 100 + b"n" * 3000}
+
+
+def test_less_than_a_sector_is_written_or_not():
+    """A short line at the end is all there, or not at all."""
+    lines = [OPEN.format("a", 3), '1 pwrite64(3</p/a>, "short", 5, 0) = 5']
+
+    assert disk(*lines).left("half written") == {"a": b""}
+
+
+def test_a_killed_process_loses_nothing_that_it_wrote():
+    """Synced or not: it is the operating system's."""
+    made = disk(OPEN.format("a", 3), '1 write(3</p/a>, "text", 4) = 4')
+
+    assert made.left("nothing lost") == {"a": b"text"}
+
+
 def test_a_rename_is_safe_once_its_directory_is_synced():
     """Until then the old name comes back, or the new one names an empty file when it was not synced."""
     lines = [
