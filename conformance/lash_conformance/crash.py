@@ -8,7 +8,7 @@ from typing import Literal
 
 from lash_conformance import search, strace
 from lash_conformance.bench import Bench
-from lash_conformance.chores import SAVES, chore
+from lash_conformance.chores import CALLS, chore
 from lash_conformance.drill import CUTS, FULL_FOR, HANDS, Drill, Rehearsal, Struck
 from lash_conformance.load import PROCESSES, loaded
 from lash_conformance.scenes import SCENES, Scene
@@ -24,7 +24,9 @@ Blow = Literal["kill", "cut", "refuse", "sync", "fall"]
 ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
 TELLING = ("append", "settle claims", "commit with outbox")
 """Scenes that are struck at several steps also when there is little time."""
-COMMITS = ("append", "first commit", "replace graph", "settle claims", "commit with outbox", "adopt attachment")
+COMMITS = (
+    "append", "first commit", "replace graph", "settle claims", "commit with outbox", "large commit", "adopt attachment",
+)  # fmt: skip
 CHORE_FATES: tuple[Fate, ...] = ("lost", "torn", "repeat", "unopenable", "lane", "unsynced")
 MOMENTS_S = (0.0, 0.001, 0.003, 0.01)
 """When a call is cut short where no tracer can be asked to do it at a step."""
@@ -111,7 +113,7 @@ async def chores_struck(bench: Bench) -> None:
     started = time.perf_counter()
     scene = await chore(rows.drill)
     if scene is None:
-        raise Inapplicable(f"none of {SAVES} like calls did more to files than the others")
+        raise Inapplicable(f"none of {CALLS} like calls did more to files than the others")
     rehearsal = await rows.drill.rehearse(scene)
     if rehearsal.unlike:
         raise Inapplicable(f"the trace does not explain {', '.join(rehearsal.unlike)}")

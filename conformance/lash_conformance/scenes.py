@@ -30,6 +30,8 @@ HOLDER = owner("a", "1").to_data()
 """Who holds the lane when the process is struck."""
 SUCCESSOR = owner("b", "1").to_data()
 """Who takes the lane over."""
+LARGE = 130
+"""More rows than a store may write in one go."""
 BYTES = b"what was put " * 700
 BYTES_ID = hashlib.sha256(BYTES).hexdigest()
 REQUEST = request().to_data()
@@ -161,6 +163,17 @@ async def _outbox(caller: Caller) -> Doomed:
     fence = await begun(caller)
     sent = (batch(source_key="k1"), batch(source_key="k2"))
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, enqueued_queue_batches=sent),))
+
+
+@_scene("large commit")
+async def _large(caller: Caller) -> Doomed:
+    fence = await begun(caller)
+    names = [f"m{number}" for number in range(LARGE)]
+    usage = [spent("turn", f"m-{number}", input_tokens=1).to_data() for number in range(LARGE)]
+    sent = tuple(batch(source_key=f"k{number}") for number in range(LARGE))
+    delta = Append(nodes=chain(*names, under="n1"), leaf_node_id=names[-1])
+    data = turn(fence, "t2", 2, delta, enqueued_queue_batches=sent) | {"usage_deltas": usage}
+    return Doomed(STORE, "commit_runtime_state", (data,))
 
 
 @_scene("settle claims")

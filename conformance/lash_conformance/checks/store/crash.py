@@ -8,7 +8,7 @@ from lash_conformance.bench import Bench
 from lash_conformance.check import check
 from lash_conformance.crash import COMMITS, chores_struck, killed_under_load, struck
 
-TURNS = ("append", "first commit", "replace graph", "settle claims")
+TURNS = ("append", "first commit", "replace graph", "settle claims", "large commit")
 QUEUE = ("enqueue work", "cancel work", "claim work")
 INPUT = ("enqueue input", "cancel input")
 REFUSED = ("append", "enqueue work", "put bytes")
