@@ -259,3 +259,38 @@ class RunsItAgain(BrokenHost):
             return broken
 
         patch("lash_ref.turn_builders:TurnBuilder._named", make)
+
+
+@host_mutant("TRN.32", character="Sketchy: keeps that a tool was called and not what with.")
+class LosesArguments(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(assistant_message: Any) -> Any:
+            def broken(message_id: str, response: Any) -> Any:
+                made = assistant_message(message_id, response)
+                return made.but(parts=tuple(p.but(content="{}") if p.kind == "ToolCall" else p for p in made.parts))
+
+            return broken
+
+        patch("lash_ref.moves:assistant_message", make)
+
+
+@host_mutant("TRN.40", character="Simple: counts what went in and what came out.")
+class CountsTwoCounters(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def broken(one: Any, other: Any) -> Any:
+            counted = ("input_tokens", "output_tokens")
+            return TokenUsage(**{name: getattr(one, name) + getattr(other, name) for name in counted})
+
+        patch("lash_ref.records:TokenUsage.__add__", method(broken))
+
+
+@host_mutant("TRN.27", character="Undeterred: runs what a cut reply asks for.")
+class RunsCutCalls(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(terminal_stop: Any) -> Any:
+            def broken(state: Any, response: Any) -> Any:
+                return None if response.tool_calls else terminal_stop(state, response)
+
+            return broken
+
+        patch("lash_ref.moves:terminal_stop", make)

@@ -281,3 +281,15 @@ class EnqueuesInSilence(BrokenHost):
             return broken
 
         patch("lash_ref.core:LashCore.enqueue_turn_input", make)
+
+
+@host_mutant("OBS.3", character="Splitting: a cursor is four words with colons between them.")
+class SplitsCursors(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(parse: Any) -> Any:
+            def broken(cls: Any, text: str) -> Any:
+                return parse.__func__(cls, ":".join(text.split(":")[:4]))
+
+            return classmethod(broken)
+
+        patch("lash_ref.observe:SessionCursor.parse", make)

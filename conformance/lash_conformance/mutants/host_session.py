@@ -2,6 +2,8 @@
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
+import asyncio
+import unicodedata
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
@@ -360,3 +362,28 @@ class KeepsTheGivenPolicy(BrokenHost):
             return broken
 
         patch("lash_ref.session_builder:SessionBuilder._claim_parts", make)
+
+
+@host_mutant("SES.1", character="Folding: ids that look alike are alike.")
+class FoldsIds(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(session: Any) -> Any:
+            def broken(core: Any, session_id: str) -> Any:
+                return session(core, unicodedata.normalize("NFC", session_id).casefold().strip(" /"))
+
+            return broken
+
+        patch("lash_ref.core:LashCore.session", make)
+
+
+@host_mutant("SES.48", character="Hurried: a clone's turn waits for nobody.")
+class RunsClonesAtOnce(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(foreground: Any) -> Any:
+            async def broken(loop: Any, request: Any) -> Any:
+                loop.runtime.writer = asyncio.Lock()
+                return await foreground(loop, request)
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop.foreground", make)

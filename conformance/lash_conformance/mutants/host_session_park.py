@@ -278,3 +278,9 @@ class ParksWithoutTheLimit(BrokenHost):
             return broken
 
         patch("lash_ref.runtime:LashRuntime.park", make)
+
+
+@host_mutant("SES.30", character="Clinging: never lets go of a handle.")
+class NeverLetsGo(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.session:LashSession.drop", method(lambda session: None))

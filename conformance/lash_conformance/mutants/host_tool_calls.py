@@ -289,3 +289,58 @@ class EightCallsAtATime(BrokenHost):
             return broken
 
         patch(f"{DISPATCH}:ToolDispatch._run", make)
+
+
+class Hasty(BrokenHost):
+    """Stops the calls of a batch as soon as one of them ended so."""
+
+    def ends(self, output):
+        """Whether this output ends the others."""
+        raise NotImplementedError
+
+    def breaks(self, patch):
+        def make(original):
+            async def run(dispatch, effect_id, call):
+                running = asyncio.ensure_future(original(dispatch, effect_id, call))
+                stop = dispatch.__dict__.setdefault("stop", asyncio.Event())
+                stopped = asyncio.ensure_future(stop.wait())
+                await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                stopped.cancel()
+                if not running.done():
+                    running.cancel()
+                    given = dispatch.registry
+                    dispatch.registry = Stopped()
+                    try:
+                        return await original(dispatch, effect_id, call)
+                    finally:
+                        dispatch.registry = given
+                if self.ends(running.result()[0].output):
+                    stop.set()
+                return running.result()
+
+            return run
+
+        patch(f"{DISPATCH}:ToolDispatch._run", make)
+
+
+class Stopped:
+    """A registry whose every call was stopped."""
+
+    def resolve_contract_by_id(self, id):
+        """None."""
+
+    async def prepare_tool_call(self, call):
+        """Stopped."""
+        return Done.cancelled("stopped")
+
+
+@host_mutant("TRN.22", character="All for one: the first call that fails stops the others.")
+class OneFailureStopsTheBatch(Hasty):
+    def ends(self, output):
+        return not output.is_success
+
+
+@host_mutant("TRN.23", "TRN.32", character="Hasty: a control ends the turn before other calls are done.")
+class ControlsDoNotWait(Hasty):
+    def ends(self, output):
+        return output.is_success and output.control is not None

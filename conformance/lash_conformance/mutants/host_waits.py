@@ -180,3 +180,12 @@ class TakesRequestsForTheDeleted(BrokenHost):
             return broken
 
         patch("lash_ref.cancel:TurnCancelGate.request", make)
+
+
+@host_mutant("WAI.9", character="Joining: seals what is written one after the other.")
+class SealsWhatIsJoined(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(seal: Any) -> Any:
+            return lambda waits, session_id, kind, wait_id: seal(waits, f"{session_id}:{kind}:{wait_id}", "", "")
+
+        patch("lash_ref.waits:Waits._seal", make)

@@ -135,3 +135,18 @@ class LeavesAcceptedInput(BrokenHost):
             return broken
 
         patch("lash_ref.turn:Turn._tell_admitted", make)
+
+
+@host_mutant("SES.74", character="Once is enough: input of a turn that failed was heard.")
+class DropsWhatItCouldNotRun(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(abandon: Any) -> Any:
+            async def broken(claims: Any, store: Any) -> None:
+                await abandon(claims, store)
+                for claim in claims.inputs:
+                    for row in claim.inputs:
+                        await store.cancel_pending_turn_input(row.session_id, row.input_id)
+
+            return broken
+
+        patch("lash_ref.claims:TurnClaims.abandon", make)

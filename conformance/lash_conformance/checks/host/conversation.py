@@ -137,6 +137,26 @@ async def a_failure_that_repeats_ends_a_committed_turn(bench: HostBench, core: H
 
 
 @host_check("TRN.40")
+async def every_counter_is_summed(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """What was cached and what was reasoned too, each of two calls of a turn, and the two models of a session apart."""
+    usage = {
+        "input_tokens": 7, "output_tokens": 3, "cache_read_input_tokens": 5, "cache_write_input_tokens": 2,
+        "reasoning_output_tokens": 1,
+    }  # fmt: skip
+    await script(core, calls(("echo", {"text": "x"})) | {"usage": usage}, {"text": "done", "usage": usage}, {"text": "fine", "usage": usage})
+    first = await say(session, "hi")
+    await session.configure({"model": "m-2"})
+    await say(session, "more")
+
+    twice = {name: 2 * count for name, count in usage.items()}
+    assert {name: first["usage"][name] for name in usage} == twice
+    told = {one["model"]: one["usage"] for one in (await session.read("usage_report"))["by_model"]}
+    assert {model: {name: spent[name] for name in usage} for model, spent in told.items()} == {"m-1": twice, "m-2": usage}
+    ledger = {entry.model: entry.usage.to_data() for entry in (await bench.loaded()).token_ledger}
+    assert {model: {name: spent[name] for name in usage} for model, spent in ledger.items()} == {"m-1": twice, "m-2": usage}
+
+
+@host_check("TRN.40")
 async def every_frame_is_billed(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """A turn that goes on in another frame spent both calls, though its report is of the last."""
     await script(core, calls(("switch_frame", {"frame_id": "f2", "task": "go on"})), "done")

@@ -81,6 +81,18 @@ async def every_event_has_its_cursor(core: HostCore, session: HostSession) -> No
         assert await _after(session, cursor) == [line(event) for event in events[number:]]
 
 
+@host_check("OBS.3")
+async def a_cursor_takes_any_id(core: HostCore) -> None:
+    """A session whose id holds colons and blanks is resumed and followed like any other."""
+    session = await opened(core, "team:42: caf\u00e9")
+    cursor = await _cursor(session)
+    await exchange(core, session, "hi", "hello")
+    events = (await session.resume_from(cursor))["events"]
+
+    assert len({event["cursor"] for event in events}) == len(events) == 4
+    assert await _after(session, events[1]["cursor"]) == ["usage", "committed"]
+
+
 @host_check("OBS.4")
 async def a_subscription_misses_and_repeats_nothing(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Opened in the middle of a turn: what was buffered, then what comes, each once."""

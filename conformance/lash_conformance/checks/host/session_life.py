@@ -10,6 +10,9 @@ from lash_conformance.host_words import (
     exchange,
     opened,
     refusal,
+    say,
+    script,
+    stored_lines,
     transcript,
 )
 
@@ -112,6 +115,26 @@ async def clones_share_one_session(bench: HostBench) -> None:
     assert (await session.read("policy"))["model"]["id"] == "m-2"
     assert answer(await exchange(core, session, "more", "fine")) == "says fine"
     assert await transcript(clone) == ["user: hi", "assistant: hello", "user: more", "assistant: fine"]
+
+
+@host_check("SES.48")
+async def turns_of_clones_follow_each_other(bench: HostBench) -> None:
+    """A turn asked for while a clone's runs waits for it, sees what it said, and both are committed."""
+    core = await bench.core()
+    session = await opened(core)
+    clone = await session.clone()
+    await script(core, {"text": "first", "gate": "g"}, "second")
+    running = bench.start(say(session, "one"))
+    await core.reached("g")
+    waiting = bench.start(say(clone, "two"))
+    await bench.breathe()
+    before = len(await core.requests())
+    await core.release("g")
+
+    assert [answer(await one) for one in (running, waiting)] == ["says first", "says second"]
+
+    assert before == 1
+    assert stored_lines(await bench.stored()) == ["user: one", "assistant: first", "user: two", "assistant: second"]
 
 
 @host_check("SES.49")

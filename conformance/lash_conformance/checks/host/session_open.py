@@ -31,6 +31,20 @@ async def an_unknown_id_opens_empty(bench: HostBench) -> None:
     assert await session.read("session_id") == "s1"
 
 
+@host_check("SES.1")
+async def ids_that_look_alike_are_of_two_sessions(bench: HostBench) -> None:
+    """Another case, a blank, a slash, a colon, a letter written otherwise: each opens empty, and keeps what is its own."""
+    core = await bench.core()
+    alike = ("caf\u00e9", "CAF\u00c9", "cafe\u0301", "caf\u00e9 ", "caf\u00e9/", "caf\u00e9:1", "x" * 200)
+    for number, session_id in enumerate(alike):
+        session = await opened(core, session_id)
+        assert (await transcript(session), await session.read("session_id")) == ([], session_id)
+        await exchange(core, session, f"q{number}", f"a{number}")
+
+    for number, session_id in enumerate(alike):
+        assert stored_lines(await bench.stored(session_id)) == [f"user: q{number}", f"assistant: a{number}"]
+
+
 @host_check("SES.2", needs=("durable",))
 async def a_committed_session_is_restored(bench: HostBench) -> None:
     """Another core sees transcript, frames, usage, turn index and tools, and goes on."""

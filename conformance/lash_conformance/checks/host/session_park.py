@@ -31,6 +31,8 @@ async def a_live_clone_keeps_a_session_from_parking(bench: HostBench) -> None:
 
     assert await bench.revision() == 0
     assert answer(await exchange(core, clone, "hi", "hello")) == "says hello"
+    await session.drop()
+    assert await transcript(await core.resume(await clone.park())) == ["user: hi", "assistant: hello"]
 
 
 @host_check("SES.30")

@@ -11,6 +11,8 @@ from lash_conformance.host_words import (
     calls,
     exchange,
     named,
+    opened,
+    refusal,
     say,
     script,
     stored_lines,
@@ -173,4 +175,20 @@ async def accepted_input_is_delivered_once(bench: HostBench, core: HostCore, ses
     assert await session.queued_turn() is None
     await say(session, "more")
     assert asked((await core.requests())[-1]).count("user: by the way") == 1
+    assert await session.queued_turn() is None
+
+
+@host_check("SES.74")
+async def input_of_a_turn_without_an_outcome_waits_on(bench: HostBench) -> None:
+    """A hook fails the drain: its input is pending as before, and the next drain says it, once."""
+    core = await bench.core("a", options={"a": {"fails_at": ["before_turn"], "fail_times": 1}})
+    session = await opened(core)
+    row = await session.call("enqueue", {"text": "later"})
+
+    await refusal("Runtime", session.queued_turn(), runtime_code="plugin_prepare_turn")
+
+    assert named(await session.call("pending_turn_inputs", {}), "input_id") == [row["input_id"]]
+    await script(core, "heard")
+    assert answer(await session.queued_turn()) == "says heard"
+    assert stored_lines(await bench.stored()) == ["user: later", "assistant: heard"]
     assert await session.queued_turn() is None

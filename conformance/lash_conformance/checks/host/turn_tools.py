@@ -1,5 +1,7 @@
 """Checks of the tool loop and of how a turn ends ([TRN.20] to [TRN.34])."""
 
+import json
+
 from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
@@ -8,9 +10,11 @@ from lash_conformance.host_words import (
     asked,
     calls,
     exchange,
+    line,
     opened,
     say,
     script,
+    seen,
     stored_lines,
 )
 
@@ -46,6 +50,24 @@ async def a_failing_tool_is_shown_to_the_model(core: HostCore, session: HostSess
     assert "no such file" in asked((await core.requests())[-1])[-1]
 
 
+@host_check("TRN.22")
+async def a_failing_call_stops_no_other(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Of two calls made together the first fails at once; the other goes on to its end, and the model reads both."""
+    following = await session.subscribe((await session.observe())["cursor"])
+    await script(core, calls(("fail", {"message": "no"}), ("slow", {"gate": "g"})), "done")
+    running = bench.start(say(session, "hi"))
+    async with bench.promptly():
+        while line(await seen(following)) != "completed fail":
+            pass
+    await following.close()
+    await core.reached("g")
+    await core.release("g")
+
+    assert answer(await running) == "says done"
+    assert await core.journal() == ["slow started", "slow done"]
+    assert asked((await core.requests())[-1])[-1] == "tool: done"
+
+
 @host_check("TRN.23")
 async def the_first_control_in_call_order_decides(core: HostCore, session: HostSession) -> None:
     """A failing call does not count; of two controls the first called wins, also when it gives up."""
@@ -58,6 +80,25 @@ async def the_first_control_in_call_order_decides(core: HostCore, session: HostS
     first, second = await say(session, "a"), await say(session, "b")
 
     assert (answer(first), answer(second)) == ("tool finish = 1", "stopped tool_error give_up = 2")
+
+
+@host_check("TRN.23", "TRN.32")
+async def a_control_waits_for_the_other_calls(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """A finishing call ends the turn once the slow one before it is done; both results are history."""
+    following = await session.subscribe((await session.observe())["cursor"])
+    await script(core, calls(("slow", {"gate": "g"}), ("finish", {"value": "at last"})), "fine")
+    running = bench.start(say(session, "hi"))
+    async with bench.promptly():
+        while line(await seen(following)) != "completed finish":
+            pass
+    await following.close()
+    await core.reached("g")
+    await core.release("g")
+
+    assert answer(await running) == 'tool finish = "at last"'
+    assert await core.journal() == ["slow started", "slow done"]
+    await say(session, "more")
+    assert asked((await core.requests())[-1])[2:] == ["tool: done", "tool: at last", "user: more"]
 
 
 @host_check("TRN.24")
@@ -100,6 +141,18 @@ async def a_reply_cut_at_the_limit_is_incomplete(core: HostCore, session: HostSe
     report = await exchange(core, session, "hi", {"text": "and then", "finish": "output_limit"})
 
     assert answer(report) == "stopped incomplete"
+
+
+@host_check("TRN.27")
+async def calls_of_a_cut_reply_are_not_run(bench: HostBench) -> None:
+    """Their arguments may be cut as well."""
+    core = await bench.core(tools=("flaky",))
+    session = await opened(core)
+
+    report = await exchange(core, session, "hi", calls(("flaky", {"times": 0})) | {"finish": "output_limit"})
+
+    assert (answer(report), await core.journal()) == ("stopped incomplete", [])
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
 
 
 @host_check("TRN.28")
@@ -164,7 +217,8 @@ async def tool_results_are_history(bench: HostBench, core: HostCore, session: Ho
     stored = stored_lines(await bench.stored())
     await say(session, "more")
 
-    assert sum("ping" in line for line in stored) >= 1
+    assert json.loads(stored[1].removeprefix("assistant: ")) == {"text": "ping"}
+    assert [stored[0], *stored[2:]] == ["user: hi", "user: ping", "assistant: done"]
     assert asked((await core.requests())[-1]) == [
         "user: hi", "assistant: call c1 echo", "tool: ping", "assistant: done", "user: more",
     ]  # fmt: skip

@@ -162,6 +162,17 @@ async def a_tampered_key_is_unknown(core: HostCore, session: HostSession) -> Non
     assert await core.call("resolve", {"key": key, "resolution": {"ok": 1}}) == "resolved"
 
 
+@host_check("WAI.9")
+async def a_seal_fits_one_key(core: HostCore, session: HostSession) -> None:
+    """What is moved from the wait's id to the end of the session's breaks the seal, whatever was sealed between them."""
+    kind = (await _key(core)).get("kind", "")
+    for mark in (":", "/", "|", "", " ", "\n"):
+        for between in (mark, f"{mark}{kind}{mark}"):
+            key = await _key(core, f"w{between}1", "s")
+            forged = key | {"session_id": f"s{between}w", "wait_id": "1"}
+            assert await core.call("resolve", {"key": forged, "resolution": {"ok": 1}}) == "unknown_or_revoked"
+
+
 @host_check("WAI.10")
 async def a_key_is_a_name(core: HostCore, session: HostSession) -> None:
     """Asked for twice it is the same; another wait's is another."""
