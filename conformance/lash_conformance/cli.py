@@ -4,6 +4,8 @@ Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 inc
 """
 
 import json
+import sys
+import traceback
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Annotated, cast
@@ -15,6 +17,7 @@ from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_bench import bench, soak
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
+from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder
 from lash_conformance.cli_site import editions, keep, site
 from lash_conformance.select import selects_clause
 
@@ -31,7 +34,6 @@ TargetOption = Annotated[
 SelectOption = Annotated[
     str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
 ]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Also write the result as JSON to this file")]
 
 
 def _usage(message: object) -> typer.Exit:
@@ -56,15 +58,15 @@ def run(
         bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check; stdio targets always are processes")
     ] = False,
     deadline: Annotated[float, typer.Option(min=0.1, help="Seconds one example may take")] = 30.0,
-    report: Annotated[Path, typer.Option(help="Folder for log, JSON, JUnit, page and traces")] = Path("report"),
+    report: ReportFolder = Path("report"),
     json_file: JsonFile = None,
-    junit: Annotated[Path | None, typer.Option(help="Also write JUnit XML to this file")] = None,
+    junit: JunitFile = None,
 ) -> None:
     """Judge a store or a host and say, clause by clause, whether it conforms."""
     from lash_conformance import run as running
     from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
-    from lash_conformance.target import TargetFault, load
+    from lash_conformance.target import StoreTarget, TargetFault, load
     from lash_conformance.terminal import Live, summary
 
     if profile not in PROFILES:
@@ -72,13 +74,14 @@ def run(
     target = target or ("reference" if profile == "host" else "sqlite")
     try:
         made_target = load_host(target) if profile == "host" else load(target)
+        if not isinstance(made_target, StoreTarget):
+            load(made_target.store)
         options = running.Options(
             target_name=target, target=made_target, select=select, known=known, seed=seed, jobs=jobs,
             thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=cast("Profile", profile),
         )  # fmt: skip
         planned = running.planned(options)
         console = Console()
-        report.mkdir(parents=True, exist_ok=True)
         with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
             made = running.judge(options, stream, live)
     except (TargetFault, KnownFault, CatalogueFault) as err:
@@ -224,11 +227,14 @@ def diff(
 
     from lash_conformance.compare import compare, show
     from lash_conformance.report import load
+    from lash_conformance.wire import first
 
     try:
         found = compare(load(before), load(after))
-    except (OSError, ValidationError) as err:
+    except OSError as err:
         raise _usage(err) from err
+    except ValidationError as err:
+        raise _usage(f"no report: {first(err)}") from err
     show(Console(), found)
     raise typer.Exit(1 if found.regressions else 0)
 
@@ -342,5 +348,10 @@ app.command()(sdks)
 
 
 def main() -> None:
-    """The console script."""
-    app()
+    """The console script; a fault of the judge's own is no verdict, and has an exit code of its own."""
+    try:
+        app()
+    except Exception:
+        traceback.print_exc()
+        typer.echo("lash-conformance: the harness itself failed; please report it with the lines above", err=True)
+        sys.exit(3)

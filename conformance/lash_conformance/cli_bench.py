@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lash_conformance.cli_outputs import ReportFolder
+
 
 def _usage(message: object) -> typer.Exit:
     Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
@@ -23,7 +25,7 @@ def bench(
     providers: Annotated[
         bool, typer.Option("--providers", help="How fast streams are read, beside the official SDKs")
     ] = False,
-    report: Annotated[Path, typer.Option(help="Folder for the numbers and the plot")] = Path("report"),
+    report: ReportFolder = Path("report"),
 ) -> None:
     """Measure how the store's costs grow with the history, and what durability, the wire, a host's turns or a provider's stream cost."""
     from lash_conformance import benchmark
@@ -78,7 +80,7 @@ def soak(
     turns: Annotated[int, typer.Option(min=1)] = 10_000,
     seed: Annotated[int, typer.Option()] = 0,
     minutes: Annotated[float | None, typer.Option(help="Stop after so long; what was run is judged")] = None,
-    report: Annotated[Path, typer.Option(help="Folder for the numbers")] = Path("report"),
+    report: ReportFolder = Path("report"),
 ) -> None:
     """Run thousands of turns disturbed by cancels, parks, kills and lost leases, and check what survives."""
     from rich.progress import Progress

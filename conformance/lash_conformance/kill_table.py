@@ -51,4 +51,6 @@ def show(console: Console, table: KillTable) -> None:
     if table.weak:
         console.print(f"kill nothing (weak): {', '.join(table.weak)}", style="yellow")
     verdict = "Every MUST is proven." if table.holds else "Not proven: mend the checks named above."
+    if not table.kills:
+        verdict = "Nothing was broken, so nothing is proven; check the selection."
     console.print(verdict, style="green" if table.holds else "bold red")

@@ -10,7 +10,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from lash_conformance import known, log, report
+from lash_conformance import cli, known, log, report
 from lash_conformance.compare import compare
 
 HERE = Path(__file__).parent
@@ -105,15 +105,33 @@ def test_junit_is_red_when_the_run_is_red(tmp_path: Path):
         (("--target", "python:missing_module:f"), 2, "could not be made"),
         (("--target", "memory", "--known", "missing.toml"), 2, "missing.toml"),
         (("--target", "memory", "--profile", "moon"), 2, "no profile"),
+        (("--target", "memory", "--report", "/dev/null/report"), 2, "nothing can be written there"),
+        (("--target", "memory", "--json", "/dev/null/out.json"), 2, "nothing can be written there"),
+        (("--target", "reference:moon", "--profile", "host"), 2, "no target 'moon'"),
         (("--target", "memory", "--select", "ZZZ.*"), 4, "no check passed"),
         (("--target", "memory", "--select", "GRA.34"), 4, "no check passed"),
     ],
 )
 def test_exit_codes_say_what_went_wrong(tmp_path: Path, arguments: tuple[str, ...], code: int, word: str):
     """Never 0 for nothing, 2 for usage, each with a sentence."""
-    done = judged("run", *arguments, "--report", str(tmp_path))
+    done = judged("run", "--report", str(tmp_path), *arguments)
 
     assert (done.returncode, word in " ".join((done.stdout + done.stderr).split())) == (code, True)
+
+
+def test_a_fault_of_the_judge_is_no_verdict(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    """It ends with 3, whatever it was."""
+
+    def broken() -> None:
+        raise RuntimeError("a wheel came off")
+
+    monkeypatch.setattr(cli, "app", broken)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+
+    assert ended.value.code == 3
+    assert "a wheel came off" in (said := capsys.readouterr().err)
+    assert "the harness itself failed" in said
 
 
 def test_a_log_without_a_footer_is_truncated(tmp_path: Path):
