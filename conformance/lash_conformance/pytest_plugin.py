@@ -6,11 +6,14 @@ from typing import Any, cast
 
 import pytest
 
+from lash_conformance.check import Check
 from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
 from lash_conformance.target import Backend, Capability, Interruptible, Place, StoreTarget, checked, load
 from lash_ref.scalars import Record
 
+HANG_MARGIN_S = 3.0
+"""How long after a check's own deadline a target that blocks the thread is killed."""
 FILE_LIMIT_BYTES = 256 * 1024 * 1024
 """What a child may write to one file, so that a flooding target meets an error and not a full disk."""
 
@@ -105,16 +108,18 @@ def _bound_files() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Keep only the selected checks when the judge runs."""
+    """Keep only the selected checks when the judge runs, and give searches the time they may take."""
     from lash_conformance.select import selects
 
     pattern = cast("str", config.getoption("lash_select"))
-    if pattern == "*":
-        return
     kept: list[pytest.Item] = []
     for item in items:
         spec = cast("Any", getattr(item, "callspec", None))
-        made = spec.params.get("check") if spec is not None else None
+        made = cast("Check | None", spec.params.get("check") if spec is not None else None)
         if made is None or selects(pattern, made):
             kept.append(item)
+        if made is not None and made.kind != "example" and config.getoption("lash_isolate"):
+            from lash_conformance.suite import SEARCH_DEADLINE_S
+
+            item.add_marker(pytest.mark.timeout(SEARCH_DEADLINE_S + HANG_MARGIN_S))
     items[:] = kept

@@ -20,13 +20,11 @@ from lash_conformance.check import Profile, all_checks
 from lash_conformance.execute import DEADLINE_S, Result, inapplicable
 from lash_conformance.host import HostTarget
 from lash_conformance.log import EventLog
+from lash_conformance.pytest_plugin import HANG_MARGIN_S
 from lash_conformance.report import Report, build, verdict_of
 from lash_conformance.select import leaves_out, selects, selects_clause
 from lash_conformance.target import Served, StoreTarget
 from lash_ref import __version__
-
-HANG_MARGIN_S = 3.0
-"""How long after a check's own deadline a target that blocks the thread is killed."""
 
 
 @dataclass(frozen=True, kw_only=True)

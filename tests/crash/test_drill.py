@@ -13,6 +13,7 @@ from lash_conformance.check import REGISTRY, all_checks
 from lash_conformance.execute import execute
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants, served
+from lash_conformance.pytest_plugin import HANG_MARGIN_S
 from lash_conformance.run import Options, judge, processes
 from lash_conformance.target import load
 from lash_conformance.terminal import summary
@@ -39,6 +40,15 @@ def test_the_drill_goes_beside_the_other_checks(short: None):
     assert [report.outcome for report in reports] == ["conforms", "conforms"]
     told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
     assert told[0] == told[1]
+
+
+def test_a_search_is_not_held_to_the_time_of_an_example(short: None):
+    """Also where a process is watched for hanging: here an example would have a tenth of a second."""
+    options = Options(target_name="sqlite", target=load("sqlite"), select="queued_work_survives_a_kill", isolate=True, deadline_s=0.1 - HANG_MARGIN_S)
+
+    report = judge(options, io.StringIO())
+
+    assert [(check.verdict, check.reason) for check in report.checks] == [("pass", "")]
 
 
 @needs_strace
