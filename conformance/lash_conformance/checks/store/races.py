@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from lash_conformance.apart import raced_apart
 from lash_conformance.bench import Bench
 from lash_conformance.check import check
 from lash_conformance.model_state import Data
@@ -298,3 +299,28 @@ _POLICY = {"provider_id": "prov", "model": {"id": "m-1", "variant": "provider_de
 async def a_deletion_under_a_live_lease_ends_its_authority(bench: Bench) -> None:
     """A session deleted under a writer is gone, and the writer's fence with it."""
     await raced(bench, _deletion, clients=2)
+
+
+# -- between processes
+
+
+async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await _lane(referee)
+
+    async def write() -> None:
+        for n in range(3):
+            await referee.store("commit_runtime_state", _commit(fence, f"n{n}") | {"enqueued_queue_batches": [_work()]})
+
+    async def watch(client: Client) -> None:
+        for _ in range(3):
+            await _read(client)
+
+    await asyncio.gather(write(), *(watch(client) for client in crowd))
+    for client in crowd:
+        await _read(client)
+
+
+@check("FAC.16", needs=("durable", "shared"), kind="crash")
+async def processes_that_share_a_place_see_one_store(bench: Bench) -> None:
+    """Commits are watched, and lanes, heads and source keys fought over, by clients that have a process each."""
+    await raced_apart(bench, (_watched, _claims, _heads, _keys), clients=3)

@@ -1,0 +1,50 @@
+"""Races between processes: a store whose locks and caches belong to its process looks sound from within it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from lash_conformance import nursery
+from lash_conformance.bench import Bench, scratch
+from lash_conformance.race import Round, raced
+from lash_conformance.targets.stdio import StdioTarget
+from lash_conformance.victim import BOUNDS, Launch, served
+from lash_conformance.vocabulary import Inapplicable, Unexpected
+
+
+async def raced_apart(bench: Bench, rounds: Sequence[Round], clients: int) -> None:
+    """Run rounds whose clients have processes of their own; judge each history.
+
+    Raises:
+        Inapplicable: no second process may have a place open.
+        Unexpected: a history is not linearizable.
+    """
+    how = served(bench.target, bench.given)
+    if how is None:
+        raise Inapplicable("the target has no name by which a process of its own could run it: give it with --target")
+    target = await asyncio.to_thread(_apart, how)
+    own = Bench(target, scratch())
+    try:
+        if target.share < 2:
+            raise Inapplicable("the target lets one process at a time open a place")
+        for round_ in rounds:
+            await raced(own, round_, clients)
+    except Unexpected:
+        bench.trace.steps = own.trace.steps
+        raise
+    finally:
+        bench.trace.target_seconds += own.trace.target_seconds
+        await own.remove()
+        await asyncio.to_thread(target.stop)
+
+
+def _apart(how: Launch) -> StdioTarget:
+    loaded = nursery.of(how.given) if how.given else None
+    if loaded is None:
+        return StdioTarget(how.command, BOUNDS)
+
+    def launch() -> nursery.Born:
+        born = loaded.bear()
+        born.begin()
+        return born
+
+    return StdioTarget(how.command, BOUNDS, launch)
