@@ -122,6 +122,21 @@ async def active_input_is_for_its_turn(bench: HostBench, core: HostCore, session
     assert asked((await core.requests())[-1])[-2:] == ["tool: x", "user: by the way"]
 
 
+@host_check("SES.75")
+async def active_input_steers_a_drain(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """A drained turn is steered by its id like any other."""
+    await session.call("enqueue", {"text": "hi"})
+    await script(core, calls(("slow", {"gate": "g"})), "done")
+    draining = bench.start(session.queued_turn(drain_id="d1"))
+    await core.reached("g")
+    ingress = {"scope": "active_turn", "turn_id": "d1", "min_boundary": "after_work"}
+    await session.call("enqueue", {"text": "faster", "ingress": ingress})
+    await core.release("g")
+
+    assert answer(await draining) == "says done"
+    assert asked((await core.requests())[-1])[-2:] == ["tool: done", "user: faster"]
+
+
 @host_check("SES.93")
 async def active_input_waits_for_its_boundary(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Meant for the end of the turn, it is not shown after the tool, and then answered before the turn ends."""
