@@ -291,6 +291,8 @@ class SessionGraph:
         held = self._reads.get((frame_id, initial)) or _nothing_read()
         if held.nodes > len(path) or (held.nodes and path[held.nodes - 1] is not held.last):
             held = _nothing_read()
+        if held.nodes == len(path):
+            return held.model
         rest = (node for node in path[held.nodes :] if frame_id is None or node.agent_frame_id in own)
         model = held.model.continued([self.message_of(node) for node in rest])
         self._reads[frame_id, initial] = _Read(len(path), path[-1] if path else None, model)

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import cached_property
 
 from lash_ref.cancel import CancellationToken
 from lash_ref.contracts import RuntimePersistence
@@ -32,7 +33,7 @@ class Lane:
         self._told: list[CancellationToken] = []
         self._renewing = asyncio.ensure_future(self._renew())
 
-    @property
+    @cached_property
     def fence(self) -> SessionExecutionLeaseFence:
         """Proof of authority for every write."""
         return self.lease.fence()

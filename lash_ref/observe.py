@@ -126,7 +126,8 @@ class _Kept(NamedTuple):
 class _Stream:
     events: deque[_Kept] = field(default_factory=deque[_Kept])
     tail: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    awaited: asyncio.Event | None = None
+    """Set at the next event, once somebody waits for it."""
 
 
 @dataclass
@@ -146,8 +147,9 @@ class LiveReplayStore:
         now = self.clock.now_ms()
         stream.events.append(_Kept(now, stream.tail, revision, payload))
         self._trim(stream, now)
-        stream.changed.set()
-        stream.changed = asyncio.Event()
+        if stream.awaited is not None:
+            stream.awaited.set()
+            stream.awaited = None
 
     def tail(self, session_id: str) -> int:
         """The number of the newest event, 0 before the first."""
@@ -169,7 +171,9 @@ class LiveReplayStore:
 
     def changed(self, session_id: str) -> asyncio.Event:
         """Set at the session's next event."""
-        return self._stream(session_id).changed
+        stream = self._stream(session_id)
+        stream.awaited = stream.awaited or asyncio.Event()
+        return stream.awaited
 
     def forget(self, session_id: str) -> None:
         """Drop a deleted session's events; its numbers go on."""

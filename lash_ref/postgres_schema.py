@@ -37,7 +37,7 @@ CREATE TABLE stamps (
 CREATE INDEX stamps_by_time ON stamps (session_id, committed_at_ms);
 -- SessionMeta
 CREATE TABLE metas (session_id text COLLATE "C" PRIMARY KEY, record text NOT NULL);
--- the lane of each session, kept after release with its number; the owner's liveness apart
+-- the lane of each session, kept after release with its number; the liveness column says whose it is
 CREATE TABLE leases (session_id text COLLATE "C" PRIMARY KEY, liveness text NOT NULL, record text NOT NULL);
 -- numbers handed out once; a rolled-back unit leaves a gap
 CREATE SEQUENCE enqueued;

@@ -7,7 +7,6 @@ from that what to lock. A parameter that is text is a key, one that is a `Record
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from enum import Enum
 from typing import Any, Final
 
@@ -224,18 +223,21 @@ class SqlRows(Rows):
         if row is None:
             return None
         lease = read(LeaseRow, row[1], "lease", session_id)
-        with suppress(UnreadableRecord):
+        try:
             owner = read(LeaseOwnerIdentity, row[0], "liveness", session_id)
-            return lease if owner == lease.owner else lease.but(owner=owner)
-        return lease
+        except UnreadableRecord:
+            owner = LeaseOwnerIdentity(
+                owner_id=lease.owner.owner_id, incarnation_id=lease.owner.incarnation_id
+            )
+        # Lately written or read, which is usual, both texts stand for one and the same owner.
+        return lease if owner is lease.owner else lease.but(owner=owner)
 
     async def put_lease(self, row: LeaseRow) -> None:
-        opaque = LeaseOwnerIdentity(owner_id=row.owner.owner_id, incarnation_id=row.owner.incarnation_id)
         await self._do(
             row.session_id,
             "INSERT INTO leases (session_id, liveness, record) VALUES (?, ?, ?) ON CONFLICT (session_id)"
             " DO UPDATE SET liveness = excluded.liveness, record = excluded.record",
-            row.owner, row.but(owner=opaque),
+            row.owner, row,
         )  # fmt: skip
 
     # -- queued work

@@ -27,7 +27,7 @@ CREATE TABLE stamps (
 CREATE INDEX stamps_by_time ON stamps (session_id, committed_at_ms);
 -- SessionMeta
 CREATE TABLE metas (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
--- the lane of each session, kept after release with its number; the owner's liveness apart
+-- the lane of each session, kept after release with its number; the liveness column says whose it is
 CREATE TABLE leases (
     session_id TEXT PRIMARY KEY, liveness TEXT NOT NULL, record TEXT NOT NULL
 ) WITHOUT ROWID;

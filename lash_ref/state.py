@@ -61,7 +61,7 @@ class SessionReadView(Record):
     @classmethod
     def _of(cls, state: "SessionStateEnvelope", frame_id: str) -> "SessionReadView":
         read = state.read_model()
-        return cls(
+        return cls.model_construct(
             session_id=state.session_id,
             turn_index=state.turn_index,
             messages=read.messages,

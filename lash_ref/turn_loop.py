@@ -193,7 +193,7 @@ class TurnLoop:
                 await self._undo(turn, lane)
             raise
         finally:
-            runtime.sink = runtime.running_turn_id = None
+            runtime.sink = runtime.running_turn_id = turn.dispatch = None
             if runtime.services.attachments is not None:
                 runtime.services.attachments.owner = None
 

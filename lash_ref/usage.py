@@ -87,7 +87,7 @@ def merged_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry
     sums: dict[tuple[str, str], TokenUsage] = {}
     for entry in entries:
         key = (entry.source, entry.model)
-        sums[key] = sums.get(key, TokenUsage()) + entry.usage
+        sums[key] = sums[key] + entry.usage if key in sums else entry.usage
     return tuple(
         TokenLedgerEntry(source=source, model=model, usage=usage)
         for (source, model), usage in sorted(sums.items())

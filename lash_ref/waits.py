@@ -12,6 +12,7 @@ import hmac
 import json
 import sqlite3
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Protocol
 
@@ -23,6 +24,8 @@ from lash_ref.store import SystemClock
 
 WaitKind = Literal["tool_completion", "signal", "external", "turn_cancel_gate", "turn_terminal"]
 RESERVED: Final = ("turn_cancel_gate", "turn_terminal")
+SEALS_KNOWN: Final = 64
+"""Seals that are kept, as a turn asks for its own several times."""
 
 WaitState = Literal["missing", "pending", "resolved", "revoked"]
 WaitEvent = Literal["await", "resolve", "deadline", "cancel", "revoke"]
@@ -271,6 +274,7 @@ class Waits:
         self._clock: Clock = clock or SystemClock()
         self._sleep = sleep
         self._wakers: dict[AwaitEventKey, set[asyncio.Event]] = {}
+        self._seal = lru_cache(SEALS_KNOWN)(self._sealed)
 
     def key(self, session_id: str, kind: WaitKind, wait_id: str) -> AwaitEventKey:
         """The key of a wait, the same whenever it is asked for."""
@@ -278,7 +282,7 @@ class Waits:
             session_id=session_id, kind=kind, wait_id=wait_id, seal=self._seal(session_id, kind, wait_id)
         )
 
-    def _seal(self, session_id: str, kind: str, wait_id: str) -> str:
+    def _sealed(self, session_id: str, kind: str, wait_id: str) -> str:
         named = json.dumps([session_id, kind, wait_id]).encode()
         return hmac.digest(self._secret, named, "sha256").hex()
 
