@@ -30,6 +30,8 @@ T = TypeVar("T")
 DATABASE_NAME = "lash.db"
 BUSY_TIMEOUT_S = 15.0
 """How long a writer waits for another's transaction before it gives up with `Backend`."""
+LOG_PAGES = 100
+"""When the write-ahead log starts over: a log that is overwritten syncs faster than one that makes its file grow."""
 
 
 class WouldWrite(Exception):
@@ -124,6 +126,7 @@ def _prepare(connection: sqlite3.Connection, patience_s: float) -> None:
     connection.execute("COMMIT")
     _enter_wal(connection, patience_s)
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_PAGES}")
     if not is_new:
         return
     connection.execute("BEGIN IMMEDIATE")
