@@ -4,6 +4,8 @@ import hashlib
 import json
 from typing import Any
 
+from pydantic_core import to_json
+
 from lash_ref.records import RuntimeCommit
 
 _ATTEMPT = {
@@ -15,12 +17,14 @@ _PART = {"kind", "content", "prune_state"}
 
 
 def turn_commit_hash(commit: RuntimeCommit) -> str:
-    """SHA-256 in hex of the commit's canonical JSON, attempt and minted names left out ([STO.40][] to [STO.42][])."""
+    """SHA-256 in hex of the commit's JSON, attempt and minted names left out ([STO.40][] to [STO.42][]).
+
+    Equal commits have equal JSON: records keep the order of their fields, and `Json` sorts its keys.
+    """
     settled: Any = json.loads(
         commit.model_dump_json(exclude_none=True, exclude=_ATTEMPT), object_hook=_settled
     )
-    text = json.dumps(settled, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(to_json(settled)).hexdigest()
 
 
 def _settled(members: dict[str, Any]) -> dict[str, Any]:
