@@ -293,3 +293,18 @@ class SplitsCursors(BrokenHost):
             return classmethod(broken)
 
         patch("lash_ref.observe:SessionCursor.parse", make)
+
+
+@host_mutant("OBS.7", character="Anxious: sees a gap where the oldest event begins.")
+class SeesGapsTooEarly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(replay: Any) -> Any:
+            def broken(store: Any, cursor: Any) -> Any:
+                found = replay(store, cursor)
+                whole = isinstance(found, list) and found and cursor.position > 0
+                events: Any = store._streams[cursor.session_id].events if whole else ()
+                return "trimmed" if whole and events[0].position == cursor.position + 1 else found
+
+            return broken
+
+        patch("lash_ref.observe:LiveReplayStore.replay", make)

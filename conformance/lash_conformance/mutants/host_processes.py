@@ -161,3 +161,31 @@ class BillsChildrenAgain(BrokenHost):
             return broken
 
         patch("lash_ref.turn_commit:_commit", make)
+
+
+@host_mutant("TRG.2", character="By key alone: whatever was told under a key was told.")
+class KeysAreForAllEvents(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        known: dict[str, str] = {}
+
+        def make(emit: Any) -> Any:
+            def broken(router: Any, occurrence: Any) -> Any:
+                first = known.setdefault(occurrence.occurrence_id, occurrence.source_type)
+                return emit(router, occurrence) if first == occurrence.source_type else []
+
+            return broken
+
+        patch("lash_ref.triggers:TriggerRouter.emit", make)
+
+
+@host_mutant("SNP.49", character="Family: what a child's plugins hold its parent's hold.")
+class ChildrenCountForTheParent(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(end_turn: Any) -> Any:
+            async def broken(children: Any, session_id: str, spent: Any) -> None:
+                await end_turn(children, session_id, spent)
+                children.parent.session.restore(children.get(session_id).session.snapshot())
+
+            return broken
+
+        patch("lash_ref.children:ChildSessions.end_turn", make)

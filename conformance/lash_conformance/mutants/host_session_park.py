@@ -284,3 +284,17 @@ class ParksWithoutTheLimit(BrokenHost):
 class NeverLetsGo(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.session:LashSession.drop", method(lambda session: None))
+
+
+@host_mutant("SES.41", character="Wholesale: a patch without a prompt is a patch to no prompt.")
+class PatchesWipeThePrompt(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(update: Any) -> Any:
+            async def broken(admin: Any, given: Any) -> None:
+                state = admin.runtime.state
+                state.policy = state.policy.but(prompt=given.prompt)
+                await update(admin, given)
+
+            return broken
+
+        patch("lash_ref.session_admin:SessionConfigAdmin.update", make)

@@ -220,3 +220,18 @@ class DropsUnknownCodes(BrokenHost):
             return broken
 
         patch(f"{HELPERS}:_code", make)
+
+
+@host_mutant("STA.12", character="Aside: appends where the next turn does not look.")
+class AppendsAside(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(append: Any) -> Any:
+            async def broken(runtime: Any, *given: Any, **named: Any) -> Any:
+                leaf = runtime.state.session_graph.leaf_node_id
+                made = await append(runtime, *given, **named)
+                runtime.state.session_graph.leaf_node_id = leaf
+                return made
+
+            return broken
+
+        patch("lash_ref.session_changes:SessionChanges.append_session_nodes", make)

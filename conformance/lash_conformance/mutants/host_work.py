@@ -7,6 +7,7 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
 from lash_ref.claims import TurnClaims
+from lash_ref.errors import PendingTurnInputSourceKeyConflict
 
 
 @host_mutant("SES.73", character="By letters: sorts inputs by their number as text.")
@@ -150,3 +151,14 @@ class DropsWhatItCouldNotRun(BrokenHost):
             return broken
 
         patch("lash_ref.claims:TurnClaims.abandon", make)
+
+
+@host_mutant("SES.71", character="Conciliatory: other words under an id are the words that it has.")
+class SettlesConflicts(BrokenHost):
+    class sends(SentStore):
+        async def enqueue_pending_turn_input(self, draft: Any) -> Any:
+            try:
+                return await self.inner.enqueue_pending_turn_input(draft)
+            except PendingTurnInputSourceKeyConflict:
+                rows = await self.inner.list_pending_turn_inputs(draft.session_id)
+                return next(row for row in rows if row.source_key == draft.source_key)

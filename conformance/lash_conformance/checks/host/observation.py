@@ -184,6 +184,20 @@ async def a_cursor_behind_what_is_kept_is_a_gap(bench: HostBench) -> None:
     await following.close()
 
 
+@host_check("OBS.7")
+async def a_gap_begins_where_something_is_missing(bench: HostBench) -> None:
+    """Of five events three are kept: what follows the second, and the fifth, is all there; what follows the first is not."""
+    core = await bench.core(replay_events=3)
+    session = await opened(core)
+    await exchange(core, session, "hi", {"chunks": ["a", "b"]})
+    last = await _cursor(session)
+    end = int(last.split(":", 3)[2])
+
+    assert await _after(session, _moved(last, end - 3)) == ["prose b", "usage", "committed"]
+    assert await _after(session, last) == []
+    assert (await session.resume_from(_moved(last, end - 4)))["gap"]["reason"] == "trimmed"
+
+
 @host_check("OBS.8")
 async def a_recovering_subscription_goes_on_after_the_gap(bench: HostBench) -> None:
     """The gap names the cursor of its observation, and what comes next follows from it."""

@@ -190,3 +190,15 @@ async def an_event_starts_one_process_a_subscription(bench: HostBench) -> None:
     ran = [line for line in await core.journal() if line.startswith("process ")]
     assert (len(set(started)), len(ran)) == (4, 4)
     await refused(session.call("triggers.register", {"event": "door.closed", "process": "echo"}), "door.closed")
+
+
+@host_check("TRG.2", needs=("triggers",))
+async def a_key_is_an_event_s_own(bench: HostBench) -> None:
+    """Two events told under one key are two events."""
+    core = await _core(bench, "a", options={"a": {"triggers": [EVENT, EVENT | {"event": "closed"}]}})
+    session = await opened(core)
+    for event in ("door.opened", "door.closed"):
+        await session.call("triggers.register", {"event": event, "process": "echo"})
+        await session.call("triggers.emit", {"event": event, "key": "k1", "payload": {"by": "cat"}})
+
+    assert len(await session.call("processes.list", {})) == 2

@@ -137,6 +137,23 @@ async def turns_of_clones_follow_each_other(bench: HostBench) -> None:
     assert stored_lines(await bench.stored()) == ["user: one", "assistant: first", "user: two", "assistant: second"]
 
 
+@host_check("STA.12")
+async def appended_nodes_are_history(bench: HostBench) -> None:
+    """Appended between two turns: stored at once, chained behind the first, and read by the model in the second."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    notes = [{"kind": "message", "message": {"role": "System", "content": one}} for one in ("note one", "note two")]
+
+    ids = await session.call("append_nodes", {"nodes": notes})
+
+    read = await bench.loaded()
+    assert (ids, read.graph.leaf_node_id) == ([node.node_id for node in read.graph.nodes[2:]], ids[1])
+    assert stored_lines(read) == ["user: hi", "assistant: hello", "system: note one", "system: note two"]
+    await exchange(core, session, "more", "fine")
+    assert [one["text"] for one in (await core.requests())[-1]["messages"]] == ["hi", "hello", "note one", "note two", "more"]
+
+
 @host_check("SES.49")
 async def a_child_knows_its_parent(bench: HostBench) -> None:
     """The given parent is answered; a root has none; the store's factory was told."""

@@ -232,6 +232,23 @@ async def what_was_configured_is_in_force(bench: HostBench) -> None:
 
 
 @host_check("SES.41")
+async def a_patch_changes_what_it_names(bench: HostBench) -> None:
+    """Prompt, then provider, then model: each leaves the others as they are, in the next turn and after park and resume."""
+    core = await bench.core(providers=("prov", "spare"))
+    session = await opened(core, "s1", max_turns=9)
+    for patch in ({"prompt": RESET}, {"provider": "spare"}, {"model": "m-2"}):
+        await session.configure(patch)
+    await exchange(core, session, "hi", "hello")
+
+    again = await core.resume(await session.park())
+    await exchange(core, again, "more", "fine")
+
+    asked = await core.requests()
+    assert [(one["provider"], one["model"], "patched" in one["system"]) for one in asked] == [("spare", "m-2", True)] * 2
+    assert (await again.read("policy"))["max_turns"] == 9
+
+
+@host_check("SES.41")
 async def a_patch_without_a_turn_survives_the_park(bench: HostBench) -> None:
     """What was configured after the last turn is there after park and resume on another core."""
     core = await bench.core(model="m-1")

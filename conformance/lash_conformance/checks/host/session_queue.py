@@ -46,11 +46,13 @@ async def queueing_needs_a_store(bench: HostBench) -> None:
 
 @host_check("SES.71")
 async def an_id_becomes_a_source_key(session: HostSession) -> None:
-    """With its prefix; the same id and words answer the same row; without an id there is no key."""
+    """With its prefix; the same id and words answer the same row, other words are refused; without an id there is no key."""
     row = await session.call("enqueue", {"text": "later", "id": "m7"})
     again = await session.call("enqueue", {"text": "later", "id": "m7"})
     plain = await session.call("enqueue", {"text": "other"})
 
+    await refused(session.call("enqueue", {"text": "sooner", "id": "m7"}), "host:m7")
+    assert len(await session.call("pending_turn_inputs", {})) == 2
     assert (row["source_key"], again["input_id"] == row["input_id"]) == ("host:m7", True)
     assert plain.get("source_key") is None
 

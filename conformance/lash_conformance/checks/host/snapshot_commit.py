@@ -173,3 +173,17 @@ async def a_fork_inherits_and_a_fresh_child_does_not(bench: HostBench) -> None:
     assert await wrote(core, "a restore") == ['a restore 1 {"n":2}']
     await session.call("children.create", {"session_id": "other", "fork": False})
     assert await wrote(core, "a restore") == ['a restore 1 {"n":2}']
+
+
+@host_check("SNP.49")
+async def a_fork_counts_for_itself(bench: HostBench) -> None:
+    """What the child counts is the child's: the parent goes on from where it was."""
+    core = await bench.core("a", options={"a": COUNTS})
+    session = await opened(core)
+    await turns(core, session, 2)
+    await session.call("children.create", {"session_id": "kid", "fork": True})
+    await script(core, "from the kid")
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+    await turns(core, session)
+
+    assert await counted(bench) == 3
