@@ -211,17 +211,24 @@ async def the_ledger_merges_by_source_and_model(store: RuntimePersistence, lane:
 
 @check("STO.62")
 async def a_delta_that_costs_nothing_is_dropped(store: RuntimePersistence, lane: Lane) -> None:
-    """Reasoning tokens alone are not a cost, and all zeros are none."""
+    """Reasoning tokens alone are not a cost, and all zeros are none; what was only cached is, and a refund is."""
+    kept = (
+        spent("z", input_tokens=1),
+        spent("read", cache_read_input_tokens=2),
+        spent("written", cache_write_input_tokens=3),
+        spent("refund", input_tokens=-4, output_tokens=1),
+    )
     deltas = (
         spent("x", reasoning_output_tokens=9),
         spent("y"),
-        spent("z", input_tokens=1),
+        *kept,
         spent("z", reasoning_output_tokens=9),
+        spent("even", input_tokens=5, output_tokens=-5),
     )
 
     await store.commit_runtime_state(commit(lane, usage_deltas=deltas))
 
-    assert (await loaded(store)).token_ledger == (spent("z", input_tokens=1),)
+    assert (await loaded(store)).token_ledger == kept
 
 
 @check("STO.63")
@@ -280,6 +287,16 @@ async def meta_reads_back_and_a_later_save_wins(store: RuntimePersistence) -> No
 
     await store.save_session_meta(_meta("second"))
     assert await store.load_session_meta() == _meta("second")
+
+
+@check("STO.70")
+async def a_commit_leaves_meta_as_it_was_saved(store: RuntimePersistence, lane: Lane) -> None:
+    """Its model is the head's affair."""
+    await store.save_session_meta(_meta("mine"))
+
+    await store.commit_runtime_state(turn("t1", fence=lane))
+
+    assert await store.load_session_meta() == _meta("mine")
 
 
 @check("STO.71")

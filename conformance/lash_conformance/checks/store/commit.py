@@ -34,8 +34,10 @@ from lash_ref.errors import (
     SessionExecutionLeaseExpired,
     TurnInputClaimSuperseded,
 )
+from lash_ref.inputs import TurnInputCompletion
 from lash_ref.lease import Acquired
 from lash_ref.records import Append, AttachmentIntent, FullGraph, ReplaceFull, RuntimeCommitResult
+from lash_ref.work import QueuedWorkCompletion
 
 
 @check("STO.1")
@@ -110,6 +112,25 @@ async def expecting_a_new_session_over_an_existing_head_is_refused(
     attempt = store.commit_runtime_state(turn("t2", fence=lane, expects=0))
 
     await refused(HeadRevisionConflict, attempt, expected=0, actual=1)
+
+
+@check("STO.12")
+async def a_stale_commit_is_told_of_the_head_whatever_else_is_stale(store: RuntimePersistence, lane: Lane) -> None:
+    """Its nodes are there already, its part and its claims are gone: all of that may come of the head it did not see."""
+    await store.commit_runtime_state(turn("t1", fence=lane))
+    stale = commit(lane, expected_head_revision=0)
+    work = QueuedWorkCompletion(session_id="s1", claim_id="gone", lease_token="gone", batch_ids=("gone",))
+    spoken = TurnInputCompletion(session_id="s1", claim_id="gone", lease_token="gone", input_ids=("gone",))
+    parts: tuple[dict[str, object], ...] = (
+        {"graph": Append(nodes=(message("t1"),), leaf_node_id="t1")},
+        {"checkpoint": checkpoint().but(tool_state_ref="gone")},
+        {"completed_queue_claims": (work,)},
+        {"completed_turn_input_claims": (spoken,)},
+    )
+
+    for part in parts:
+        attempt = store.commit_runtime_state(stale.but(**part))
+        await refused(HeadRevisionConflict, attempt, expected=0, actual=1)
 
 
 async def _race(store: RuntimePersistence, lane: Lane) -> list[RuntimeCommitResult | BaseException]:
@@ -381,8 +402,8 @@ async def a_stale_queue_completion_does_not_consume_the_input_claim(
 
 @check("STO.22")
 async def configuration_and_frames_are_replaced_whole(store: RuntimePersistence, lane: Lane) -> None:
-    """The second commit's frames are all there is, bytes included."""
-    await store.commit_runtime_state(commit(lane, agent_frames=(frame("f1"), frame("f2"))))
+    """The second commit's frames are all there is, bytes included; after the third there are none, and none is current."""
+    await store.commit_runtime_state(commit(lane, agent_frames=(frame("f1"), frame("f2")), current_agent_frame_id="f2"))
     config = CONFIG.but(provider_id="other")
     frames = (frame("f3", execution_state_snapshot=b"\x00\xff", reason="compaction"),)
 
@@ -394,6 +415,9 @@ async def configuration_and_frames_are_replaced_whole(store: RuntimePersistence,
     assert read.agent_frames == frames
     assert read.current_agent_frame_id == "f3"
     assert read.config == config
+    await store.commit_runtime_state(commit(lane))
+    read = await loaded(store)
+    assert (read.agent_frames, read.current_agent_frame_id, read.config) == ((), "", CONFIG)
 
 
 @check("STO.23", "STO.24")

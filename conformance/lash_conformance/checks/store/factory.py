@@ -3,7 +3,19 @@
 
 from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
-from lash_conformance.vocabulary import batch, ids, loaded, refused, said, spent, turn
+from lash_conformance.vocabulary import (
+    batch,
+    checkpoint,
+    ids,
+    loaded,
+    refused,
+    said,
+    spent,
+    stamp,
+    task,
+    tool_state,
+    turn,
+)
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import UnreadableRecord
 from lash_ref.records import AttachmentIntent, ChildSession, FullGraph, ModelLimits, ModelSpec, SessionPolicy
@@ -182,6 +194,38 @@ async def ids_that_differ_in_any_character_are_different_sessions(bench: Bench) 
         found.append([one.source_key for one in await made.list_queued_work(name)])
 
     assert found == [[f"of {name}"] for name in names]
+
+
+@check("FAC.11", "FAC.8", "GRA.5", "STO.37", "INP.3", "QUE.4")
+async def equal_names_in_two_sessions_do_not_meet(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
+    """Nodes, turns, keys, inputs and parts of one name are each session's own, and hiding or sweeping one leaves the other."""
+    other = await bench.session("s2")
+    lanes = {"s1": lane, "s2": await bench.lane(other, "s2")}
+    for name, mine in (("s1", store), ("s2", other)):
+        made = turn(
+            "t",
+            fence=lanes[name],
+            says="n",
+            session_id=name,
+            checkpoint=checkpoint(1, tool_state=tool_state(1)),
+            enqueued_queue_batches=(batch(task(name), session_id=name, source_key="k"),),
+        ).but(turn_commit=stamp("t", f"hash of {name}", name))
+        assert (await mine.commit_runtime_state(made)).head_revision == 1
+        await mine.enqueue_pending_turn_input(said(f"to {name}", session_id=name, input_id="i", source_key="k"))
+
+    await other.tombstone_nodes(["n"])
+    await other.cancel_pending_turn_input("s2", "i")
+
+    read = await loaded(store)
+    assert ids(read.graph) == ["n"]
+    assert read.checkpoint is not None
+    assert read.checkpoint.tool_state == tool_state(1)
+    assert [one.items[0].payload for one in await store.list_queued_work("s1")] == [task("s1")]
+    assert [one.input for one in await store.list_pending_turn_inputs("s1")] == [said("to s1").input]
+    assert ids((await loaded(other)).graph) == []
+    await store.tombstone_nodes(["n"])
+    assert (await other.vacuum()).removed_node_count == 1
+    assert (await store.vacuum()).removed_node_count == 1
 
 
 @check("FAC.12", needs=("durable",))

@@ -452,6 +452,22 @@ async def a_completion_with_a_wrong_token_or_session_is_refused(store: RuntimePe
     assert (await store.cancel_pending_turn_input("s1", "i1")).outcome == "already_claimed"
 
 
+@check("INP.20", "STO.20")
+async def a_completion_stale_in_part_leaves_the_other_part(store: RuntimePersistence, lane: Lane) -> None:
+    """The first input of the list is held, the second is not: the first can still be given back."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    claim = await _next(store, lane)
+    assert claim is not None
+    late = claim.completion().but(input_ids=("i1", "gone"))
+
+    attempt = store.commit_runtime_state(turn("t1", fence=lane, completed_turn_input_claims=(late,)))
+    await refused(TurnInputClaimSuperseded, attempt, claim_id=claim.claim_id)
+
+    assert (await store.cancel_pending_turn_input("s1", "i1")).outcome == "already_claimed"
+    await store.abandon_turn_input_claim(claim)
+    assert [one.input_id for one in await store.list_pending_turn_inputs("s1")] == ["i1"]
+
+
 @check("INP.42")
 async def an_input_completion_of_nothing_may_not_name_another_session(
     store: RuntimePersistence, lane: Lane

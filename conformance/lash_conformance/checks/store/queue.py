@@ -5,7 +5,7 @@ from typing import Any
 
 from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
-from lash_conformance.vocabulary import batch, command, refused, task, turn
+from lash_conformance.vocabulary import batch, command, refused, said, task, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidRecord
 from lash_ref.work import Group, QueuedWorkClaim, QueuedWorkPayload
@@ -33,6 +33,19 @@ async def a_batch_is_answered_with_its_items_in_order(store: RuntimePersistence)
         5,
     )
     assert await store.list_queued_work("s1") == (made,)
+
+
+@check("QUE.57", needs=("clock",))
+async def work_and_input_say_when_they_came(bench: Bench, store: RuntimePersistence) -> None:
+    """To the millisecond, whenever they may be taken."""
+    await bench.pass_time(1234)
+
+    made = await store.enqueue_queued_work(batch(available_at_ms=5))
+    spoken = await store.enqueue_pending_turn_input(said())
+
+    assert (made.enqueued_at_ms, spoken.enqueued_at_ms) == (bench.clock.now_ms(),) * 2
+    await bench.pass_time(1)
+    assert (await store.list_queued_work("s1"), await store.list_pending_turn_inputs("s1")) == ((made,), (spoken,))
 
 
 @check("QUE.2")

@@ -278,11 +278,11 @@ async def a_takeover_ends_every_claim(store: RuntimePersistence, lane: Lane) -> 
 
 @check("QUE.51")
 async def the_pending_listing_hides_held_batches(store: RuntimePersistence, lane: Lane) -> None:
-    """One of two is held."""
-    made = [await store.enqueue_queued_work(batch()) for _ in range(2)]
+    """One of three is held; one that is not due yet waits all the same."""
+    made = [await store.enqueue_queued_work(batch(available_at_ms=when)) for when in (0, 0, 2**62)]
     await _held(store, lane)
 
-    assert await store.list_pending_queued_work("s1") == (made[1],)
+    assert await store.list_pending_queued_work("s1") == (made[1], made[2])
 
 
 @check("QUE.53")

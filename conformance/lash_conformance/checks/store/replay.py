@@ -75,6 +75,20 @@ async def a_repeat_enqueues_its_outbox_once(store: RuntimePersistence, lane: Lan
     assert await store.list_queued_work("s1") == first.enqueued_queue_batches
 
 
+@check("STO.31", "STO.14")
+async def a_repeat_answers_batches_that_are_gone(store: RuntimePersistence, lane: Lane) -> None:
+    """One is done and one is cancelled before the reply that was lost is asked for again; neither comes back."""
+    draft = turn("t1", fence=lane, enqueued_queue_batches=(batch(task("a")), batch(task("b"), source_key="k")))
+    first = await store.commit_runtime_state(draft)
+    claim = await store.claim_ready_queued_work("s1", lane.fence, lane.owner, "idle", 1)
+    assert claim is not None
+    await store.commit_runtime_state(turn("t2", fence=lane, completed_queue_claims=(claim.completion(),)))
+    await store.cancel_queued_work_batch("s1", first.enqueued_queue_batches[1].batch_id)
+
+    assert await store.commit_runtime_state(draft) == first
+    assert await store.list_queued_work("s1") == ()
+
+
 @check("STO.32")
 async def the_same_turn_with_another_hash_is_refused(store: RuntimePersistence, lane: Lane) -> None:
     """Two contents for one turn: the second is refused and changes nothing."""
