@@ -9,6 +9,7 @@ from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_cancel import method
 from lash_ref.errors import LashError
 from lash_ref.inputs import CheckpointWork
+from lash_ref.moves import ask_model
 from lash_ref.records import TokenUsage
 from lash_ref.runtime_errors import RuntimeFailure
 
@@ -294,3 +295,16 @@ class RunsCutCalls(BrokenHost):
             return broken
 
         patch("lash_ref.moves:terminal_stop", make)
+
+
+@host_mutant("TRN.24", character="Yielding: a hook can ask for one call more than the limit.")
+class HooksGetOneMore(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(next_iteration: Any) -> Any:
+            def broken(state: Any) -> Any:
+                asked_by_a_hook = state.checkpoint == "before_completion"
+                return ask_model(state) if asked_by_a_hook else next_iteration(state)
+
+            return broken
+
+        patch("lash_ref.moves:next_iteration", make)

@@ -189,3 +189,15 @@ class ChildrenCountForTheParent(BrokenHost):
             return broken
 
         patch("lash_ref.children:ChildSessions.end_turn", make)
+
+
+@host_mutant("PRC.8", character="Reticent: a turn does not say what its children spent.")
+class HidesWhatChildrenSpent(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(assembled: Any) -> Any:
+            def broken(*given: Any) -> Any:
+                return assembled(*given).but(children_usage=())
+
+            return broken
+
+        patch("lash_ref.turn_commit:_assembled", make)

@@ -8,6 +8,7 @@ from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mut
 from lash_conformance.mutants.host_cancel import method
 from lash_ref.claims import TurnClaims
 from lash_ref.errors import PendingTurnInputSourceKeyConflict
+from lash_ref.messages import Message
 
 
 @host_mutant("SES.73", character="By letters: sorts inputs by their number as text.")
@@ -130,8 +131,9 @@ class LeavesAcceptedInput(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(tell: Any) -> Any:
             async def broken(turn: Any, *told: Any) -> None:
+                held = list(turn.claims.inputs)
                 await tell(turn, *told)
-                turn.claims.inputs.clear()
+                turn.claims.inputs[:] = held
 
             return broken
 
@@ -162,3 +164,18 @@ class SettlesConflicts(BrokenHost):
             except PendingTurnInputSourceKeyConflict:
                 rows = await self.inner.list_pending_turn_inputs(draft.session_id)
                 return next(row for row in rows if row.source_key == draft.source_key)
+
+
+@host_mutant("SES.92", character="Polite: a drained wake comes with an empty word of the user.")
+class WakesComeWithAnEmptyWord(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(take_in: Any) -> Any:
+            async def broken(turn: Any) -> Any:
+                refused = await take_in(turn)
+                if turn.request.wakes:
+                    turn._append(Message(id=f"{turn.turn_id}.user", role="User"))
+                return refused
+
+            return broken
+
+        patch("lash_ref.turn:Turn._take_in", make)

@@ -17,6 +17,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
+from lash_conformance.plugin_words import adds
 from lash_conformance.power import COMMIT
 from lash_ref.errors import LashError
 
@@ -118,6 +119,17 @@ async def every_turn_has_the_whole_limit(bench: HostBench) -> None:
     await script(core, again, "one", again, "two")
 
     assert [answer(await say(session)) for _ in range(2)] == ["says one", "says two"]
+
+
+@host_check("TRN.24")
+async def a_call_that_a_hook_asks_for_counts(bench: HostBench) -> None:
+    """With one call allowed, an answer that a hook is not content with is the last."""
+    directives = {"checkpoint before_completion": [adds("are you sure?")]}
+    core = await bench.core("a", max_turns=1, options={"a": {"directives": directives}})
+    session = await opened(core)
+    await script(core, "first", "second")
+
+    assert (answer(await say(session)), len(await core.requests())) == ("stopped max_turns", 1)
 
 
 @host_check("TRN.28")

@@ -140,15 +140,17 @@ async def a_child_has_a_store_and_an_id_of_its_own(bench: HostBench) -> None:
 
 @host_check("PRC.8")
 async def a_child_s_usage_is_told_apart(bench: HostBench) -> None:
-    """After the parent's next turn its report holds both, by source; a turn later the child has not spent more."""
+    """The parent's next turn tells it beside its own, and the session's report holds both by source; a turn later the child has not spent more."""
     core = await bench.core()
     session = await opened(core)
     await session.call("children.create", {"session_id": "kid"})
     await script(core, {"text": "from the kid", "usage": {"input_tokens": 100, "output_tokens": 1}}, "hello")
     await session.call("children.turn", {"session_id": "kid", "text": "go"})
-    await say(session, "hi")
+    turn = await say(session, "hi")
 
     report = await session.read("usage_report")
+    assert turn["usage"]["input_tokens"] == 10
+    assert [(one["source"], one["usage"]["input_tokens"]) for one in turn["children_usage"]] == [("child", 100)]
     assert {one["source"]: one["usage"]["input_tokens"] for one in report["by_source"]} == {"child": 100, "turn": 10}
     assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}
     await exchange(core, session, "more", "fine")

@@ -79,7 +79,7 @@ async def a_drained_wake_is_an_event(bench: HostBench, core: HostCore, session: 
     assert answer(await session.queued_turn()) == "says good"
 
     assert _roles(asked((await core.requests())[0]), "the wash is done") == ["system"]
-    assert _roles(stored_lines(await bench.stored()), "the wash is done") == ["event"]
+    assert stored_lines(await bench.stored()) == ["event: the wash is done", "assistant: good"]
     assert await session.queued_turn() is None
 
 
@@ -101,13 +101,13 @@ async def a_running_turn_takes_a_wake_in(bench: HostBench, core: HostCore, sessi
 
 
 async def _during(core: HostCore, session: HostSession, bench: HostBench, turn_id: str, boundary: str) -> Any:
-    """The turn t1 in its tool, and input enqueued meanwhile for a turn at a boundary; the turn's report."""
+    """The turn t1 in its tool, and input enqueued meanwhile for a turn at a boundary; the turn's report and the row."""
     running = bench.start(say(session, "hi", turn_id="t1"))
     await core.reached("g")
     ingress = {"scope": "active_turn", "turn_id": turn_id, "min_boundary": boundary}
-    await session.call("enqueue", {"text": "by the way", "ingress": ingress})
+    row = await session.call("enqueue", {"text": "by the way", "ingress": ingress})
     await core.release("g")
-    return await running
+    return await running, row
 
 
 @host_check("SES.75")
@@ -142,7 +142,7 @@ async def active_input_waits_for_its_boundary(bench: HostBench, core: HostCore, 
     """Meant for the end of the turn, it is not shown after the tool, and then answered before the turn ends."""
     await script(core, calls(("slow", {"gate": "g"})), "first", "second")
 
-    report = await _during(core, session, bench, "t1", "before_completion")
+    report, _ = await _during(core, session, bench, "t1", "before_completion")
 
     shown = [asked(request) for request in await core.requests()]
     assert (answer(report), len(shown)) == ("says second", 3)
@@ -185,9 +185,10 @@ async def a_command_does_not_jump_the_queue(bench: HostBench, core: HostCore, se
 async def accepted_input_is_delivered_once(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """What a running turn took in is settled with it: no drain and no later turn says it again."""
     await script(core, calls(("slow", {"gate": "g"})), "done", "fine")
-    await _during(core, session, bench, "t1", "after_work")
+    _, row = await _during(core, session, bench, "t1", "after_work")
 
-    assert await session.queued_turn() is None
+    told = await session.call("cancel_pending_turn_input", {"input_id": row["input_id"]})
+    assert (told["outcome"], await session.queued_turn()) == ("already_completed", None)
     await say(session, "more")
     assert asked((await core.requests())[-1]).count("user: by the way") == 1
     assert await session.queued_turn() is None
