@@ -31,8 +31,6 @@ class Check:
     """Capabilities with which it does not apply: it judges how their absence is met."""
     damage: frozenset[Damage]
     kind: Kind
-    group: str
-    """Checks of one group look at the same facts, so one process judges them; empty for a check by itself."""
     profile: Profile
     """What it judges: a store, or a host that runs sessions."""
     confirmed: str
@@ -60,14 +58,13 @@ def check(
     without: tuple[Capability, ...] = (),
     damage: tuple[Damage, ...] = (),
     kind: Kind = "example",
-    group: str = "",
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Register an async function as a check of ``clauses``.
 
     Its parameters are filled by name: ``store`` (of session "s1"), ``lane`` (a live lease on it),
     ``bench`` (everything else).
     """
-    return _register(clauses, "store", frozenset(needs), frozenset(without), frozenset(damage), kind, group)
+    return _register(clauses, "store", frozenset(needs), frozenset(without), frozenset(damage), kind)
 
 
 def host_check(
@@ -80,7 +77,7 @@ def host_check(
 
     Its parameters are filled by name: ``session`` ("s1", open), ``core`` (with every kit tool), ``bench``.
     """
-    return _register(clauses, "host", frozenset(needs), frozenset(without), frozenset(), kind, "")
+    return _register(clauses, "host", frozenset(needs), frozenset(without), frozenset(), kind)
 
 
 def _register(
@@ -90,7 +87,6 @@ def _register(
     without: frozenset[Capability | HostCapability],
     damage: frozenset[Damage],
     kind: Kind,
-    group: str,
 ) -> Callable[[CheckFunction], CheckFunction]:
     def register(function: CheckFunction) -> CheckFunction:
         claim = (inspect.getdoc(function) or "").partition("\n")[0]
@@ -105,7 +101,6 @@ def _register(
             without=without,
             damage=damage,
             kind=kind,
-            group=group,
             profile=profile,
             confirmed="",
             module=function.__module__,

@@ -86,8 +86,7 @@ def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set what the searches use, and the child's limits; declare the mark that xdist reads, where there is none."""
-    config.addinivalue_line("markers", "xdist_group(name): checks to judge in one process")
+    """Set what the searches use, and the child's limits."""
     if search := cast("str", config.getoption("lash_search")):
         from lash_conformance import search as searching
 

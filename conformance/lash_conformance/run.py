@@ -3,11 +3,13 @@
 import contextlib
 import io
 import json
+import os
 import platform
 import sys
+import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,6 +17,7 @@ from typing import Any, TextIO
 import pytest
 
 from lash_conformance import known, suite
+from lash_conformance.beside import Beside
 from lash_conformance.catalogue import EDITION, PROFILES, clauses
 from lash_conformance.check import Profile, all_checks
 from lash_conformance.execute import DEADLINE_S, Result, inapplicable
@@ -25,6 +28,11 @@ from lash_conformance.report import Report, build, verdict_of
 from lash_conformance.select import leaves_out, selects, selects_clause
 from lash_conformance.target import Served, StoreTarget
 from lash_ref import __version__
+
+HARNESS_FAULT = 3
+"""The exit code that is no verdict."""
+CARRIED = frozenset(field.name for field in fields(Result)) - {"check"}
+"""What an event says of a check's result."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +45,7 @@ class Options:
     known: Path | None = None
     seed: int = 0
     jobs: int | None = None
-    """Processes to judge with; when none is given one, and another for the crash drill where it applies."""
+    """Processes to judge with; when none is given this one, and another for the crash drill where it applies."""
     thorough: bool = False
     isolate: bool = False
     deadline_s: float = DEADLINE_S
@@ -56,13 +64,14 @@ class Watcher:
         self.found: dict[str, dict[str, Any]] = {}
         self.written = 0
         self.faults: list[str] = []
+        self.lock = threading.Lock()
         self.known = known.read(options.known) if options.known else {}
         # Checks of the other profile are loaded only to tell whether an entry of the list names one of them.
         self.names = frozenset(check.id for check in all_checks()) if self.known else frozenset[str]()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one item ended."""
-        check_id = report.nodeid.partition("[")[2].partition("]")[0]
+        check_id = report.nodeid.partition("[")[2].removesuffix("]")
         if check_id not in self.by_id or check_id in self.found:
             return
         carried = dict(report.user_properties).get(suite.PROPERTY)
@@ -81,7 +90,18 @@ class Watcher:
         if report.failed:
             self.faults.append(_last_line(report.longreprtext))
 
+    def hear(self, event: dict[str, Any]) -> None:
+        """An event of the process that judges beside this one."""
+        if event["event"] == "check" and event["verdict"] != "not-run":
+            self._settle(event["id"], {name: event[name] for name in CARRIED if name in event} | event["wall"])
+        elif event["event"] == "footer" and event["exit_code"] == HARNESS_FAULT:
+            self.faults += event["problems"]
+
     def _settle(self, check_id: str, facts: dict[str, Any]) -> None:
+        with self.lock:
+            self._settled(check_id, facts)
+
+    def _settled(self, check_id: str, facts: dict[str, Any]) -> None:
         check = self.by_id[check_id]
         event = suite.flat(Result(check, "not-run")) | facts
         event |= {
@@ -96,10 +116,12 @@ class Watcher:
             self.log.write("check", **self.found[self.planned[self.written].id])
             self.written += 1
 
-    def finish(self) -> None:
-        """Settle what never came."""
+    def finish(self, drill: Sequence[str], ended: str) -> None:
+        """Settle what never came; of the checks in ``drill`` it is known how the process that judged them ended."""
         for check in self.planned:
-            if check.id not in self.found:
+            if check.id not in self.found and check.id in drill and ended:
+                self._settle(check.id, {"verdict": "error", "reason": f"the drill was judged by another process, and {ended}"})
+            elif check.id not in self.found:
                 self._settle(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
 
 
@@ -137,6 +159,20 @@ def header(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def drill_beside(options: Options) -> list[str]:
+    """The checks of the crash drill, if another process is to judge them beside this one; nothing if it is not.
+
+    A target that keeps a server for the run stays in the process that may let the server fall.
+    """
+    if options.jobs is not None or options.isolate or os.name != "posix":
+        return []
+    if isinstance(options.target, Served) and options.target.may_crash:
+        return []
+    chosen = [check for check in all_checks(options.profile) if selects(options.select, check) and not inapplicable(check, options.target)]
+    drill = [check.id for check in chosen if check.kind == "crash"]
+    return drill if len(drill) < len(chosen) else []
+
+
 def arguments(options: Options) -> list[str]:
     """The pytest command line of a run."""
     from lash_conformance import search
@@ -155,27 +191,10 @@ def arguments(options: Options) -> list[str]:
         found += ["--lash-isolate", "-o", f"timeout={limit}", "-o", "timeout_method=thread"]
     else:
         found += ["-o", "timeout=0"]
-    jobs = processes(options)
+    jobs = options.jobs or 1
     if options.isolate or jobs > 1:
-        found += ["-n", str(jobs), "--dist", "loadgroup", "--max-worker-restart", "64"]
+        found += ["-n", str(jobs), "--max-worker-restart", "64"]
     return found
-
-
-def processes(options: Options) -> int:
-    """How many processes judge.
-
-    The drill waits for the processes it strikes most of the time, so it goes beside the other checks. A target
-    that keeps a server for the run stays in the process that may let the server fall.
-    """
-    if options.jobs is not None:
-        return options.jobs
-    fall = isinstance(options.target, Served) and options.target.may_crash
-    kinds = {
-        check.kind == "crash"
-        for check in all_checks(options.profile)
-        if selects(options.select, check) and not inapplicable(check, options.target)
-    }
-    return 1 if fall else max(1, len(kinds))
 
 
 def judge(
@@ -192,13 +211,22 @@ def judge(
     log = EventLog(stream)
     watcher = Watcher(options, log, progress)
     log.write("header", **header(options))
-    with contextlib.redirect_stdout(io.StringIO()):
-        status = pytest.main(arguments(options), plugins=[watcher])
-    watcher.finish()
+    drill, beside, ended = drill_beside(options), None, ""
+    if drill:
+        beside = Beside(options.target_name, drill, options.seed, thorough=options.thorough, hear=watcher.hear)
+        options = replace(options, select=f"{options.select},!kind:crash")
+    status: int | pytest.ExitCode = pytest.ExitCode.INTERRUPTED
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            status = pytest.main(arguments(options), plugins=[watcher])
+    finally:
+        if beside is not None:
+            ended = beside.end(now=status == pytest.ExitCode.INTERRUPTED)
+    watcher.finish(drill, ended)
     problems = [f"known failure of an unknown check: {name}" for name in known.strangers(watcher.known, watcher.names)]
     code, advice = verdict_of(log.events, problems, set(options.target.capabilities))
     if watcher.faults or status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
-        code = 3
+        code = HARNESS_FAULT
         problems += watcher.faults or [f"pytest ended with {status!r}"]
         advice = "The harness itself failed; please report it with the event log."
     elif status == pytest.ExitCode.INTERRUPTED:
@@ -213,8 +241,6 @@ def interpreter_age_s() -> float:
     try:
         fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
         uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-        import os
-
         return uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
     except (OSError, IndexError, ValueError):
         return time.perf_counter() if sys.platform == "win32" else 0.0

@@ -27,11 +27,7 @@ def flat(result: Result) -> dict[str, Any]:
     return {"id": result.check.id} | {k: v for k, v in asdict(result).items() if k != "check"}
 
 
-def _param(made: Check) -> Any:
-    return pytest.param(made, id=made.id, marks=[pytest.mark.xdist_group(made.group)] if made.group else [])
-
-
-@pytest.mark.parametrize("check", [_param(made) for made in all_checks("store")])
+@pytest.mark.parametrize("check", [pytest.param(made, id=made.id) for made in all_checks("store")])
 def test_store_conforms(
     check: Check, store_target: StoreTarget, request: pytest.FixtureRequest
 ) -> None:

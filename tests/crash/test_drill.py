@@ -14,7 +14,7 @@ from lash_conformance.execute import execute
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants, served
 from lash_conformance.pytest_plugin import HANG_MARGIN_S
-from lash_conformance.run import Options, judge, processes
+from lash_conformance.run import Options, drill_beside, judge
 from lash_conformance.target import load
 from lash_conformance.terminal import summary
 
@@ -27,19 +27,37 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lash_conformance.crash.ROWS", {})
 
 
-def test_the_drill_goes_beside_the_other_checks(short: None):
+def test_the_drill_goes_beside_the_other_checks():
     """In a process of its own, unless one process is asked for; the log is the same."""
-    names = "GRA.1,queued_work_survives_a_kill"
+    names, kill = "GRA.1,queued_work_survives_a_kill", "QUE.60:queued_work_survives_a_kill"
     target = load("sqlite")
     beside, alone = (Options(target_name="sqlite", target=target, select=names, jobs=jobs) for jobs in (None, 1))
     logs = io.StringIO(), io.StringIO()
 
     reports = [judge(options, log) for options, log in zip((beside, alone), logs, strict=True)]
 
-    assert [processes(options) for options in (beside, alone)] == [2, 1]
+    assert [drill_beside(options) for options in (beside, alone)] == [[kill], []]
     assert [report.outcome for report in reports] == ["conforms", "conforms"]
     told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
     assert told[0] == told[1]
+
+
+def test_a_drill_whose_process_ends_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What it did not judge is an error that says how it ended; the other checks are judged."""
+    (tmp_path / "dies_beside.py").write_text(
+        "import os, sys\nfrom lash_conformance.targets.sqlite import SqliteTarget\n"
+        "def target():\n    return os._exit(9) if sys.argv[0].endswith('beside.py') else SqliteTarget()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    name = "python:dies_beside:target"
+
+    report = judge(Options(target_name=name, target=load(name), select="GRA.1,queued_work_survives_a_kill"), io.StringIO())
+
+    found = {check.id: (check.verdict, check.reason) for check in report.checks}
+    assert found.pop("QUE.60:queued_work_survives_a_kill") == ("error", "the drill was judged by another process, and it ended with exit code 9")
+    assert {verdict for verdict, _ in found.values()} == {"pass"}
+    assert report.exit_code == 1
 
 
 def test_a_search_is_not_held_to_the_time_of_an_example(short: None):
