@@ -1,8 +1,8 @@
 """The SQLite store: one database file a directory, one transaction an operation.
 
 All sessions of a factory share the file, so deleting a session is one transaction and the roots of all
-attachments are one query. Each factory works on one connection in one thread of its own, but for short looks;
-several factories, in one process or many, may open one directory at once.
+attachments are one query. Each factory works on one connection in one thread of its own; several factories,
+in one process or many, may open one directory at once.
 """
 
 import asyncio
@@ -34,18 +34,12 @@ LOG_PAGES = 100
 """When the write-ahead log starts over: a log that is overwritten syncs faster than one that makes its file grow."""
 
 
-class WouldWrite(Exception):
-    """An operation that was only to read wants to write; nothing was done."""
-
-
 class SqliteTransactions:
     """One connection, opened by the first transaction."""
 
     def __init__(self, directory: Path, busy_timeout_s: float = BUSY_TIMEOUT_S) -> None:
         self.path = directory / DATABASE_NAME
         self.busy_timeout_s = busy_timeout_s
-        self.reads_only = False
-        """Refuse to begin a write, for a caller that must not wait."""
         self._connection: sqlite3.Connection | None = None
 
     def connection(self) -> sqlite3.Connection:
@@ -72,8 +66,6 @@ class SqliteTransactions:
     @asynccontextmanager
     async def begin(self, write: bool) -> AsyncGenerator[Rows]:
         """``BEGIN IMMEDIATE`` for writers, so that what they read is what they overwrite."""
-        if write and self.reads_only:
-            raise WouldWrite
         try:
             connection = self.connection()
             connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
@@ -176,7 +168,6 @@ class Worker:
     def __init__(self, transactions: SqliteTransactions) -> None:
         self.transactions = transactions
         self.loop: asyncio.AbstractEventLoop | None = None
-        self._connection_used = threading.Lock()
         self._thread: threading.Thread | None = None
         self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
@@ -187,42 +178,12 @@ class Worker:
             self._thread.start()
         self.loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = self.loop.create_future()
-        self._asked.put(partial(self._answer, operation, answer))
+        self._asked.put(partial(_answer, operation, answer))
         return await answer
-
-    async def look(self, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a short read where it is called while the connection is free, which spares two changes of thread.
-
-        One that goes on to write is run again as a whole, in the thread.
-        """
-        if self._thread is not None and self._connection_used.acquire(blocking=False):
-            self.transactions.reads_only = True
-            try:
-                return driven(operation())
-            except WouldWrite:
-                pass
-            finally:
-                self.transactions.reads_only = False
-                self._connection_used.release()
-        return await self.run(operation)
 
     def _work(self) -> None:
         while (asked := self._asked.get()) is not None:
             asked()
-
-    def _answer(self, operation: Callable[[], Coroutine[Any, Any, T]], answer: "asyncio.Future[T]") -> None:
-        try:
-            with self._connection_used:
-                told = partial(answer.set_result, driven(operation()))
-        except BaseException as err:
-            told = partial(answer.set_exception, err)
-
-        def tell() -> None:
-            if not answer.done():
-                told()
-
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            answer.get_loop().call_soon_threadsafe(tell)
 
     async def close(self) -> None:
         """Close the connection and end the thread."""
@@ -235,6 +196,20 @@ class Worker:
             thread, self._thread = self._thread, None
             self._asked.put(None)
             thread.join()
+
+
+def _answer(operation: Callable[[], Coroutine[Any, Any, T]], answer: "asyncio.Future[T]") -> None:
+    try:
+        told = partial(answer.set_result, driven(operation()))
+    except BaseException as err:
+        told = partial(answer.set_exception, err)
+
+    def tell() -> None:
+        if not answer.done():
+            told()
+
+    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        answer.get_loop().call_soon_threadsafe(tell)
 
 
 class EvidenceOnLoop:
@@ -255,12 +230,8 @@ class EvidenceOnLoop:
             return False
 
 
-LOOKS = frozenset({"list_pending_queued_work", "list_pending_turn_inputs", "claim_checkpoint_work"})
-"""What a turn asks its session's queue for between its two writes, mostly to learn that nothing waits."""
-
-
 class OnWorker:
-    """Runs every public coroutine method of what it wraps in the factory's thread, looks where they are asked."""
+    """Runs every public coroutine method of what it wraps in the factory's thread."""
 
     def __init__(self, inner: object, worker: Worker) -> None:
         self._inner = inner
@@ -268,10 +239,9 @@ class OnWorker:
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
         method = getattr(self._inner, name)
-        run = self._worker.look if name in LOOKS else self._worker.run
 
         async def call(*arguments: Any, **named: Any) -> Any:
-            return await run(lambda: method(*arguments, **named))
+            return await self._worker.run(lambda: method(*arguments, **named))
 
         return call
 

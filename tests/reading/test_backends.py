@@ -18,7 +18,6 @@ from lash_ref.errors import (
     UnreadableRecord,
     UnsupportedDatabaseSchema,
 )
-from lash_ref.inputs import ActiveTurn, CheckpointWork, PendingTurnInputDraft, TextItem, TurnInput
 from lash_ref.lease import Acquired, LeaseOwnerIdentity
 from lash_ref.memory_store import MemoryStoreFactory
 from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
@@ -43,7 +42,7 @@ from lash_ref.records import (
 from lash_ref.rows import Rows
 from lash_ref.scalars import MAX_INT, Json
 from lash_ref.sqlite_store import DATABASE_NAME, SqliteStoreFactory
-from lash_ref.store import Store, SystemClock
+from lash_ref.store import Store
 from lash_ref.work import AgentFrameTask, QueuedWorkBatchDraft
 
 MODEL = ModelSpec(id="m", limits=ModelLimits(context_window_tokens=8000))
@@ -270,43 +269,6 @@ def test_closing_ends_the_thread_and_keeps_the_data(tmp_path: Path) -> None:
         await again.close()
 
     asyncio.run(main())
-
-
-class WatchedClock(SystemClock):
-    """Notes which thread asks for the time."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def now_ms(self) -> int:
-        self.asked.append(threading.current_thread().name)
-        return super().now_ms()
-
-
-def test_a_look_at_the_queue_stays_until_it_finds_something(tmp_path: Path) -> None:
-    async def scenario() -> None:
-        clock = WatchedClock()
-        factory = SqliteStoreFactory(tmp_path, clock)
-        store = await factory.create_store(REQUEST)
-        lease = await holding(store)
-
-        async def looked() -> tuple[CheckpointWork, list[str]]:
-            clock.asked.clear()
-            found = await store.claim_checkpoint_work("s", lease.fence(), OWNER, "t", "after_work", 9, 9)
-            return found, clock.asked
-
-        here = threading.current_thread().name
-        assert await looked() == (CheckpointWork(), [here])
-        said = TurnInput(items=(TextItem(text="wait"),))
-        draft = PendingTurnInputDraft(session_id="s", ingress=ActiveTurn(turn_id="t"), input=said)
-        sent = await store.enqueue_pending_turn_input(draft)
-        found, asked = await looked()
-        assert found.turn_input_claim is not None
-        assert [each.input_id for each in found.turn_input_claim.inputs] == [sent.input_id]
-        assert asked == [here, "lash-sqlite", "lash-sqlite"]
-        await factory.close()
-
-    asyncio.run(scenario())
 
 
 def spoil(directory: Path, statement: str) -> None:
