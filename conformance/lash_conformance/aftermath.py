@@ -7,6 +7,7 @@ rules states out. When none is left, what was read last tells what is wrong.
 from dataclasses import dataclass
 from typing import Any
 
+from lash_conformance.machine import READS
 from lash_conformance.model import Model
 from lash_conformance.model_state import Data
 from lash_conformance.names import Names
@@ -23,7 +24,8 @@ class World:
 
     def told(self, on: str, method: str, arguments: tuple[Any, ...], found: Data | None) -> tuple[str, "World"]:
         """Why this cannot be the state if the call was answered so, or nothing; and the state after the call."""
-        after, known = self.model.knowing({}), self.names.copy()
+        # What only reads leaves the model as it is, and copying the model is most of what a look costs.
+        after, known = self.model if method in READS else self.model.knowing({}), self.names.copy()
         expected = after.apply(on, method, arguments)
         if found is None:
             return "", World(after, known, self.took)

@@ -170,7 +170,7 @@ async def _large(caller: Caller) -> Doomed:
     fence = await begun(caller)
     names = [f"m{number}" for number in range(LARGE)]
     usage = [spent("turn", f"m-{number}", input_tokens=1).to_data() for number in range(LARGE)]
-    sent = tuple(batch(source_key=f"k{number}") for number in range(LARGE))
+    sent = tuple(batch(source_key=f"k{number}") for number in range(20))
     delta = Append(nodes=chain(*names, under="n1"), leaf_node_id=names[-1])
     data = turn(fence, "t2", 2, delta, enqueued_queue_batches=sent) | {"usage_deltas": usage}
     return Doomed(STORE, "commit_runtime_state", (data,))
