@@ -24,8 +24,6 @@ from lash_ref.store import SystemClock
 
 WaitKind = Literal["tool_completion", "signal", "external", "turn_cancel_gate", "turn_terminal"]
 RESERVED: Final = ("turn_cancel_gate", "turn_terminal")
-SEALS_KNOWN: Final = 64
-"""Seals that are kept, as a turn asks for its own several times."""
 
 WaitState = Literal["missing", "pending", "resolved", "revoked"]
 WaitEvent = Literal["await", "resolve", "deadline", "cancel", "revoke"]
@@ -274,7 +272,6 @@ class Waits:
         self._clock: Clock = clock or SystemClock()
         self._sleep = sleep
         self._wakers: dict[AwaitEventKey, set[asyncio.Event]] = {}
-        self._seal = lru_cache(SEALS_KNOWN)(self._sealed)
 
     def key(self, session_id: str, kind: WaitKind, wait_id: str) -> AwaitEventKey:
         """The key of a wait, the same whenever it is asked for."""
@@ -282,9 +279,8 @@ class Waits:
             session_id=session_id, kind=kind, wait_id=wait_id, seal=self._seal(session_id, kind, wait_id)
         )
 
-    def _sealed(self, session_id: str, kind: str, wait_id: str) -> str:
-        named = json.dumps([session_id, kind, wait_id]).encode()
-        return hmac.digest(self._secret, named, "sha256").hex()
+    def _seal(self, session_id: str, kind: str, wait_id: str) -> str:
+        return _sealed(self._secret, session_id, kind, wait_id)
 
     def _is_ours(self, key: AwaitEventKey) -> bool:
         return hmac.compare_digest(
@@ -375,3 +371,9 @@ class Waits:
     def _wake(self, key: AwaitEventKey) -> None:
         for waker in self._wakers.get(key, ()):
             waker.set()
+
+
+@lru_cache(64)  # a turn asks for its own seals several times
+def _sealed(secret: bytes, session_id: str, kind: str, wait_id: str) -> str:
+    named = json.dumps([session_id, kind, wait_id]).encode()
+    return hmac.digest(secret, named, "sha256").hex()
