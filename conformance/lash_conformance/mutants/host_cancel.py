@@ -353,3 +353,17 @@ class WaitsForTheModel(BrokenHost):
             return done
 
         patch("lash_ref.model_call:ModelCall._or_cancelled", method(broken))
+
+
+@host_mutant("CAN.6", character="Sweeping: whatever a turn held back when it was stopped is dropped.")
+class DropsWhatWasHeld(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(close_history: Any) -> Any:
+            def broken(turn: Any, *, cancelled: bool) -> None:
+                if cancelled:
+                    turn.held.clear()
+                close_history(turn, cancelled=cancelled)
+
+            return broken
+
+        patch("lash_ref.turn_commit:_close_history", make)

@@ -308,3 +308,16 @@ class SeesGapsTooEarly(BrokenHost):
             return broken
 
         patch("lash_ref.observe:LiveReplayStore.replay", make)
+
+
+@host_mutant("OBS.2", character="Taciturn: a drain tells those who watch, and not its caller.")
+class DrainsReportNothing(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(run: Any) -> Any:
+            async def broken(builder: Any) -> Any:
+                output = await run(builder)
+                return output and output.but(activities=())
+
+            return broken
+
+        patch("lash_ref.turn_builders:QueuedTurnBuilder.run", make)

@@ -126,3 +126,12 @@ class DrainsHearNobody(BrokenHost):
             return broken
 
         patch("lash_ref.turn:Turn._admitted", make)
+
+
+@host_mutant("SNP.40", character="Forgetful: a recorded tool leaves nothing behind when its turn is driven again.")
+class ReplaysWithoutTheState(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(take_up: Any) -> Any:
+            return lambda dispatch, said: None
+
+        patch("lash_ref.dispatch:ToolDispatch._take_up", make)

@@ -152,6 +152,23 @@ async def a_finished_call_of_a_cancelled_batch_is_kept(bench: HostBench, core: H
     assert (shown[1], shown[3:]) == ("assistant: call c1 slow\ncall c2 echo", ["tool: charged", "user: more"])
 
 
+@host_check("CAN.6")
+async def a_result_that_a_cancel_overtook_is_kept(bench: HostBench) -> None:
+    """A tool finished the turn with a value; the cancel came before the turn was over: the call happened, and is history."""
+    core = await bench.core("a", tools=("finish",), options={"a": {"waits": {"after_tool": "g"}}})
+    session = await opened(core)
+    await script(core, calls(("finish", {"value": "charged"})), "fine")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    await core.reached("g")
+    await session.fire("stop")
+    await core.release("g")
+
+    assert answer(await running) == "stopped cancelled"
+
+    await say(session, "more")
+    assert asked((await core.requests())[-1]) == ["user: hi", "assistant: call c1 finish", "tool: charged", "user: more"]
+
+
 @host_check("CAN.7")
 async def usage_of_finished_calls_is_kept(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The first call's tokens are in the ledger though the second was cancelled."""

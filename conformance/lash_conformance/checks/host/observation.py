@@ -6,6 +6,7 @@ from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
+    activities,
     answer,
     calls,
     exchange,
@@ -66,6 +67,20 @@ async def a_long_turn_is_replayed_whole(core: HostCore, session: HostSession) ->
 
     told = await _after(session, cursor)
     assert told[1:-2] == [f"prose {number} " for number in range(300)]
+
+
+@host_check("OBS.2")
+async def a_drain_tells_its_caller_what_it_tells_watchers(core: HostCore, session: HostSession) -> None:
+    """A drained turn's report has its activities, and a watcher is told the same and then of the commit."""
+    await session.call("enqueue", {"text": "later"})
+    cursor = await _cursor(session)
+    await script(core, calls(("echo", {"text": "x"})), "done")
+
+    report = await session.queued_turn()
+
+    told = ["model_request_started", "usage", "started echo", "completed echo", "model_request_started", "prose done", "usage"]
+    assert report is not None and activities(report) == told
+    assert await _after(session, cursor) == [*told, "committed"]
 
 
 @host_check("OBS.3")

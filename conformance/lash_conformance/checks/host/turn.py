@@ -262,9 +262,9 @@ async def plugins_hear_before_and_after_the_commit(bench: HostBench) -> None:
     assert events(seen[1]) == ["a event turn_finalized", "a event turn_persisted 2"]
 
 
-@host_check("TRN.36")
+@host_check("TRN.36", "SNP.40")
 async def a_replayed_turn_runs_no_tool_again(bench: HostBench) -> None:
-    """The first commit was lost with its process; the turn is driven again from its journal: one echo in all."""
+    """The first commit was lost with its process; the turn is driven again from its journal: one count in all, and it is stored."""
     core = await bench.core("counter", journal=True, durable=DURABLE)
     session = await opened(core)
     await script(core, calls(("count", {})), "done")
@@ -282,6 +282,8 @@ async def a_replayed_turn_runs_no_tool_again(bench: HostBench) -> None:
     assert answer(report) == "says done"
     assert len(counted) == 1
     assert await second.requests() == []
+    snapshot = (await bench.loaded()).checkpoint.plugin_snapshot.value
+    assert snapshot["plugins"]["counter"]["meta"]["state"] == {"count": 1}
 
 
 @host_check("TRN.37")
