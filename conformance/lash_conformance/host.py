@@ -73,6 +73,9 @@ def load(name: str) -> "HostTarget":
         members = ("name", "version", "capabilities", "store", "core", "pure")
         missing = [part for part in members if not hasattr(made, part)]
         raise TargetFault(f"host target {name!r} lacks {', '.join(missing)}")
+    for part in ("name", "version", "store"):
+        if not isinstance(said := getattr(made, part), str):
+            raise TargetFault(f"host target {name!r} has a {part} that is no text: {said!r:.80}")
     unknown = sorted(set(made.capabilities) - set(HOST_CAPABILITIES))
     if unknown:
         raise TargetFault(

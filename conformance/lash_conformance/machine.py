@@ -7,6 +7,7 @@ first, makes the call, compares, and then reads back what the call may have touc
 import asyncio
 import concurrent.futures
 import gc
+import math
 import threading
 import time
 from collections.abc import Callable, Coroutine
@@ -31,6 +32,8 @@ T = TypeVar("T")
 
 REAL_NOW_MS = 10**12
 """What the model takes for now where time is not the judge's: later than any early date it is given."""
+HUNG_S = 60.0
+"""A step of a target in this process that takes longer blocks its thread, or waits for ever: its calls have deadlines."""
 SESSIONS = ("s1", "s2")
 READS = frozenset((
     "load_session", "load_node", "load_session_meta", "list_queued_work", "list_pending_queued_work",
@@ -40,12 +43,25 @@ READS = frozenset((
 
 
 @dataclass
+class Pulse:
+    """Seen from outside the search's thread: since when its step is under way, on the monotonic clock; 0 between steps."""
+
+    since: float = 0.0
+
+    @property
+    def held_s(self) -> float:
+        """How long the step under way has taken."""
+        return time.monotonic() - self.since if self.since else 0.0
+
+
+@dataclass
 class Context:
     """One search: what it drives, and the shortest failure so far."""
 
     target: StoreTarget
     loop: asyncio.AbstractEventLoop
     stop: threading.Event = field(default_factory=threading.Event)
+    pulse: Pulse = field(default_factory=Pulse)
     failure: "Disagreement | None" = None
     broke: TargetBroke | None = None
     """What ended the search without a verdict on the store."""
@@ -97,11 +113,14 @@ class Machine(RuleBasedStateMachine):
         self._run(self.bench.remove())
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        self.context.pulse.since = time.monotonic()
         try:
             return self.context.loop.run_until_complete(work)
         except TargetBroke as err:
             self.context.broke = self.context.broke or err
             raise
+        finally:
+            self.context.pulse.since = 0.0
 
     # -- what rules are written in
 
@@ -230,16 +249,21 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
 
     Raises:
         Disagreement: the target and the model parted ways; its ``transcript`` holds the shortest run found.
+        TargetBroke: it ended, or never came back from a call.
     """
     scale = search.SEARCH.scale
     if "durable" in bench.target.capabilities:
         share *= search.SEARCH.durable_share
-    stop = threading.Event()
-    job = _in_thread(
-        lambda: _run(bench.target, machine, max(1, int(scale.examples * share)), scale.steps, stop)
+    stop, pulse = threading.Event(), Pulse()
+    job = asyncio.wrap_future(
+        _in_thread(lambda: _run(bench.target, machine, max(1, int(scale.examples * share)), scale.steps, stop, pulse))
     )
+    hung_s = math.inf if "wire" in bench.target.capabilities else HUNG_S
     try:
-        context = await asyncio.wrap_future(job)
+        while not (await asyncio.wait([job], timeout=1))[0]:
+            if pulse.held_s > hung_s:
+                raise TargetBroke(f"no end of a step within {hung_s:g} s")
+        context = job.result()
     finally:
         stop.set()
     bench.trace.target_seconds += context.target_seconds
@@ -265,10 +289,10 @@ def _in_thread(work: Callable[[], Context]) -> "concurrent.futures.Future[Contex
 
 
 def _run(
-    target: StoreTarget, machine: type[Machine], examples: int, steps: int, stop: threading.Event
+    target: StoreTarget, machine: type[Machine], examples: int, steps: int, stop: threading.Event, pulse: Pulse
 ) -> Context:
     loop = asyncio.new_event_loop()
-    context = Context(target, loop, stop)
+    context = Context(target, loop, stop, pulse)
     here = cast("type[Machine]", type(machine.__name__, (machine,), {"context": context}))
     # Hypothesis collects garbage before it begins; what was loaded by now is not looked through again.
     gc.freeze()

@@ -246,6 +246,9 @@ def checked(name: str, made: object) -> StoreTarget:
     if not isinstance(made, StoreTarget):
         missing = [part for part in ("name", "version", "capabilities", "open") if not hasattr(made, part)]
         raise TargetFault(f"target {name!r} lacks {', '.join(missing)}")
+    for part in ("name", "version"):
+        if not isinstance(said := getattr(made, part), str):
+            raise TargetFault(f"target {name!r} has a {part} that is no text: {said!r:.80}")
     unknown = sorted(set(made.capabilities) - set(CAPABILITIES))
     if unknown:
         raise TargetFault(

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from lash_conformance import search, transcript
 from lash_conformance.check import all_checks
 from lash_conformance.execute import execute
 from lash_conformance.mutants import all_mutants
-from lash_conformance.target import load
+from lash_conformance.target import Backend, Place, load
+from lash_conformance.targets.memory import MemoryTarget
 
 BY_NAME = {check.name: check for check in all_checks()}
 MUTANTS = {mutant.name: mutant for mutant in all_mutants()}
@@ -41,6 +43,24 @@ def test_a_failure_shrinks_to_steps_that_replay(tmp_path: Path):
     assert [one.ok for one in again] == [True] * (len(steps) - 1) + [False]
     assert all(one.ok for one in sound)
     assert len(steps) <= 8
+
+
+class Blocking(MemoryTarget):
+    """Never comes back from opening a place, and holds its thread."""
+
+    async def open(self, place: Place) -> Backend:
+        time.sleep(3)  # noqa: ASYNC251 - the mistake that is met
+        return await super().open(place)
+
+
+def test_a_target_that_holds_the_thread_is_an_error(monkeypatch: pytest.MonkeyPatch):
+    """The judge goes on without waiting for it."""
+    monkeypatch.setattr("lash_conformance.machine.HUNG_S", 0.5)
+    check = BY_NAME["any_run_of_the_lane_goes_as_the_model_says"]
+
+    result = asyncio.run(execute(check, Blocking(), 60))
+
+    assert (result.verdict, result.reason) == ("error", "no end of a step within 0.5 s")
 
 
 def test_the_same_seed_finds_the_same():
