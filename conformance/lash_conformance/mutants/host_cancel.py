@@ -334,25 +334,43 @@ class ForgetsTheBatch(BrokenHost):
         patch("lash_ref.turn:Turn._run_tools", make)
 
 
-@host_mutant("CAN.21", character="Busy: looks for requests before a turn and not during it.")
-class LooksOnceForRequests(BrokenHost):
+@host_mutant("CAN.21", character="Fatalist: a turn that runs is as good as over.")
+class RunningIsOver(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        async def broken(turn: Any) -> None:
-            pass
+        running: set[str] = set()
 
-        patch("lash_ref.turn:Turn._watch", method(broken))
+        def starts(drive: Any) -> Any:
+            async def broken(turn: Any) -> Any:
+                running.add(turn.turn_id)
+                return await drive(turn)
+
+            return broken
+
+        def requests(request: Any) -> Any:
+            def broken(gate: Any, evidence: Any) -> Any:
+                return CompletionWonRace() if gate.key.wait_id in running else request(gate, evidence)
+
+            return broken
+
+        patch("lash_ref.turn:Turn._drive", starts)
+        patch("lash_ref.cancel:TurnCancelGate.request", requests)
 
 
-@host_mutant("CAN.1", character="Patient: waits for the model, whoever was told to stop.")
-class WaitsForTheModel(BrokenHost):
+@host_mutant("CAN.1", character="Flustered: a turn that is stopped between two attempts is an error.")
+class BreaksBetweenAttempts(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        async def broken(call: Any, work: Any) -> Any:
-            done = await work
-            if call.token.is_cancelled():
-                raise TurnCancelled
-            return done
+        def make(or_cancelled: Any) -> Any:
+            async def broken(call: Any, work: Any) -> Any:
+                try:
+                    return await or_cancelled(call, work)
+                except TurnCancelled:
+                    if call._attempt:
+                        raise RuntimeFailure("interrupted", "the model was being asked again") from None
+                    raise
 
-        patch("lash_ref.model_call:ModelCall._or_cancelled", method(broken))
+            return broken
+
+        patch("lash_ref.model_call:ModelCall._or_cancelled", make)
 
 
 @host_mutant("CAN.6", character="Sweeping: whatever a turn held back when it was stopped is dropped.")

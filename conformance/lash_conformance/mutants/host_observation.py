@@ -198,7 +198,7 @@ def _opens_a_stream(tail: Any) -> Any:
     return broken
 
 
-@host_mutant("OBS.4", character="First come: what one reader was given is gone for the others.")
+@host_mutant("OBS.4", character="First come: what one reader was given is news that the others have missed.")
 class OneReaderTakesAll(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         taken: set[str] = set()
@@ -206,9 +206,9 @@ class OneReaderTakesAll(BrokenHost):
         def make(events: Any) -> Any:
             async def broken(following: Any) -> Any:
                 async for seen in events(following):
-                    if seen.cursor.text() not in taken:
-                        taken.add(seen.cursor.text())
-                        yield seen
+                    missed = seen.cursor.text() in taken
+                    taken.add(seen.cursor.text())
+                    yield following.gap_of(seen.cursor, "trimmed") if missed else seen
 
             return broken
 

@@ -2,12 +2,12 @@
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
-import asyncio
 from contextlib import suppress
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.lane import lane_busy
 from lash_ref.runtime_errors import RuntimeFailure
 
 
@@ -91,13 +91,11 @@ class RetriesEverything(BrokenHost):
 
 
 
-@host_mutant("SES.67", character="Hasty: what takes longer than a lease is not worth waiting for.")
-class NeverRenews(BrokenHost):
-    def breaks(self, patch: Patch) -> None:
-        async def broken(lane: Any) -> None:
-            await asyncio.Event().wait()
-
-        patch("lash_ref.lane:Lane._renew", method(broken))
+@host_mutant("SES.67", character="Stingy: renews a lease for a third of its time.")
+class RenewsForLess(BrokenHost):
+    class sends(SentStore):
+        async def renew_session_execution_lease(self, fence: Any, ttl_ms: int) -> Any:
+            return await self.inner.renew_session_execution_lease(fence, ttl_ms // 3)
 
 
 @host_mutant("SES.65", character="Confident: a change that was made is stored, whatever the store says.")
@@ -113,10 +111,8 @@ class TakesItsWordForTheStore(BrokenHost):
         patch("lash_ref.session_changes:SessionChanges.change", make)
 
 
-@host_mutant("SES.62", character="Unhurried: hears of a lost lease when the model has answered.")
-class FinishesFirst(BrokenHost):
+@host_mutant("SES.62", character="Vague: a lane that was lost is a lane that is busy.")
+class TakesLostForBusy(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def broken(lane: Any) -> None:
-            lane.lost = True
-
-        patch("lash_ref.lane:Lane.lose", method(broken))
+        for module in ("lane", "turn_steps", "turn_commit"):
+            patch(f"lash_ref.{module}:lease_lost", method(lane_busy))

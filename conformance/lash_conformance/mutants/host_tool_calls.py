@@ -276,7 +276,7 @@ class AttemptsAreNotRecorded(BrokenHost):
         patch("lash_ref.effects:JournalController.run", make)
 
 
-@host_mutant("TRN.21", "TOO.10", character="Prudent: eight calls at a time.")
+@host_mutant("TOO.10", character="Prudent: eight calls at a time.")
 class EightCallsAtATime(BrokenHost):
     def breaks(self, patch):
         eight = asyncio.Semaphore(8)

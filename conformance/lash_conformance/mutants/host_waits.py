@@ -8,7 +8,7 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_cancel import method
 from lash_ref.cancel import CancelRequested
-from lash_ref.waits import Accepted, TimedOut, UnknownOrRevoked, WaitCancelled
+from lash_ref.waits import Accepted, Resolved, TimedOut, UnknownOrRevoked, WaitCancelled
 
 
 @host_mutant("WAI.1", character="Deaf until asked: an early answer is unknown.")
@@ -150,23 +150,35 @@ class ForgetsOtherAnswers(BrokenHost):
         patch("lash_ref.waits:MemoryWaits.revoke", make)
 
 
-@host_mutant("WAI.11", character="One at a time: wakes one of those who wait.")
-class WakesOneWaiter(BrokenHost):
+@host_mutant("WAI.11", character="One at a time: the first who waited takes the answer with him.")
+class OneWaiterTakesTheAnswer(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def broken(waits: Any, key: Any) -> None:
-            for waker in list(waits._wakers.get(key, ()))[:1]:
-                waker.set()
+        taken: set[Any] = set()
 
-        patch("lash_ref.waits:Waits._wake", method(broken))
+        def make(wait: Any) -> Any:
+            async def broken(waits: Any, key: Any, **named: Any) -> Any:
+                told = await wait(waits, key, **named)
+                if key in taken:
+                    return WaitCancelled()
+                taken.add(key)
+                return told
+
+            return broken
+
+        patch("lash_ref.waits:Waits.wait", make)
 
 
-@host_mutant("WAI.12", character="Forgetful: lets those wait whose session is deleted.")
-class LetsThemWait(BrokenHost):
+@host_mutant("WAI.12", character="Soothing: tells those whose session is deleted that all is well.")
+class AnswersForTheDeleted(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def broken(waits: Any, session_id: str) -> None:
-            waits.store.revoke(session_id)
+        def make(wait: Any) -> Any:
+            async def broken(waits: Any, key: Any, **named: Any) -> Any:
+                told = await wait(waits, key, **named)
+                return Resolved() if isinstance(told, UnknownOrRevoked) else told
 
-        patch("lash_ref.waits:Waits.revoke", method(broken))
+            return broken
+
+        patch("lash_ref.waits:Waits.wait", make)
 
 
 @host_mutant("WAI.8", character="Optimist: takes a request to stop a turn of a session that is gone.")
