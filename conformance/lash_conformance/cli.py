@@ -3,29 +3,34 @@
 Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.
 """
 
+import errno
 import json
 import sys
 import traceback
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from lash_conformance.catalogue import PROFILES, CatalogueFault, clauses
+from lash_conformance.catalogue import EDITION, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_bench import bench, soak
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
 from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder
 from lash_conformance.cli_site import editions, keep, site
 from lash_conformance.select import selects_clause
+from lash_ref import __version__
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
     help="Judge a lash store or host against the numbered clauses of the spec.",
     epilog="Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.",
 )  # fmt: skip
+
+UNUSABLE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS))
+"""What is wrong with a file that was named, rather than with the machine."""
 
 TargetOption = Annotated[
     str,
@@ -41,12 +46,25 @@ def _usage(message: object) -> typer.Exit:
     return typer.Exit(2)
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lash-conformance {__version__}, edition {EDITION}")
+        raise typer.Exit
+
+
+@app.callback()
+def command(
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and the edition of the law, and exit")] = False,
+) -> None:
+    """Judge a lash store or host against the numbered clauses of the spec."""
+
+
 @app.command()
 def run(
     target: Annotated[
         str, typer.Option("--target", "-t", help="memory, sqlite, postgres[:DSN], stdio:COMMAND, reference[:STORE] or python:package.module:callable")
     ] = "",
-    profile: Annotated[str, typer.Option(help="What is judged: store or host")] = "store",
+    profile: Annotated[Profile, typer.Option(help="What is judged")] = "store",
     select: SelectOption = "*",
     known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
@@ -69,8 +87,6 @@ def run(
     from lash_conformance.target import StoreTarget, TargetFault, load
     from lash_conformance.terminal import Live, summary
 
-    if profile not in PROFILES:
-        raise _usage(f"no profile {profile!r}: this edition judges {' and '.join(PROFILES)}")
     target = target or ("reference" if profile == "host" else "sqlite")
     try:
         made_target = load_host(target) if profile == "host" else load(target)
@@ -78,7 +94,7 @@ def run(
             load(made_target.store)
         options = running.Options(
             target_name=target, target=made_target, select=select, known=known, seed=seed, jobs=jobs,
-            thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=cast("Profile", profile),
+            thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=profile,
         )  # fmt: skip
         planned = running.planned(options)
         console = Console()
@@ -243,7 +259,7 @@ def diff(
 def replay(
     trace: Annotated[Path, typer.Argument(help="A trace saved by a run")],
     target: Annotated[str, typer.Option("--target", "-t", help="As `run` takes it")] = "",
-    profile: Annotated[str, typer.Option(help="Whose trace it is: store, or host for a life of a session")] = "store",
+    profile: Annotated[Profile, typer.Option(help="Whose trace it is: a store's, or a host's life of a session")] = "store",
 ) -> None:
     """Run a saved trace, step by step, against any target."""
     from lash_conformance.host import load as load_host
@@ -268,7 +284,7 @@ def replay(
 @app.command()
 def schema(
     wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
-    profile: Annotated[str, typer.Option(help="With --wire: whose methods, store or host")] = "store",
+    profile: Annotated[Profile, typer.Option(help="With --wire: whose methods")] = "store",
 ) -> None:
     """Print the JSON Schema of the report, or the wire's OpenRPC document with the schema of every record."""
     from lash_conformance import host_openrpc, openrpc
@@ -309,7 +325,7 @@ def init(
 @app.command()
 def serve(
     target: Annotated[str, typer.Option("--target", "-t", help="memory, sqlite, postgres:DSN, reference, or python:package.module:callable")] = "",
-    profile: Annotated[str, typer.Option(help="What is served: store or host")] = "store",
+    profile: Annotated[Profile, typer.Option(help="What is served")] = "store",
     store: Annotated[str, typer.Option(help="With --profile host: the store that its sessions live on")] = "sqlite",
 ) -> None:
     """Put an in-process target behind the wire, on standard input and output."""
@@ -351,7 +367,10 @@ def main() -> None:
     """The console script; a fault of the judge's own is no verdict, and has an exit code of its own."""
     try:
         app()
-    except Exception:
+    except Exception as err:
+        if isinstance(err, OSError) and err.filename is not None and err.errno in UNUSABLE:
+            typer.echo(f"lash-conformance: {err.filename} cannot be used: {err.strerror}", err=True)
+            sys.exit(2)
         traceback.print_exc()
         typer.echo("lash-conformance: the harness itself failed; please report it with the lines above", err=True)
         sys.exit(3)

@@ -49,7 +49,7 @@ def list_fixtures() -> None:
 
 
 def replay_server(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one")] = 0,
     fixture: Annotated[
         Path | None, typer.Option(help="Also serve this fixture file, for instance one just recorded")
     ] = None,
@@ -86,7 +86,7 @@ def record(
     marker: Annotated[
         list[str] | None, typer.Option(help="Text of yours that must never be kept; repeat the option")
     ] = None,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one")] = 0,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one")] = 0,
 ) -> None:
     """Record a real provider: a proxy that keeps redacted exchanges. Needs your own key; never use it in CI.
 
@@ -97,6 +97,8 @@ def record(
 
     from lash_conformance.recorder import RecordingProxy
 
+    if not upstream.startswith(("https://", "http://")):
+        raise typer.BadParameter(f"a base URL begins with https:// or http://, not {upstream!r}", param_hint="--upstream")
     if os.environ.get("CI"):
         Console(stderr=True).print("lash-conformance: recording is for a person with a key, not for CI", style="bold red")
         raise typer.Exit(2)
