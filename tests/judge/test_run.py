@@ -104,7 +104,7 @@ def test_junit_is_red_when_the_run_is_red(tmp_path: Path):
         (("--target", "nonsense"), 2, "no target"),
         (("--target", "python:missing_module:f"), 2, "could not be made"),
         (("--target", "memory", "--known", "missing.toml"), 2, "missing.toml"),
-        (("--target", "memory", "--profile", "moon"), 2, "not one of 'store', 'host'"),
+        (("--target", "memory", "--profile", "moon"), 2, "'moon' is not one"),
         (("--target", "memory", "--report", "/dev/null/report"), 2, "nothing can be written there"),
         (("--target", "memory", "--json", "/dev/null/out.json"), 2, "nothing can be written there"),
         (("--target", "reference:moon", "--profile", "host"), 2, "no target 'moon'"),
