@@ -276,21 +276,6 @@ class AttemptsAreNotRecorded(BrokenHost):
         patch("lash_ref.effects:JournalController.run", make)
 
 
-@host_mutant("TOO.10", character="Prudent: eight calls at a time.")
-class EightCallsAtATime(BrokenHost):
-    def breaks(self, patch):
-        eight = asyncio.Semaphore(8)
-
-        def make(run):
-            async def broken(dispatch, effect_id, call):
-                async with eight:
-                    return await run(dispatch, effect_id, call)
-
-            return broken
-
-        patch(f"{DISPATCH}:ToolDispatch._run", make)
-
-
 class Hasty(BrokenHost):
     """Stops the calls of a batch as soon as one of them ended so."""
 

@@ -197,7 +197,7 @@ class TakesRequestsForTheDeleted(BrokenHost):
 @host_mutant("WAI.9", character="Joining: seals what is written one after the other.")
 class SealsWhatIsJoined(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def make(sealed: Any) -> Any:
-            return lambda waits, session_id, kind, wait_id: sealed(waits, f"{session_id}:{kind}:{wait_id}", "", "")
+        def make(seal: Any) -> Any:
+            return lambda waits, session_id, kind, wait_id: seal(waits, f"{session_id}:{kind}:{wait_id}", "", "")
 
-        patch("lash_ref.waits:Waits._sealed", make)
+        patch("lash_ref.waits:Waits._seal", make)

@@ -148,6 +148,7 @@ async def deletion_revokes_for_good(bench: HostBench, core: HostCore) -> None:
     asked_late = {"session_id": "s1", "turn_id": "t1", "request_id": "r1"}
     assert (await core.call("request_cancel", asked_late))["outcome"] == "unknown_or_revoked"
     assert await core.call("resolve", {"key": other, "resolution": {"ok": 1}}) == "resolved"
+    assert await core.call("resolve", {"key": told, "resolution": {"ok": 3}}) == "already_resolved"
     assert await core.call("await", {"key": told}) == {"ok": 2}
 
 
