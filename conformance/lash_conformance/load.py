@@ -19,9 +19,8 @@ from lash_conformance.target import TargetBroke, VirtualClock
 from lash_conformance.victim import Launch, Victim, outcome, ttl_of
 from lash_conformance.vocabulary import Unexpected, batch
 
-PROCESSES = 3
-"""On one place, if the target lets as many open it."""
-SESSIONS_A_PROCESS = 2
+WRITERS = 3
+"""Each in a process of its own on one place, if the target lets as many open it."""
 MOST_TURNS = 3
 """Before a kill one session commits fewer turns than this."""
 LONGEST = 12
@@ -84,6 +83,8 @@ class Process:
 
     number: int
     chance: random.Random
+    share: int
+    """How many of the writers are in it."""
     writers: list[Writer] = field(default_factory=list[Writer])
     victim: Victim | None = None
     lives: int = 0
@@ -97,7 +98,8 @@ async def loaded(how: Launch, *, kills: int, seed: int, most: int) -> Load:
     """Run writers in processes on one place, kill a process at a random moment ``kills`` times, judge each time."""
     folder = scratch().resolve()
     load = Load()
-    processes = [Process(number, random.Random(f"load/{seed}/{number}")) for number in range(min(PROCESSES, most))]
+    count = min(WRITERS, most)
+    processes = [Process(number, random.Random(f"load/{seed}/{number}"), WRITERS // count) for number in range(count)]
 
     async def live(process: Process) -> None:
         while load.begun < kills and not load.faults:
@@ -154,8 +156,8 @@ async def _revive(how: Launch, folder: Path, process: Process, load: Load) -> No
     victim = process.victim = await Victim.start(how, folder, None)
     if isinstance(victim.bench.clock, VirtualClock):
         victim.bench.clock.advance(process.lives * (ttl_of(victim.bench) + 1))
-    process.writers += [process.writer(slot) for slot in range(len(process.writers), SESSIONS_A_PROCESS)]
-    await asyncio.gather(*(_resume(victim, process, slot, load) for slot in range(SESSIONS_A_PROCESS)))
+    process.writers += [process.writer(slot) for slot in range(len(process.writers), process.share)]
+    await asyncio.gather(*(_resume(victim, process, slot, load) for slot in range(process.share)))
 
 
 async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> None:

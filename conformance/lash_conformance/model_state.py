@@ -5,6 +5,7 @@ puts a name such as ``$s1:claim.3``; whoever compares binds the name to the stor
 Nothing here has seen an implementation: it is written from the contract alone.
 """
 
+import pickle
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, TypeVar, cast
 
@@ -136,6 +137,8 @@ def lean(**members: Any) -> Data:
 
 def rebuilt(value: T, names: dict[str, Any]) -> T:
     """A deep copy of a state in which every name in ``names`` gives way to its value."""
+    if not names:
+        return cast("T", pickle.loads(pickle.dumps(value)))  # noqa: S301 - written here a moment ago; copying by hand is most of a drill
     return cast("T", _rebuilt(value, names))
 
 

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -119,8 +119,9 @@ class Call:
 
     def path(self, number: int = 0) -> str:
         """The path of the ``number``-th descriptor among the arguments; empty when there is none."""
-        found = _DESCRIPTOR.findall(_STRING.sub('""', self.arguments))
-        return _unescaped(found[number]) if number < len(found) else ""
+        if number == 0 and (first := _DESCRIPTOR.match(self.arguments)):
+            return _unescaped(first[1])
+        return _unescaped(self._paths[number]) if number < len(self._paths) else ""
 
     def absolute(self, number: int) -> str:
         """The path that the ``number``-th string names."""
@@ -133,16 +134,25 @@ class Call:
         found = re.match(r"\d+<(.*?)>(\(deleted\))?$", self.result)
         return _unescaped(found[1]) if found else ""
 
-    @property
+    @cached_property
     def strings(self) -> list[bytes]:
         """The strings among the arguments, in order."""
         return [ast.literal_eval(f"b{text}") for text in _STRING.findall(self.arguments)]
 
-    @property
+    @cached_property
     def numbers(self) -> list[int]:
         """The plain decimal numbers among the arguments after the first, in order."""
-        bare = _DESCRIPTOR.sub("", _STRING.sub('""', self.arguments))
+        bare = _DESCRIPTOR.sub("", self._bare)
         return [int(text) for text in re.findall(r"(?<=, )(?:0|-?[1-9]\d*)(?=,|$)", bare)]
+
+    @cached_property
+    def _bare(self) -> str:
+        """The arguments with their strings taken out, which are most of them."""
+        return _STRING.sub('""', self.arguments)
+
+    @cached_property
+    def _paths(self) -> list[str]:
+        return _DESCRIPTOR.findall(self._bare)
 
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"')
