@@ -86,7 +86,7 @@ def test_a_run_draws_the_crash_map(short: None, tmp_path: Path):
     (row,) = crash_map.rows(report)
     told = {(blow.call, blow.blow): (blow.answer, blow.found) for blow in row.blows}
     assert row.scene == "put bytes"
-    assert told["write answer", "killed"] == ("", "as after the call")
+    assert told["fsync attachments", "killed, played back"] == ("", "as after the call")
     assert told["after the answer", "killed"] == ("ok", "as after the call")
     assert told["after the answer", "power cut, unsynced lost"] == ("ok", "as after the call")
     assert row.ill == ()
