@@ -59,7 +59,7 @@ async def a_path_is_read_afresh_after_a_replacement(store: RuntimePersistence, l
     await _forked(store, lane)
     assert ids((await loaded(store, ActivePath(leaf_node_id="d"))).graph) == ["a", "b", "d"]
 
-    new = (message("d", parent="c"), message("c", parent="a"), message("a"), message("b"))
+    new = (message("a"), message("c", parent="a"), message("d", parent="c"), message("b"))
     await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=new, leaf_node_id="d")))
 
     assert ids((await loaded(store, ActivePath(leaf_node_id="d"))).graph) == ["a", "c", "d"]

@@ -19,7 +19,7 @@ from lash_conformance.vocabulary import (
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import Cancelled
 from lash_ref.lease import Busy
-from lash_ref.records import ActivePath, Append, AttachmentIntent
+from lash_ref.records import ActivePath, Append, AttachmentIntent, ReplaceFull
 from lash_ref.work import Group
 
 LONG = "k" * 600
@@ -31,9 +31,8 @@ ALIKE = ("k", "K", " k", "k ", "k\n", "é", "e\u0301", "", LONG, LONG + "x", "0"
 async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, lane: Lane) -> None:
     """In one append, in lookups, and when one of them is hidden."""
     nodes = tuple(message(name, f"text {number}") for number, name in enumerate(ALIKE))
-    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="")))
+    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id=LONG)))
 
-    assert (await loaded(store)).graph.leaf_node_id == ""
     assert [await store.load_node(name) for name in ALIKE] == list(nodes)
     await store.tombstone_nodes(["K", "%", "_", ""])
     left = [name for name in ALIKE if name not in ("K", "%", "_", "")]
@@ -42,12 +41,14 @@ async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, 
 
 @check("REC.5", "GRA.22", needs=("active_path",))
 async def a_path_goes_through_names_alike(store: RuntimePersistence, lane: Lane) -> None:
-    """Each is the child of the one before, the nameless one of a long name; each ends a path of its own."""
+    """Each is the child of the one before, the nameless one of a long name; each ends a path of its own, the nameless one where none is named."""
     nodes = tuple(
         message(name, parent=before) for name, before in zip(ALIKE, [None, *ALIKE], strict=False)
     )
-    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id=ALIKE[-1])))
+    await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=nodes, leaf_node_id="")))
 
+    assert (await loaded(store)).graph.leaf_node_id == ""
+    assert ids((await loaded(store, ActivePath())).graph) == list(ALIKE[: ALIKE.index("") + 1])
     for number, name in enumerate(ALIKE):
         path = await loaded(store, ActivePath(leaf_node_id=name))
         assert ids(path.graph) == list(ALIKE[: number + 1])
@@ -148,14 +149,15 @@ async def attachments_with_names_alike_have_rows_of_their_own(store: RuntimePers
 
 
 @check("REC.5", "FAC.11", "QUE.7")
-async def sessions_with_long_names_alike_are_different_sessions(bench: Bench, store: RuntimePersistence) -> None:
+async def sessions_with_long_names_alike_are_different_sessions(bench: Bench) -> None:
     """A name is not cut to fit a file name or a column."""
     for name in (LONG, LONG + "x", LONG + "y"):
         made = await bench.session(name)
         await made.enqueue_queued_work(batch(session_id=name, source_key=name[-1]))
     await bench.factory.delete_session(LONG + "x")
 
-    found = [
-        [one.source_key for one in await store.list_queued_work(name)] for name in (LONG, LONG + "x", LONG + "y")
-    ]
+    found: list[list[str | None]] = []
+    for name in (LONG, LONG + "x", LONG + "y"):
+        made = await bench.session(name)
+        found.append([one.source_key for one in await made.list_queued_work(name)])
     assert found == [["k"], [], ["y"]]
