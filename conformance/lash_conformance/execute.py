@@ -16,6 +16,7 @@ from lash_conformance.host_bench import HostBench
 from lash_conformance.target import Damaging, HarnessFault, Interruptible, StoreTarget, TargetBroke, load
 from lash_conformance.traced import settle
 from lash_conformance.vocabulary import Inapplicable, Unexpected
+from lash_conformance.watch import Blocked, watched
 from lash_conformance.wire import OutcomeUnknown, Uncarriable
 from lash_ref.errors import LashError
 
@@ -78,10 +79,12 @@ async def execute(
     """
     if reason := inapplicable(check, target):
         return Result(check, "not-applicable", reason=reason)
-    result, missed = await _attempt(check, target, deadline_s, given)
+    async with watched(deadline_s):
+        result, missed = await _attempt(check, target, deadline_s, given)
     if missed:
         first = result.reason
-        result, _ = await _attempt(check, target, deadline_s, given)
+        async with watched(deadline_s):
+            result, _ = await _attempt(check, target, deadline_s, given)
         if result.verdict == "pass":
             result.reason = f"passed when run again; at first {first}"
     return result
@@ -107,6 +110,9 @@ async def _attempt(
         result = Result(
             check, "error", reason=f"no end within {deadline_s:g} s", found="the target hung"
         )
+    except Blocked:
+        reason = f"it blocked the thread for more than {deadline_s:g} s"
+        result = Result(check, "error", reason=reason, found="the target hung")
     except HarnessFault:
         raise
     except asyncio.CancelledError:
@@ -123,7 +129,7 @@ async def _attempt(
         try:
             async with asyncio.timeout(deadline_s):
                 await (bench.remove() if isinstance(bench, Bench) else bench.close())
-        except (Exception, SystemExit, asyncio.CancelledError) as err:
+        except (Exception, SystemExit, asyncio.CancelledError, Blocked) as err:
             if _is_told_to_stop():
                 raise
             if result.verdict == "pass":
