@@ -22,17 +22,17 @@ from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.model import Model, family_of
 from lash_conformance.model_state import Data, Session, State
 from lash_conformance.names import brief
-from lash_conformance.target import StoreTarget, TargetBroke, VirtualClock
+from lash_conformance.target import Interruptible, StoreTarget, TargetBroke, VirtualClock
 from lash_conformance.traced import Step as TraceStep
 from lash_conformance.traced import Trace
-from lash_conformance.transcript import Driver, Replayed, Step, short
+from lash_conformance.transcript import CALL_DEADLINE_S, Driver, Replayed, Step, short
 from lash_conformance.vocabulary import Unexpected
 
 T = TypeVar("T")
 
 REAL_NOW_MS = 10**12
 """What the model takes for now where time is not the judge's: later than any early date it is given."""
-HUNG_S = 60.0
+HUNG_S = 15.0
 """A step of a target in this process that takes longer blocks its thread, or waits for ever: its calls have deadlines."""
 SESSIONS = ("s1", "s2")
 READS = frozenset((
@@ -105,7 +105,15 @@ class Machine(RuleBasedStateMachine):
         self.capabilities = frozenset[str](self.context.target.capabilities)
         self.model = Model(State(self.capabilities, now, virtual))
         if not self.context.over:
-            self._run(self.driver.open())
+            self._run(self._opened())
+
+    async def _opened(self) -> None:
+        own = isinstance(self.context.target, Interruptible)
+        try:
+            async with asyncio.timeout(None if own else CALL_DEADLINE_S):
+                await self.driver.open()
+        except TimeoutError as err:
+            raise TargetBroke(f"the place did not open within {CALL_DEADLINE_S:g} s") from err
 
     def teardown(self) -> None:
         """Close the place."""
@@ -258,7 +266,7 @@ async def searched(bench: Bench, machine: type[Machine], share: float = 1.0) -> 
     job = asyncio.wrap_future(
         _in_thread(lambda: _run(bench.target, machine, max(1, int(scale.examples * share)), scale.steps, stop, pulse))
     )
-    hung_s = math.inf if "wire" in bench.target.capabilities else HUNG_S
+    hung_s = math.inf if isinstance(bench.target, Interruptible) else HUNG_S
     try:
         while not (await asyncio.wait([job], timeout=1))[0]:
             if pulse.held_s > hung_s:

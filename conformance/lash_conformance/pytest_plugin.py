@@ -118,7 +118,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if made is None or selects(pattern, made):
             kept.append(item)
         if made is not None and made.kind != "example" and config.getoption("lash_isolate"):
-            from lash_conformance.suite import SEARCH_DEADLINE_S
+            from lash_conformance.suite import PATIENCE
 
-            item.add_marker(pytest.mark.timeout(SEARCH_DEADLINE_S + HANG_MARGIN_S))
+            deadline = float(cast("str", config.getoption("lash_deadline")))
+            item.add_marker(pytest.mark.timeout(PATIENCE[made.kind] * deadline + HANG_MARGIN_S))
     items[:] = kept

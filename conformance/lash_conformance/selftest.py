@@ -19,7 +19,7 @@ from lash_conformance.log import read
 from lash_conformance.targets import hostile, hostile_host, null, null_host
 
 NULL_DEADLINE_S = 2.0
-DRILL_DEADLINE_S = 2.0
+DRILL_DEADLINE_S = 0.5
 DRILL_BOUND_S = 240.0
 DRILL_SELECT = "LEA.1,STO.1"
 """A few checks are enough to see whether a hostile target is contained."""

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import pytest
 
-from lash_conformance.check import Check, all_checks
+from lash_conformance.check import Check, Kind, all_checks
 from lash_conformance.execute import DEADLINE_S, Result, execute
 from lash_conformance.host import HostTarget
 from lash_conformance.target import StoreTarget
@@ -19,7 +19,8 @@ from lash_conformance.target import StoreTarget
 PROPERTY = "lash-conformance"
 """Key of the pytest user property that carries a check's result."""
 
-SEARCH_DEADLINE_S = 900.0
+PATIENCE: dict[Kind, int] = {"example": 1, "race": 2, "machine": 30, "crash": 30}
+"""How many times as long as an example a check of that kind may take."""
 
 
 def flat(result: Result) -> dict[str, Any]:
@@ -37,9 +38,7 @@ def test_store_conforms(
 
 def conforms(check: Check, target: StoreTarget | HostTarget, request: pytest.FixtureRequest) -> None:
     """Run one check inside pytest: skip when it does not apply, fail with what an implementer needs."""
-    deadline = float(cast("str", request.config.getoption("lash_deadline", DEADLINE_S)))
-    if check.kind != "example":
-        deadline = SEARCH_DEADLINE_S
+    deadline = PATIENCE[check.kind] * float(cast("str", request.config.getoption("lash_deadline", DEADLINE_S)))
     given = cast("str | None", request.config.getoption("lash_target", None)) or ""
     result = asyncio.run(execute(check, target, deadline, given))
     request.node.user_properties.append((PROPERTY, json.dumps(flat(result))))
