@@ -4,6 +4,8 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
+
 from lash_conformance.check import all_checks
 from lash_conformance.execute import execute
 from lash_conformance.targets.wrapped import StoreWrapper, WrappedTarget
@@ -21,8 +23,9 @@ class Asleep(WrappedTarget):
     store = Sleeps
 
 
-def test_a_target_that_blocks_the_thread_is_interrupted():
+def test_a_target_that_blocks_the_thread_is_interrupted(monkeypatch: pytest.MonkeyPatch):
     """A check that loads is an error, and the next one, which does not load, passes."""
+    monkeypatch.setattr("lash_conformance.watch.TICK_S", 0.1)
     by_id = {check.id: check for check in all_checks("store")}
     loading = by_id["STO.1:a_session_without_a_commit_loads_as_none"]
     claiming = by_id["LEA.1:the_first_grant_has_number_one"]
