@@ -37,7 +37,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         TruncatedLog: the file is empty, broken off, or not a log.
     """
     events: list[dict[str, Any]] = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").removesuffix("\n").split("\n"), start=1):
         try:
             events.append(json.loads(line))
         except json.JSONDecodeError as err:
