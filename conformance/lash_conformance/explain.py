@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from lash_conformance.anatomy import broken_places
 from lash_conformance.catalogue import Clause
 from lash_conformance.check import all_checks
 from lash_conformance.mutants import all_mutants
@@ -18,7 +19,7 @@ _CITATION = re.compile(r"\[([A-Z]{3}\.[0-9]+)\]\[\](?: to \[([A-Z]{3}\.[0-9]+)\]
 
 @cache
 def implementations() -> dict[str, tuple[str, ...]]:
-    """Where `lash_ref` cites each clause: module and line."""
+    """Where `lash_ref` cites each clause, and what of it the clause's broken implementations change: file and line."""
     spec = find_spec("lash_ref")
     if spec is None or spec.origin is None:
         return {}
@@ -28,7 +29,10 @@ def implementations() -> dict[str, tuple[str, ...]]:
             for first, last in _CITATION.findall(line):
                 for clause in _between(first, last or first):
                     cited.setdefault(clause, []).append(f"lash_ref/{path.name}:{number}")
-    return {clause: tuple(places) for clause, places in cited.items()}
+    for clause, places in broken_places().items():
+        if places:
+            cited.setdefault(clause, []).extend(places)
+    return {clause: tuple(dict.fromkeys(places)) for clause, places in cited.items()}
 
 
 def _between(first: str, last: str) -> list[str]:
