@@ -12,6 +12,10 @@ from typing import Any
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
+class LeftPageError(OSError):
+    """The page went away under a script: what it asks is asked of the next one."""
+
+
 class Browser:
     """One headless Chromium with one tab; use it as a context."""
 
@@ -56,6 +60,9 @@ class Browser:
         self.socket.send(json.dumps(message))
         while (answer := json.loads(self.socket.recv(timeout=60))).get("id") != number:
             pass
+        # Chromium's number for a script whose page was left before it answered
+        if answer.get("error", {}).get("code") == -32000:
+            raise LeftPageError(answer["error"]["message"])
         assert "error" not in answer, answer
         return answer["result"]
 
@@ -74,6 +81,10 @@ class Browser:
         answer = self._send("Runtime.evaluate", given, session=self.tab)
         assert "exceptionDetails" not in answer, answer
         return answer["result"].get("value")
+
+    def follow(self, link: str) -> None:
+        """Click what an expression names, once the script has answered: the click may leave the page."""
+        self.look(f"void setTimeout(link => link.click(), 0, {link})")
 
     def until(self, script: str) -> Any:
         """Wait until an expression is true."""

@@ -256,7 +256,7 @@ def test_search_finds_a_clause_and_lands_on_it(reader: tuple[Browser, str], by: 
     hit = f"[...document.querySelectorAll('.md-search-result__link')].find(a => a.href.endsWith('#{clause}'))"
 
     assert browser.until(f"Boolean({hit})")
-    browser.look(f"{hit}.click()")
+    browser.follow(hit)
     assert browser.until(f"location.pathname.endsWith('/spec/lease.html') && location.hash.startsWith('#{clause}') && document.readyState === 'complete'")
     assert browser.until(f"Math.abs(document.getElementById('{clause}').getBoundingClientRect().top) < innerHeight")
 
