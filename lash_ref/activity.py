@@ -5,9 +5,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import Field, model_serializer, model_validator
 
 from lash_ref.inputs import TurnInput
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Identifier, Json, Record, Text
 from lash_ref.tool_results import ToolCallOutput
+from lash_ref.usage import TokenUsage
 from lash_ref.work import CheckpointKind, ClaimBoundary
 
 

@@ -48,9 +48,9 @@ from lash_ref.provider import (
     ToolResultBlock,
 )
 from lash_ref.provider_errors import HARD_QUOTA, OVERFLOW, Meaning, Refusal, failure
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.usage import TokenUsage
 
 _STATUS: Final = {
     "invalid_request_error": 400,

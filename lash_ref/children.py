@@ -9,14 +9,14 @@ from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidToolSurface, PluginSessionError
 from lash_ref.frames import read_nodes
 from lash_ref.policy import SessionPolicy, SessionSpec
-from lash_ref.records import ChildSession, SessionStoreCreateRequest, TokenLedgerEntry
+from lash_ref.records import ChildSession, SessionStoreCreateRequest
 from lash_ref.resident import Resident
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json, Record
 from lash_ref.services import ReadView
 from lash_ref.tool_state import ToolState
 from lash_ref.tools import SessionToolAccess, ToolManifest
-from lash_ref.usage import CHILD_SOURCE
+from lash_ref.usage import CHILD_SOURCE, TokenLedgerEntry
 
 
 @dataclass(frozen=True)

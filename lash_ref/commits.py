@@ -13,21 +13,19 @@ from lash_ref.errors import (
     UnreadableRecord,
 )
 from lash_ref.leases import LeaseSegment
+from lash_ref.nodes import Append, ReplaceFull, Unchanged
 from lash_ref.reads import ReadSegment, blob_name
 from lash_ref.records import (
-    Append,
     HydratedSessionCheckpoint,
-    ReplaceFull,
     RuntimeCommit,
     RuntimeCommitResult,
     SessionCheckpoint,
     SessionHeadMeta,
-    TokenLedgerEntry,
-    Unchanged,
 )
 from lash_ref.rows import BatchRow, InputRow, Rows, StampRow
 from lash_ref.scalars import Json, admitted, invalid
 from lash_ref.segment import Contended, require_one_class
+from lash_ref.usage import TokenLedgerEntry
 
 
 class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):

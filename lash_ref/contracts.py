@@ -27,6 +27,7 @@ from lash_ref.lease import (
     SessionExecutionLeaseCompletion,
     SessionExecutionLeaseFence,
 )
+from lash_ref.nodes import SessionNodeRecord, SessionReadScope
 from lash_ref.records import (
     AttachmentCreateMeta,
     AttachmentIntent,
@@ -37,8 +38,6 @@ from lash_ref.records import (
     RuntimeCommit,
     RuntimeCommitResult,
     SessionMeta,
-    SessionNodeRecord,
-    SessionReadScope,
     SessionStoreCreateRequest,
     StoredBlobRef,
     VacuumReport,

@@ -26,9 +26,9 @@ from lash_ref.provider import (
     UsageSnapshot,
 )
 from lash_ref.provider_errors import Meaning, Refusal
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Json, Record, Text
 from lash_ref.untrusted import MalformedReply, unrecordable
+from lash_ref.usage import TokenUsage
 
 DEFAULT_OUTPUT_CAP = 32768
 """Output tokens asked for when neither the request nor the endpoint says."""

@@ -47,9 +47,9 @@ from lash_ref.provider import (
     ToolResultBlock,
 )
 from lash_ref.provider_errors import AUTH, UNSUPPORTED, Meaning, Refusal, failure, retry_delay_s
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.usage import TokenUsage
 
 _FILTERED: Final = frozenset({
     "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "LANGUAGE", "MODEL_ARMOR",

@@ -10,7 +10,7 @@ from typing import NamedTuple, Self, TypeVar, overload
 
 from lash_ref.errors import DuplicateNodeId
 from lash_ref.messages import Message, message_of, node_of
-from lash_ref.records import (
+from lash_ref.nodes import (
     Append,
     EventNode,
     GraphSnapshot,

@@ -11,11 +11,11 @@ from lash_ref.messages import Message
 from lash_ref.plugin_events import PluginOwned, PluginRuntimeEvent
 from lash_ref.policy import SessionPolicy
 from lash_ref.prompt import PromptContribution
-from lash_ref.records import PromptUsage
 from lash_ref.scalars import Json
 from lash_ref.services import ReadView, SessionServices, TurnContext
 from lash_ref.tool_results import Done, ModelToolReturn, ToolCallOutput
 from lash_ref.tools import ArgumentProjection, SessionToolAccess, ToolContract, ToolManifest, ToolProvider
+from lash_ref.usage import PromptUsage
 from lash_ref.work import CheckpointKind, ProtocolTurnOptions
 
 C = TypeVar("C")

@@ -17,8 +17,8 @@ from lash_ref.provider import (
     RetryStatus,
 )
 from lash_ref.provider_errors import DIAGNOSTIC_LIMIT, redacted
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Json, Record, Text
+from lash_ref.usage import TokenUsage
 
 Sleep = Callable[[float], Awaitable[None]]
 """Waits that many seconds; a host passes `asyncio.sleep`, a test its own."""

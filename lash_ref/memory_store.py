@@ -10,16 +10,12 @@ from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar
 
 from lash_ref.contracts import Clock, ProcessEvidence
-from lash_ref.records import (
-    AttachmentManifestEntry,
-    SessionHeadMeta,
-    SessionMeta,
-    SessionNodeRecord,
-    TokenLedgerEntry,
-)
+from lash_ref.nodes import SessionNodeRecord
+from lash_ref.records import AttachmentManifestEntry, SessionHeadMeta, SessionMeta
 from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow, upward
 from lash_ref.segment import Mint
 from lash_ref.store import StoreFactory, random_mint
+from lash_ref.usage import TokenLedgerEntry
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from lash_ref.records import EventNode, SessionNodeRecord
+from lash_ref.nodes import EventNode, SessionNodeRecord
 from lash_ref.scalars import Identifier, Json, Record, Text
 
 MessageRole = Literal["User", "Assistant", "System", "Event"]

@@ -28,8 +28,8 @@ from lash_ref.provider import (
     TextPart,
     UsageSnapshot,
 )
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json, RecordJson
+from lash_ref.usage import TokenUsage
 
 
 class StreamAborted(Exception):

@@ -39,9 +39,9 @@ from lash_ref.provider import (
     ToolResultBlock,
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.usage import TokenUsage
 
 _REASONS: Final[dict[str, LlmTerminalReason]] = {
     "stop": "stop",

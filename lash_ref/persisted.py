@@ -7,23 +7,16 @@ from pydantic import Field
 
 from lash_ref.contracts import SessionCommitStore
 from lash_ref.graph import SessionGraph
+from lash_ref.nodes import ActivePath, FullGraph, GraphCommitDelta, ReplaceFull
 from lash_ref.plugin_events import PluginMessage
 from lash_ref.policy import Residency, apply_persisted_session_config
-from lash_ref.records import (
-    ActivePath,
-    FullGraph,
-    GraphCommitDelta,
-    HydratedSessionCheckpoint,
-    PersistedSessionRead,
-    ReplaceFull,
-    RuntimeCommit,
-    TokenLedgerEntry,
-)
+from lash_ref.records import HydratedSessionCheckpoint, PersistedSessionRead, RuntimeCommit
 from lash_ref.runtime_errors import StaleBranch
 from lash_ref.scalars import Identifier, Json, Record, Text
 from lash_ref.snapshots import PluginSessionSnapshot
 from lash_ref.state import PersistedSessionState, digest
 from lash_ref.tool_state import ToolState
+from lash_ref.usage import TokenLedgerEntry
 from lash_ref.work import CausalRef
 
 # -- nodes to append

@@ -10,8 +10,8 @@ from pydantic import Field
 
 from lash_ref.errors import LashError
 from lash_ref.inputs import AttachmentSource
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import U64, Identifier, Json, Record, Text
+from lash_ref.usage import TokenUsage
 
 LlmTerminalReason = Literal[
     "stop",

@@ -3,17 +3,14 @@
 import hashlib
 
 from lash_ref.errors import SessionBindingMismatch, UnknownLeaf, UnreadableRecord
+from lash_ref.nodes import ActivePath, FullGraph, GraphSnapshot, SessionNodeRecord
 from lash_ref.records import (
     CHECKPOINT_SCHEMA_VERSION,
-    ActivePath,
-    FullGraph,
-    GraphSnapshot,
     HydratedSessionCheckpoint,
     PersistedSessionRead,
     SessionCheckpoint,
     SessionHeadMeta,
     SessionMeta,
-    SessionNodeRecord,
 )
 from lash_ref.rows import Rows
 from lash_ref.scalars import Json, admitted, identifier

@@ -1,4 +1,4 @@
-"""The session's records: graph, frames, checkpoint, usage, meta, and the commit that writes them.
+"""The session's records: configuration, frames, checkpoint, meta, and the commit that writes them.
 
 Field names, tags and defaults are those of lash 0.1.0-alpha.113's JSON ([REC.10][] to [REC.14][]).
 """
@@ -9,18 +9,9 @@ from pydantic import AfterValidator, Field
 
 from lash_ref.inputs import TurnInputApplication, TurnInputCompletion
 from lash_ref.lease import SessionExecutionLeaseCompletion, SessionExecutionLeaseFence
-from lash_ref.scalars import (
-    I64,
-    U32,
-    U64,
-    Blob,
-    Identifier,
-    Json,
-    MediaType,
-    Record,
-    Text,
-    external,
-)
+from lash_ref.nodes import GraphCommitDelta, GraphSnapshot
+from lash_ref.scalars import U32, U64, Blob, Identifier, Json, MediaType, Record, Text
+from lash_ref.usage import PromptUsage, TokenLedgerEntry, TokenUsage
 from lash_ref.work import (
     CausalRef,
     ProtocolTurnOptions,
@@ -98,80 +89,6 @@ class PersistedSessionConfig(Record):
     model: ModelSpec
 
 
-# -- graph
-
-
-class NodeBase(Record):
-    node_id: Identifier
-    parent_node_id: Identifier | None = None
-    caused_by: CausalRef | None = None
-    agent_frame_id: Identifier | None = None
-    timestamp: Text
-    """RFC 3339."""
-
-
-class EventNode(NodeBase):
-    """A conversation message or protocol event, opaque to the store."""
-
-    kind: Literal["event"] = "event"
-    event: Json = Field(examples=[{"Protocol": {"plugin_id": "kit", "payload": {"a": None}}}])
-
-
-class PluginNode(NodeBase):
-    """A plugin's own node, opaque to everyone else."""
-
-    kind: Literal["plugin"] = "plugin"
-    plugin_type: Text
-    body: Json
-
-
-SessionNodeRecord = Annotated[EventNode | PluginNode, Field(discriminator="kind")]
-
-
-class GraphSnapshot(Record):
-    """Nodes in stored order and the active leaf: the JSON form of a session graph."""
-
-    nodes: tuple[SessionNodeRecord, ...] = ()
-    leaf_node_id: Identifier | None = None
-
-
-class Unchanged(Record):
-    """Adds nothing; sets the leaf."""
-
-    leaf_node_id: Identifier | None = None
-
-
-class Append(Record):
-    """Adds nodes after the existing ones; sets the leaf."""
-
-    nodes: tuple[SessionNodeRecord, ...]
-    leaf_node_id: Identifier | None = None
-
-
-class ReplaceFull(GraphSnapshot):
-    """Makes the stored nodes exactly these; sets the leaf."""
-
-
-GraphCommitDelta = Annotated[
-    Unchanged | Append | ReplaceFull, *external(Unchanged, Append, ReplaceFull)
-]
-
-
-class FullGraph(Record):
-    """Every branch that is not tombstoned."""
-
-
-class ActivePath(Record):
-    """The ancestry of a leaf, root first; the stored leaf when none is named."""
-
-    leaf_node_id: Identifier | None = None
-
-
-SessionReadScope = Annotated[
-    FullGraph | ActivePath, *external(FullGraph, ActivePath, unit=(FullGraph,))
-]
-
-
 # -- frames
 
 
@@ -214,54 +131,7 @@ class AgentFrameRecord(Record):
     execution_state_snapshot: Blob | None = None
 
 
-# -- usage and turn state
-
-
-class TokenUsage(Record):
-    """Five token counters."""
-
-    input_tokens: I64 = 0
-    output_tokens: I64 = 0
-    cache_read_input_tokens: I64 = 0
-    cache_write_input_tokens: I64 = 0
-    reasoning_output_tokens: I64 = 0
-
-    @property
-    def total(self) -> int:
-        """What is billed: all but the reasoning tokens, which output tokens include."""
-        return (
-            self.input_tokens
-            + self.output_tokens
-            + self.cache_read_input_tokens
-            + self.cache_write_input_tokens
-        )
-
-    def __add__(self, other: "TokenUsage") -> "TokenUsage":
-        return TokenUsage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
-            cache_write_input_tokens=self.cache_write_input_tokens + other.cache_write_input_tokens,
-            reasoning_output_tokens=self.reasoning_output_tokens + other.reasoning_output_tokens,
-        )
-
-
-class TokenLedgerEntry(Record):
-    """Tokens spent by one source on one model: a delta on the way in, a sum on the way out."""
-
-    source: Text
-    model: Text
-    usage: TokenUsage
-
-
-class PromptUsage(Record):
-    """Size of the last prompt, in tokens."""
-
-    prompt_context_tokens: U64
-    input_tokens: U64
-    cache_read_input_tokens: U64
-    cache_write_input_tokens: U64
-    context_budget_tokens: U64
+# -- turn state
 
 
 class PersistedTurnState(Record):

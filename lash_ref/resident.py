@@ -15,6 +15,7 @@ from lash_ref.graph import SessionGraph
 from lash_ref.hosting import RuntimeHost, RuntimeServices, TurnPhaseProbe
 from lash_ref.lane import Lane, claim_lane, lane_busy, store_failure
 from lash_ref.lease import LeaseOwnerIdentity
+from lash_ref.nodes import Unchanged
 from lash_ref.observe import (
     CommittedPayload,
     LiveReplayStore,
@@ -30,13 +31,13 @@ from lash_ref.persisted import (
 from lash_ref.plugin_host import PluginSession
 from lash_ref.policy import Residency, SessionPolicy
 from lash_ref.projection import Projection
-from lash_ref.records import RuntimeCommit, RuntimeCommitResult, TokenLedgerEntry, Unchanged
+from lash_ref.records import RuntimeCommit, RuntimeCommitResult
 from lash_ref.runtime_errors import SessionError
 from lash_ref.scalars import Json, LaterJson
 from lash_ref.services import SessionServices
 from lash_ref.state import PersistedSessionState, SessionReadView
 from lash_ref.tool_state import ToolState
-from lash_ref.usage import SessionUsageReport, merged_ledger
+from lash_ref.usage import SessionUsageReport, TokenLedgerEntry, merged_ledger
 
 ActivitySink = Callable[[TurnActivity], Awaitable[None]]
 

@@ -9,15 +9,10 @@ from typing import Protocol
 
 from lash_ref.inputs import PendingTurnInput, TurnInputIngress
 from lash_ref.lease import LeaseOwnerIdentity
-from lash_ref.records import (
-    AttachmentManifestEntry,
-    RuntimeCommitResult,
-    SessionHeadMeta,
-    SessionMeta,
-    SessionNodeRecord,
-    TokenLedgerEntry,
-)
+from lash_ref.nodes import SessionNodeRecord
+from lash_ref.records import AttachmentManifestEntry, RuntimeCommitResult, SessionHeadMeta, SessionMeta
 from lash_ref.scalars import U64, Identifier, Record
+from lash_ref.usage import TokenLedgerEntry
 from lash_ref.work import QueuedWorkBatch
 
 

@@ -19,8 +19,8 @@ from lash_ref.provider import (
     ToolCallPart,
     UsageSnapshot,
 )
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
+from lash_ref.usage import TokenUsage
 
 DEFAULT_USAGE = TokenUsage(input_tokens=10, output_tokens=5)
 

@@ -7,12 +7,13 @@ from typing import Any
 from lash_ref.errors import LashError
 from lash_ref.hosting import TurnInjectionBridge, TurnInputInjectionBridge
 from lash_ref.lane import store_failure
+from lash_ref.nodes import SessionNodeRecord
 from lash_ref.persisted import SessionAppendNode
 from lash_ref.plugin_operations import PluginOperations
 from lash_ref.policy import SessionPolicy
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import Provider, SingleProviderResolver
-from lash_ref.records import ModelSpec, SessionNodeRecord
+from lash_ref.records import ModelSpec
 from lash_ref.session_commands import command_draft
 from lash_ref.session_planes import ChildAdmin, SessionProcessAdmin, SessionTriggerAdmin
 from lash_ref.shared import Facet

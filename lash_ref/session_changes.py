@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from lash_ref import hooks
 from lash_ref.errors import LashError
 from lash_ref.frames import open_agent_frame, read_nodes, reassign_current_frame
+from lash_ref.nodes import FullGraph, SessionNodeRecord
 from lash_ref.persisted import (
     SessionAppendNode,
     append_session_nodes_to_state,
     load_for_residency,
 )
 from lash_ref.policy import SessionPolicy
-from lash_ref.records import FullGraph, SessionNodeRecord
 from lash_ref.resident import Resident
 from lash_ref.runtime_errors import SessionError
 from lash_ref.scalars import Json

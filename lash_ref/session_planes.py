@@ -8,7 +8,6 @@ from lash_ref.inputs import TurnInput
 from lash_ref.observe import ProcessChangedPayload
 from lash_ref.outcome import TurnResult
 from lash_ref.processes import ProcessHandleSummary, ProcessRegistry, SessionScope
-from lash_ref.records import TokenLedgerEntry
 from lash_ref.registrar import TriggerEvent
 from lash_ref.runtime_errors import ProcessError
 from lash_ref.scalars import Json
@@ -17,7 +16,7 @@ from lash_ref.triggers import TriggerOccurrence, TriggerRouter, TriggerSubscript
 from lash_ref.turn_base import TurnRequest
 from lash_ref.turn_builders import as_input
 from lash_ref.turn_loop import TurnLoop
-from lash_ref.usage import OWN_SOURCE
+from lash_ref.usage import OWN_SOURCE, TokenLedgerEntry
 
 
 class SessionTriggerAdmin(Facet):

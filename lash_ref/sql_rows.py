@@ -12,15 +12,11 @@ from typing import Any, Final
 
 from lash_ref.errors import UnreadableRecord
 from lash_ref.lease import LeaseOwnerIdentity
-from lash_ref.records import (
-    AttachmentManifestEntry,
-    SessionHeadMeta,
-    SessionMeta,
-    SessionNodeRecord,
-    TokenLedgerEntry,
-)
+from lash_ref.nodes import SessionNodeRecord
+from lash_ref.records import AttachmentManifestEntry, SessionHeadMeta, SessionMeta
 from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows, StampRow, upward
 from lash_ref.stored_text import read, read_head, read_node, shown
+from lash_ref.usage import TokenLedgerEntry
 
 
 class About(Enum):

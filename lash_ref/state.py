@@ -13,23 +13,15 @@ from typing import Any, Self, cast
 from lash_ref.errors import PluginError
 from lash_ref.graph import Savepoint, SessionGraph, SessionReadModel
 from lash_ref.messages import Message
+from lash_ref.nodes import GraphSnapshot
 from lash_ref.policy import SessionPolicy
-from lash_ref.records import (
-    AgentFrameRecord,
-    BlobRef,
-    GraphSnapshot,
-    PersistedTurnState,
-    PromptUsage,
-    RuntimeCommitResult,
-    TokenLedgerEntry,
-    TokenUsage,
-)
+from lash_ref.records import AgentFrameRecord, BlobRef, PersistedTurnState, RuntimeCommitResult
 from lash_ref.scalars import U64, Blob, Identifier, Json, Record, Text
 from lash_ref.snapshots import PluginSessionSnapshot, SnapshotSource
 from lash_ref.snapshots import refresh_plugin_snapshots as refreshed
 from lash_ref.tool_results import ToolCallRecord
 from lash_ref.tool_state import ToolState
-from lash_ref.usage import SessionUsageReport
+from lash_ref.usage import PromptUsage, SessionUsageReport, TokenLedgerEntry, TokenUsage
 from lash_ref.work import ProtocolTurnOptions
 
 TOOL_CALLS_NODE = "lash.tool_calls"

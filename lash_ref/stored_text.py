@@ -10,9 +10,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from lash_ref.errors import UnreadableRecord
 from lash_ref.lease import LeaseOwnerIdentity
-from lash_ref.records import HEAD_SCHEMA_VERSION, SessionHeadMeta, SessionNodeRecord, TokenLedgerEntry
+from lash_ref.nodes import SessionNodeRecord
+from lash_ref.records import HEAD_SCHEMA_VERSION, SessionHeadMeta
 from lash_ref.rows import LeaseRow
 from lash_ref.scalars import Record
+from lash_ref.usage import TokenLedgerEntry
 from lash_ref.versions import versioned
 
 R = TypeVar("R", bound=Record)

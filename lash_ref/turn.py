@@ -17,10 +17,10 @@ from lash_ref.machine import Begin, Cancel, MachineState
 from lash_ref.outcome import TurnIssue, TurnOutcome
 from lash_ref.plugin_events import PluginOwned
 from lash_ref.protocol import ProtocolDriver
-from lash_ref.records import PromptUsage
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json, LaterJson
 from lash_ref.turn_steps import TurnSteps
+from lash_ref.usage import PromptUsage
 
 
 class Turn(TurnSteps):

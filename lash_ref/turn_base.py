@@ -20,10 +20,11 @@ from lash_ref.outcome import Stopped, TurnIssue, TurnOutcome
 from lash_ref.plugin_events import PluginMessage, PluginOwned, PluginRuntimeEvent
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import LlmTool, Provider
-from lash_ref.records import ModelSpec, TokenUsage
+from lash_ref.records import ModelSpec
 from lash_ref.resident import ActivitySink, Resident
 from lash_ref.scalars import Json
 from lash_ref.services import TurnContext
+from lash_ref.usage import TokenUsage
 from lash_ref.waits import Waits
 from lash_ref.work import ProcessWake, ProtocolTurnOptions
 

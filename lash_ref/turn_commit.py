@@ -27,12 +27,12 @@ from lash_ref.outcome import (
     TurnResult,
     assistant_output,
 )
-from lash_ref.records import RuntimeCommit, RuntimeTurnCommitStamp, TokenLedgerEntry
+from lash_ref.records import RuntimeCommit, RuntimeTurnCommitStamp
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json, LaterJson
 from lash_ref.turn import Turn
 from lash_ref.turn_hash import turn_commit_hash
-from lash_ref.usage import OWN_SOURCE, merged_ledger
+from lash_ref.usage import OWN_SOURCE, TokenLedgerEntry, merged_ledger
 from lash_ref.waits import Resolved
 from lash_ref.work import AgentFrameTask, QueuedWorkBatchDraft
 

@@ -28,10 +28,10 @@ from lash_ref.projection import llm_tools
 from lash_ref.prompt import PromptLayer, resolve_prompt_layers
 from lash_ref.protocol import CodeExecutor, ProtocolDriver
 from lash_ref.provider import LlmRequest, LlmScope
-from lash_ref.records import TokenUsage
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json, RecordJson
 from lash_ref.turn_intake import TurnIntake
+from lash_ref.usage import TokenUsage
 from lash_ref.work import CheckpointKind
 
 

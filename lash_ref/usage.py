@@ -1,4 +1,4 @@
-"""The usage ledger: entries by source and model, reports over them, and differences between two reports.
+"""What was spent: counters, the ledger's entries by source and model, reports over them, and what two ledgers differ in.
 
 All numbers are tokens.
 """
@@ -6,13 +6,59 @@ All numbers are tokens.
 from collections.abc import Iterable, Sequence
 
 from lash_ref.errors import LashError
-from lash_ref.records import TokenLedgerEntry, TokenUsage
-from lash_ref.scalars import U64, Record, Text
+from lash_ref.scalars import I64, U64, Record, Text
 
 OWN_SOURCE = "turn"
 """The source of a session's own model calls."""
 CHILD_SOURCE = "child"
 """The source of a child session's calls when its frame names none."""
+
+
+class TokenUsage(Record):
+    """Five token counters."""
+
+    input_tokens: I64 = 0
+    output_tokens: I64 = 0
+    cache_read_input_tokens: I64 = 0
+    cache_write_input_tokens: I64 = 0
+    reasoning_output_tokens: I64 = 0
+
+    @property
+    def total(self) -> int:
+        """What is billed: all but the reasoning tokens, which output tokens include."""
+        return (
+            self.input_tokens
+            + self.output_tokens
+            + self.cache_read_input_tokens
+            + self.cache_write_input_tokens
+        )
+
+    def __add__(self, other: "TokenUsage") -> "TokenUsage":
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
+            cache_write_input_tokens=self.cache_write_input_tokens + other.cache_write_input_tokens,
+            reasoning_output_tokens=self.reasoning_output_tokens + other.reasoning_output_tokens,
+        )
+
+
+class TokenLedgerEntry(Record):
+    """Tokens spent by one source on one model: a delta on the way in, a sum on the way out."""
+
+    source: Text
+    model: Text
+    usage: TokenUsage
+
+
+class PromptUsage(Record):
+    """Size of the last prompt, in tokens."""
+
+    prompt_context_tokens: U64
+    input_tokens: U64
+    cache_read_input_tokens: U64
+    cache_write_input_tokens: U64
+    context_budget_tokens: U64
 
 
 class UsageDecreased(LashError):

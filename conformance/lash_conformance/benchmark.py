@@ -18,7 +18,7 @@ from lash_conformance.bench import Bench, Lane, scratch
 from lash_conformance.target import StoreTarget
 from lash_conformance.vocabulary import batch, chain, commit, message, said, stamp
 from lash_ref.contracts import RuntimePersistence
-from lash_ref.records import ActivePath, Append, FullGraph
+from lash_ref.nodes import ActivePath, Append, FullGraph
 
 REPEATS = 20
 CHUNK = 2000

@@ -16,13 +16,12 @@ from lash_conformance.traced import Step, Trace
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
 from lash_ref.lease import Acquired, SessionExecutionLease
+from lash_ref.nodes import FullGraph, Unchanged
 from lash_ref.records import (
     AttachmentManifestEntry,
-    FullGraph,
     HydratedSessionCheckpoint,
     PersistedSessionRead,
     RuntimeCommit,
-    Unchanged,
 )
 
 T = TypeVar("T")

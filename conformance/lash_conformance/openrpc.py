@@ -32,7 +32,7 @@ from lash_conformance.wire import (
     field_type,
     refusals,
 )
-from lash_ref import inputs, lease, records, work
+from lash_ref import inputs, lease, nodes, records, work
 from lash_ref.scalars import U64, Identifier, Record
 
 Schema = dict[str, Any]
@@ -43,7 +43,7 @@ _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 def named_types() -> dict[str, Any]:
     """Every record and named union of the contract, by name."""
     found: dict[str, Any] = {}
-    for module in (lease, work, inputs, records):
+    for module in (lease, work, inputs, nodes, records):
         for name in vars(module):
             kind: Any = getattr(module, name)
             if name.startswith("_") or name in found or name.isupper() or name in ("Record", "NodeBase"):

@@ -19,7 +19,7 @@ from lash_conformance.vocabulary import (
     stamp,
     tool_state,
 )
-from lash_ref.records import Append, ReplaceFull, Unchanged
+from lash_ref.nodes import Append, ReplaceFull, Unchanged
 
 NODES = ("n1", "n2", "n3", "n4", "n5")
 CHORES = ("hide", "hide last", "vacuum", "gc_unreachable", "gc_unreachable", "misdirect", "delete")

@@ -24,7 +24,7 @@ from lash_conformance.vocabulary import (
     stamp,
     tool_state,
 )
-from lash_ref.records import Append, ReplaceFull
+from lash_ref.nodes import Append, ReplaceFull
 
 HOLDER = owner("a", "1").to_data()
 """Who holds the lane when the process is struck."""

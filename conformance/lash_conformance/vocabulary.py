@@ -19,29 +19,30 @@ from lash_ref.inputs import (
     TurnInput,
 )
 from lash_ref.lease import SessionExecutionLeaseFence
-from lash_ref.records import (
+from lash_ref.nodes import (
     ActivePath,
-    AgentFrameAssignment,
-    AgentFrameRecord,
     Append,
     EventNode,
     FullGraph,
     GraphSnapshot,
+    PluginNode,
+    ReplaceFull,
+    Unchanged,
+)
+from lash_ref.records import (
+    AgentFrameAssignment,
+    AgentFrameRecord,
     HydratedSessionCheckpoint,
     ModelLimits,
     ModelSpec,
     PersistedSessionConfig,
     PersistedSessionRead,
     PersistedTurnState,
-    PluginNode,
-    ReplaceFull,
     RuntimeCommit,
     RuntimeTurnCommitStamp,
-    TokenLedgerEntry,
-    TokenUsage,
-    Unchanged,
 )
 from lash_ref.scalars import Json, Record
+from lash_ref.usage import TokenLedgerEntry, TokenUsage
 from lash_ref.work import (
     AgentFrameTask,
     QueuedWorkBatchDraft,

@@ -18,7 +18,7 @@ from lash_conformance.target import StoreTarget
 from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.vocabulary import batch, chain, commit, message
 from lash_conformance.wire import read_line, written_line
-from lash_ref.records import Append, FullGraph
+from lash_ref.nodes import Append, FullGraph
 
 REPEATS = 100
 NODES = 200

@@ -5,13 +5,8 @@ from types import SimpleNamespace
 
 from lash_ref.errors import HeadRevisionConflict
 from lash_ref.lease import Acquired
-from lash_ref.records import (
-    GraphSnapshot,
-    PersistedSessionRead,
-    RuntimeCommitResult,
-    SessionCheckpoint,
-    Unchanged,
-)
+from lash_ref.nodes import GraphSnapshot, Unchanged
+from lash_ref.records import PersistedSessionRead, RuntimeCommitResult, SessionCheckpoint
 
 
 class NaiveStore:

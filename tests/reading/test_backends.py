@@ -20,29 +20,24 @@ from lash_ref.errors import (
 )
 from lash_ref.lease import Acquired, LeaseOwnerIdentity
 from lash_ref.memory_store import MemoryStoreFactory
+from lash_ref.nodes import ActivePath, Append, EventNode, FullGraph, ReplaceFull
 from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
 from lash_ref.records import (
-    ActivePath,
-    Append,
     AttachmentIntent,
-    EventNode,
-    FullGraph,
     HydratedSessionCheckpoint,
     ModelLimits,
     ModelSpec,
     PersistedSessionConfig,
-    ReplaceFull,
     RuntimeCommit,
     RuntimeCommitResult,
     SessionPolicy,
     SessionStoreCreateRequest,
-    TokenLedgerEntry,
-    TokenUsage,
 )
 from lash_ref.rows import Rows
 from lash_ref.scalars import MAX_INT, Json
 from lash_ref.sqlite_store import DATABASE_NAME, SqliteStoreFactory
 from lash_ref.store import Store
+from lash_ref.usage import TokenLedgerEntry, TokenUsage
 from lash_ref.work import AgentFrameTask, QueuedWorkBatchDraft
 
 MODEL = ModelSpec(id="m", limits=ModelLimits(context_window_tokens=8000))

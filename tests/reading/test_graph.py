@@ -5,7 +5,7 @@ import pytest
 from lash_ref.errors import DuplicateNodeId
 from lash_ref.graph import SessionGraph
 from lash_ref.messages import Message, Part, text_message
-from lash_ref.records import Append, GraphSnapshot, ReplaceFull, Unchanged
+from lash_ref.nodes import Append, GraphSnapshot, ReplaceFull, Unchanged
 from lash_ref.scalars import Json
 
 WHEN = "2026-11-21T00:00:00Z"

@@ -21,9 +21,9 @@ from lash_ref.messages import text_message
 from lash_ref.moves import TRANSITIONS
 from lash_ref.outcome import AssistantMessage, Finished, outcome_data, read_outcome
 from lash_ref.provider import LlmResponse, TextPart, ToolCallPart
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
 from lash_ref.tool_results import Done, Finish, ModelToolReturn
+from lash_ref.usage import TokenUsage
 
 step = partial(machine.step, table=TRANSITIONS)
 

@@ -11,12 +11,13 @@ from lash_ref.effects import InlineEffectHost
 from lash_ref.errors import MissingPluginTurnInput
 from lash_ref.hosting import InMemoryProcessEnvStore
 from lash_ref.memory_store import MemoryStoreFactory
+from lash_ref.nodes import FullGraph
 from lash_ref.operations import Outcome, PluginOperation
 from lash_ref.outcome import outcome_data
 from lash_ref.plugin_events import Custom, PluginMessage
 from lash_ref.plugins import PluginBinding, PluginFactory, PluginSpec, SessionPlugin, StaticPluginFactory
 from lash_ref.prompt import PromptContribution
-from lash_ref.records import FullGraph, ModelSpec, SessionStoreCreateRequest
+from lash_ref.records import ModelSpec, SessionStoreCreateRequest
 from lash_ref.records import SessionPolicy as StorePolicy
 from lash_ref.runtime_errors import RuntimeFailure, SessionError
 from lash_ref.scalars import Json

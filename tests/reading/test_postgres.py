@@ -33,14 +33,10 @@ from lash_ref.errors import (
     UnsupportedDatabaseSchema,
 )
 from lash_ref.lease import Acquired
+from lash_ref.nodes import Append, FullGraph
 from lash_ref.postgres_rows import key, lock_number
 from lash_ref.postgres_store import Patience, PostgresStoreFactory, PostgresTransactions, Undone, patiently
-from lash_ref.records import (
-    Append,
-    FullGraph,
-    RuntimeCommit,
-    RuntimeCommitResult,
-)
+from lash_ref.records import RuntimeCommit, RuntimeCommitResult
 
 WORKER = Path(__file__).with_name("postgres_worker.py")
 

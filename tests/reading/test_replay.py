@@ -74,7 +74,7 @@ def test_a_turn_that_died_is_driven_again_without_running_anything_twice(tmp_pat
 
 
 def _whole():
-    from lash_ref.records import FullGraph
+    from lash_ref.nodes import FullGraph
 
     return FullGraph()
 

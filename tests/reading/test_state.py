@@ -6,6 +6,7 @@ from lash_ref.errors import InvalidRecord
 from lash_ref.frames import ensure_frame, open_agent_frame
 from lash_ref.graph import SessionGraph
 from lash_ref.messages import text_message
+from lash_ref.nodes import GraphSnapshot, ReplaceFull
 from lash_ref.persisted import (
     AppendEvent,
     AppendMessage,
@@ -26,23 +27,25 @@ from lash_ref.policy import (
     apply_persisted_session_config,
 )
 from lash_ref.records import (
-    GraphSnapshot,
     HydratedSessionCheckpoint,
     ModelSpec,
     PersistedSessionConfig,
     PersistedSessionRead,
     PersistedTurnState,
-    ReplaceFull,
     RuntimeCommitResult,
     SessionCheckpoint,
-    TokenLedgerEntry,
-    TokenUsage,
 )
 from lash_ref.runtime_errors import StaleBranch
 from lash_ref.scalars import Json
 from lash_ref.state import PersistedSessionState, SessionEnvelope, SessionSnapshot, SessionStateEnvelope
 from lash_ref.tool_results import Done, ToolCallRecord
-from lash_ref.usage import SessionUsageReport, UsageDecreased, usage_entries_diff
+from lash_ref.usage import (
+    SessionUsageReport,
+    TokenLedgerEntry,
+    TokenUsage,
+    UsageDecreased,
+    usage_entries_diff,
+)
 
 T = "2026-11-28T00:00:00.000Z"
 MODEL = ModelSpec.from_token_limits("m", None, 1000)

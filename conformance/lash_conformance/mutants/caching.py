@@ -3,7 +3,7 @@
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import AttachmentsWrapper, StoreWrapper
-from lash_ref.records import ActivePath, FullGraph
+from lash_ref.nodes import ActivePath, FullGraph
 
 
 @mutant("STO.24", character="Once a commit: two drafts of one commit are two batches, whatever their keys say.")

@@ -6,7 +6,7 @@ import asyncio
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper, WrappedTarget
 from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired, UnreadableRecord
-from lash_ref.records import ReplaceFull
+from lash_ref.nodes import ReplaceFull
 from lash_ref.store import Store
 from lash_ref.turn_hash import turn_commit_hash
 

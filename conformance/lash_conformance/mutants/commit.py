@@ -13,7 +13,8 @@ from lash_ref.errors import (
     SessionBindingMismatch,
     SessionExecutionLeaseExpired,
 )
-from lash_ref.records import Append, FullGraph, PersistedSessionRead, RuntimeCommitResult
+from lash_ref.nodes import Append, FullGraph
+from lash_ref.records import PersistedSessionRead, RuntimeCommitResult
 from lash_ref.store import Store
 
 

@@ -6,7 +6,7 @@ import asyncio
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
 from lash_ref.errors import UnreadableRecord
-from lash_ref.records import ActivePath, Append, FullGraph, ReplaceFull, Unchanged
+from lash_ref.nodes import ActivePath, Append, FullGraph, ReplaceFull, Unchanged
 from lash_ref.store import Store
 
 

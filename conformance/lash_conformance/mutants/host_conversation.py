@@ -10,8 +10,8 @@ from lash_conformance.mutants.host_cancel import method
 from lash_ref.errors import LashError
 from lash_ref.inputs import CheckpointWork
 from lash_ref.moves import ask_model
-from lash_ref.records import TokenUsage
 from lash_ref.runtime_errors import RuntimeFailure
+from lash_ref.usage import TokenUsage
 
 
 def leaves_out(is_left_out: Any) -> Any:
@@ -282,7 +282,7 @@ class CountsTwoCounters(BrokenHost):
             counted = ("input_tokens", "output_tokens")
             return TokenUsage(**{name: getattr(one, name) + getattr(other, name) for name in counted})
 
-        patch("lash_ref.records:TokenUsage.__add__", method(broken))
+        patch("lash_ref.usage:TokenUsage.__add__", method(broken))
 
 
 @host_mutant("TRN.27", character="Undeterred: runs what a cut reply asks for.")

@@ -8,8 +8,8 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.nodes import Append, ReplaceFull
 from lash_ref.policy import Residency, SessionPolicy
-from lash_ref.records import Append, ReplaceFull
 from lash_ref.runtime_errors import SessionConsumed, SessionError, StoreSessionMismatch
 
 

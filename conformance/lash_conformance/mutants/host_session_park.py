@@ -7,7 +7,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
-from lash_ref.records import FullGraph
+from lash_ref.nodes import FullGraph
 from lash_ref.runtime_errors import RuntimeFailure, SessionError
 
 
@@ -189,7 +189,7 @@ class LooksInMemoryOnly(BrokenHost):
 class SeesNoOrphans(BrokenHost):
     class sends(SentStore):
         async def load_session(self, scope: Any) -> Any:
-            from lash_ref.records import ActivePath
+            from lash_ref.nodes import ActivePath
 
             return await self.inner.load_session(ActivePath() if isinstance(scope, FullGraph) else scope)
 

@@ -101,13 +101,13 @@ class TrimsFirst(BrokenHost):
 class BillsReasoningTwice(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         total = property(lambda u: u.input_tokens + u.output_tokens + u.reasoning_output_tokens)
-        patch("lash_ref.records:TokenUsage.total", method(total))
+        patch("lash_ref.usage:TokenUsage.total", method(total))
 
 
 @host_mutant("STA.10", character="Forgiving: a bill may shrink.")
 class ForgivesDecreases(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        from lash_ref.records import TokenUsage
+        from lash_ref.usage import TokenUsage
 
         def make(minus: Any) -> Any:
             def broken(after: Any, before: Any) -> Any:

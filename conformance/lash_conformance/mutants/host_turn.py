@@ -6,9 +6,10 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.nodes import Append, Unchanged
 from lash_ref.prompt import PromptLayer
-from lash_ref.records import Append, TokenUsage, Unchanged
 from lash_ref.runtime_errors import RuntimeFailure
+from lash_ref.usage import TokenUsage
 
 
 @host_mutant("TRN.1", character="Stutterer: says the answer twice.")

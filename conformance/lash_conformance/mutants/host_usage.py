@@ -7,8 +7,8 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_patches import answer
 from lash_ref.provider import LlmResponse
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
+from lash_ref.usage import TokenUsage
 
 
 def _usage(patch: Patch, where: str, change: Any) -> None:

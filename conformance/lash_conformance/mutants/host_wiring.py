@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from lash_conformance.mutants.host import BrokenHost, SentStore, host_mutant
 from lash_ref.errors import SnapshotError
+from lash_ref.nodes import FullGraph
 from lash_ref.protocol import StandardProtocolPluginFactory
-from lash_ref.records import FullGraph
 from lash_ref.runtime_errors import SessionError
 from lash_ref.state import PersistedSessionState
 

@@ -3,7 +3,7 @@
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
-from lash_ref.records import FullGraph
+from lash_ref.nodes import FullGraph
 from lash_ref.work import Group
 
 

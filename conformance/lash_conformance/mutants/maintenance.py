@@ -7,7 +7,8 @@ from lash_conformance.bench import request
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper, WrappedTarget
 from lash_ref.errors import Backend, LashError, UnreadableRecord
-from lash_ref.records import FullGraph, GcReport, RootSession, VacuumReport
+from lash_ref.nodes import FullGraph
+from lash_ref.records import GcReport, RootSession, VacuumReport
 from lash_ref.store import Store
 
 

@@ -3,7 +3,7 @@
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import AttachmentsWrapper, StoreWrapper
-from lash_ref.records import ActivePath
+from lash_ref.nodes import ActivePath
 from lash_ref.store import Store
 
 

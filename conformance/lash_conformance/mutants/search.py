@@ -10,7 +10,8 @@ from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
 from lash_ref.errors import HeadRevisionConflict
 from lash_ref.lease import Busy
-from lash_ref.records import FullGraph, GcReport, ReplaceFull
+from lash_ref.nodes import FullGraph, ReplaceFull
+from lash_ref.records import GcReport
 from lash_ref.segment import granted
 from lash_ref.store import Store
 

@@ -24,8 +24,8 @@ from lash_ref.provider import (
     ToolResultBlock,
     UsageSnapshot,
 )
-from lash_ref.records import TokenUsage
 from lash_ref.scalars import Json
+from lash_ref.usage import TokenUsage
 
 USAGE: Data = {"input_tokens": 10, "output_tokens": 5}
 

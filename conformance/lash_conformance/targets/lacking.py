@@ -5,7 +5,7 @@ from typing import Any, cast
 from lash_conformance.target import Capability, Place
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper, WrappedTarget
 from lash_ref.errors import Unsupported, UnsupportedReadScope
-from lash_ref.records import ActivePath
+from lash_ref.nodes import ActivePath
 
 
 class LackingStore(StoreWrapper):

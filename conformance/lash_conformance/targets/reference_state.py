@@ -27,12 +27,11 @@ from lash_ref.records import (
     ModelSpec,
     PersistedSessionRead,
     RuntimeCommitResult,
-    TokenLedgerEntry,
 )
 from lash_ref.runtime_errors import EmbedError, RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json
 from lash_ref.state import PersistedSessionState, StoredSessionState
-from lash_ref.usage import SessionUsageReport, usage_entries_diff
+from lash_ref.usage import SessionUsageReport, TokenLedgerEntry, usage_entries_diff
 
 WHEN = "2026-11-21T00:00:00Z"
 NODES: TypeAdapter[tuple[SessionAppendNode, ...]] = TypeAdapter(tuple[SessionAppendNode, ...])

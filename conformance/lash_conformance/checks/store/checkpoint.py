@@ -20,17 +20,10 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import HeadRevisionConflict, InvalidRecord, UnreadableRecord
-from lash_ref.records import (
-    ChildSession,
-    FullGraph,
-    HydratedSessionCheckpoint,
-    PersistedTurnState,
-    PromptUsage,
-    ReplaceFull,
-    SessionMeta,
-    TokenUsage,
-)
+from lash_ref.nodes import FullGraph, ReplaceFull
+from lash_ref.records import ChildSession, HydratedSessionCheckpoint, PersistedTurnState, SessionMeta
 from lash_ref.scalars import Json
+from lash_ref.usage import PromptUsage, TokenUsage
 from lash_ref.work import ProtocolTurnOptions
 
 

@@ -36,7 +36,8 @@ from lash_ref.errors import (
 )
 from lash_ref.inputs import TurnInputCompletion
 from lash_ref.lease import Acquired
-from lash_ref.records import Append, AttachmentIntent, FullGraph, ReplaceFull, RuntimeCommitResult
+from lash_ref.nodes import Append, FullGraph, ReplaceFull
+from lash_ref.records import AttachmentIntent, RuntimeCommitResult
 from lash_ref.work import QueuedWorkCompletion
 
 

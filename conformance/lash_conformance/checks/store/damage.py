@@ -23,7 +23,8 @@ from lash_ref.errors import (
     UnsupportedRecordSchemaVersion,
 )
 from lash_ref.lease import Busy, LocalProcess
-from lash_ref.records import ActivePath, Append, AttachmentIntent, FullGraph
+from lash_ref.nodes import ActivePath, Append, FullGraph
+from lash_ref.records import AttachmentIntent
 
 
 async def _committed(store: RuntimePersistence, lane: Lane) -> None:

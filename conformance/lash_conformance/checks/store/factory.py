@@ -18,7 +18,8 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import UnreadableRecord
-from lash_ref.records import AttachmentIntent, ChildSession, FullGraph, ModelLimits, ModelSpec, SessionPolicy
+from lash_ref.nodes import FullGraph
+from lash_ref.records import AttachmentIntent, ChildSession, ModelLimits, ModelSpec, SessionPolicy
 
 
 def _intent(session_id: str, attachment_id: str = "a1", at: int = 100) -> AttachmentIntent:

@@ -18,7 +18,7 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import DuplicateNodeId, UnknownLeaf, UnsupportedReadScope
-from lash_ref.records import ActivePath, Append, ReplaceFull, Unchanged
+from lash_ref.nodes import ActivePath, Append, ReplaceFull, Unchanged
 
 
 async def _forked(store: RuntimePersistence, lane: Lane) -> None:

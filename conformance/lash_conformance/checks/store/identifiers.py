@@ -19,7 +19,8 @@ from lash_conformance.vocabulary import (
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import Cancelled
 from lash_ref.lease import Busy
-from lash_ref.records import ActivePath, Append, AttachmentIntent, ReplaceFull
+from lash_ref.nodes import ActivePath, Append, ReplaceFull
+from lash_ref.records import AttachmentIntent
 from lash_ref.work import Group
 
 LONG = "k" * 600

@@ -24,7 +24,7 @@ from lash_ref.inputs import (
     TurnInput,
     TurnInputClaim,
 )
-from lash_ref.records import FullGraph
+from lash_ref.nodes import FullGraph
 from lash_ref.scalars import Json
 from lash_ref.work import ProtocolTurnOptions
 

@@ -17,14 +17,8 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import TurnInputApplication, TurnInputClaim
-from lash_ref.records import (
-    Append,
-    AttachmentIntent,
-    RootSession,
-    RuntimeCommit,
-    RuntimeCommitResult,
-    SessionMeta,
-)
+from lash_ref.nodes import Append
+from lash_ref.records import AttachmentIntent, RootSession, RuntimeCommit, RuntimeCommitResult, SessionMeta
 from lash_ref.work import QueuedWorkClaim
 
 BUSTLE = 70

@@ -17,7 +17,7 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import LashError, UnreadableRecord, Unsupported
-from lash_ref.records import ActivePath, Append, ReplaceFull
+from lash_ref.nodes import ActivePath, Append, ReplaceFull
 
 
 async def _three(store: RuntimePersistence, lane: Lane) -> None:

@@ -20,7 +20,8 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import Outcomes, TurnInputApplication
-from lash_ref.records import ActivePath, Append, AttachmentCreateMeta, AttachmentIntent
+from lash_ref.nodes import ActivePath, Append
+from lash_ref.records import AttachmentCreateMeta, AttachmentIntent
 
 MANY = 1_100
 """More than the usual page, parameter and recursion limits; for what one call writes."""

@@ -5,7 +5,7 @@ from lash_conformance.check import check
 from lash_conformance.vocabulary import batch, refused, task, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import QueuedWorkClaimSuperseded
-from lash_ref.records import FullGraph
+from lash_ref.nodes import FullGraph
 from lash_ref.work import QueuedWorkClaim, QueuedWorkCompletion
 
 

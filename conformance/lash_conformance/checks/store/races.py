@@ -21,7 +21,7 @@ from lash_conformance.vocabulary import (
     stamp,
     tool_state,
 )
-from lash_ref.records import Append
+from lash_ref.nodes import Append
 
 ALL_BATCHES = ("claim_ready_queued_work", "idle", 9)
 

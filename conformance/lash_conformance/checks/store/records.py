@@ -25,16 +25,8 @@ from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidRecord
 from lash_ref.inputs import PendingTurnInputDraft, TextItem, TurnInput
 from lash_ref.lease import LeaseTimings
-from lash_ref.records import (
-    Append,
-    AttachmentIntent,
-    EventNode,
-    FullGraph,
-    ModelLimits,
-    ModelSpec,
-    RuntimeCommit,
-    SessionMeta,
-)
+from lash_ref.nodes import Append, EventNode, FullGraph
+from lash_ref.records import AttachmentIntent, ModelLimits, ModelSpec, RuntimeCommit, SessionMeta
 from lash_ref.scalars import Json, Record
 from lash_ref.work import QueuedWorkBatchDraft
 

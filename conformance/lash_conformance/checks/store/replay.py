@@ -20,7 +20,8 @@ from lash_conformance.vocabulary import checkpoint as at
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import HeadRevisionConflict, RuntimeTurnCommitConflict
 from lash_ref.lease import Acquired
-from lash_ref.records import Append, RuntimeCommit
+from lash_ref.nodes import Append
+from lash_ref.records import RuntimeCommit
 from lash_ref.scalars import Json
 from lash_ref.turn_hash import turn_commit_hash
 

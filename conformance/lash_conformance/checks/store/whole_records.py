@@ -5,18 +5,17 @@ from lash_conformance.check import check
 from lash_conformance.vocabulary import CONFIG, POLICY, batch, commit, loaded, message, said
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import AttachmentItem, AttachmentRef, StoredSource, TurnInput
+from lash_ref.nodes import Append
 from lash_ref.records import (
     AgentFrameAssignment,
     AgentFrameRecord,
-    Append,
     HydratedSessionCheckpoint,
     ModelLimits,
     ModelSpec,
     PersistedTurnState,
-    PromptUsage,
-    TokenUsage,
 )
 from lash_ref.scalars import Json
+from lash_ref.usage import PromptUsage, TokenUsage
 from lash_ref.work import (
     ProcessEventCause,
     ProcessWake,
