@@ -15,6 +15,7 @@ from lash_ref import (
     contracts,
     core,
     errors,
+    queue_contracts,
     runtime_errors,
     session,
     session_admin,
@@ -30,7 +31,7 @@ def pages() -> dict[str, str]:
     """All of them by name."""
     return {
         "reference/cli.md": command_line(),
-        "reference/contract.md": python("The contract in Python", "The Protocols that a host supplies, from `lash_ref.contracts`.", contracts),
+        "reference/contract.md": python("The contract in Python", "The Protocols that a host supplies, from `lash_ref.contracts`; what waits for a session is in `lash_ref.queue_contracts`.", contracts, queue_contracts),
         "reference/runtime.md": python(
             "The runtime in Python", "A core, the sessions it opens, and their turns, as `lash_ref` has them.",
             core, session_builder, session, session_admin, turn_builders,
