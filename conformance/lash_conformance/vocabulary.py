@@ -195,6 +195,12 @@ def turn(
     )
 
 
+async def forked(store: RuntimePersistence, lane: Lane) -> None:
+    """Commit a - b - c, and d beside c under b; the leaf is c."""
+    nodes = (*chain("a", "b", "c"), message("d", parent="b"))
+    await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=nodes, leaf_node_id="c")))
+
+
 def tool_state(generation: int) -> Json:
     """An empty tool state of that generation."""
     return Json({"generation": generation, "tools": {}})

@@ -1,36 +1,27 @@
-"""Graph and reads (GRA)."""
+"""The graph: what a commit writes (GRA.1 to GRA.9)."""
 
-import asyncio
-
-from lash_conformance.bench import Bench, Lane
+from lash_conformance.bench import Lane
 from lash_conformance.check import check
 from lash_conformance.vocabulary import (
     chain,
-    checkpoint,
     commit,
     everything,
+    forked,
     ids,
     loaded,
     message,
     plugin_node,
     refused,
-    spent,
 )
 from lash_ref.contracts import RuntimePersistence
-from lash_ref.errors import DuplicateNodeId, UnknownLeaf, UnsupportedReadScope
+from lash_ref.errors import DuplicateNodeId
 from lash_ref.nodes import ActivePath, Append, ReplaceFull, Unchanged
-
-
-async def _forked(store: RuntimePersistence, lane: Lane) -> None:
-    """A - b - c, and d beside c under b; the leaf is c."""
-    nodes = (*chain("a", "b", "c"), message("d", parent="b"))
-    await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=nodes, leaf_node_id="c")))
 
 
 @check("GRA.1")
 async def a_full_replacement_removes_what_it_does_not_list(store: RuntimePersistence, lane: Lane) -> None:
     """After the replacement only its nodes are there, in its order."""
-    await _forked(store, lane)
+    await forked(store, lane)
 
     await store.commit_runtime_state(
         commit(lane, ReplaceFull(nodes=(message("z"), message("a")), leaf_node_id="a"))
@@ -43,7 +34,7 @@ async def a_full_replacement_removes_what_it_does_not_list(store: RuntimePersist
 @check("GRA.1", "GRA.8")
 async def a_full_replacement_replaces_what_stays_in_name(store: RuntimePersistence, lane: Lane) -> None:
     """A node of a known id has the new content and the new parent, in reads and in lookups."""
-    await _forked(store, lane)
+    await forked(store, lane)
     assert await store.load_node("c") is not None
     new = (message("c", "anew"), message("a", "rewritten", parent="c"))
 
@@ -56,7 +47,7 @@ async def a_full_replacement_replaces_what_stays_in_name(store: RuntimePersisten
 @check("GRA.1", "GRA.21", "GRA.22", needs=("active_path",))
 async def a_path_is_read_afresh_after_a_replacement(store: RuntimePersistence, lane: Lane) -> None:
     """The names stay, and who is whose parent does not."""
-    await _forked(store, lane)
+    await forked(store, lane)
     assert ids((await loaded(store, ActivePath(leaf_node_id="d"))).graph) == ["a", "b", "d"]
 
     new = (message("a"), message("c", parent="a"), message("d", parent="c"), message("b"))
@@ -69,7 +60,7 @@ async def a_path_is_read_afresh_after_a_replacement(store: RuntimePersistence, l
 @check("GRA.2")
 async def appended_nodes_follow_the_existing_ones(store: RuntimePersistence, lane: Lane) -> None:
     """Two appends, in order, after the first nodes."""
-    await _forked(store, lane)
+    await forked(store, lane)
 
     await store.commit_runtime_state(commit(lane, Append(nodes=chain("e", "f", under="c"), leaf_node_id="f")))
     await store.commit_runtime_state(commit(lane, Append(nodes=chain("g", under="f"), leaf_node_id="g")))
@@ -102,7 +93,7 @@ async def forty_appends_in_a_row_keep_every_node(store: RuntimePersistence, lane
 @check("GRA.3")
 async def an_unchanged_graph_still_sets_the_leaf(store: RuntimePersistence, lane: Lane) -> None:
     """Switching branches adds no node."""
-    await _forked(store, lane)
+    await forked(store, lane)
 
     await store.commit_runtime_state(commit(lane, Unchanged(leaf_node_id="d")))
 
@@ -114,7 +105,7 @@ async def an_unchanged_graph_still_sets_the_leaf(store: RuntimePersistence, lane
 @check("GRA.3")
 async def an_absent_leaf_clears_the_stored_one(store: RuntimePersistence, lane: Lane) -> None:
     """Every form sets the leaf, also to nothing."""
-    await _forked(store, lane)
+    await forked(store, lane)
 
     await store.commit_runtime_state(commit(lane, Unchanged()))
 
@@ -124,7 +115,7 @@ async def an_absent_leaf_clears_the_stored_one(store: RuntimePersistence, lane: 
 @check("GRA.4", "GRA.3")
 async def a_read_reports_the_leaf_of_the_latest_commit(store: RuntimePersistence, lane: Lane) -> None:
     """An append after a replacement moves the leaf."""
-    await _forked(store, lane)
+    await forked(store, lane)
     await store.commit_runtime_state(commit(lane, Append(nodes=chain("e", under="c"), leaf_node_id="e")))
 
     assert (await loaded(store)).graph.leaf_node_id == "e"
@@ -133,7 +124,7 @@ async def a_read_reports_the_leaf_of_the_latest_commit(store: RuntimePersistence
 @check("GRA.5")
 async def appending_a_stored_id_is_refused(store: RuntimePersistence, lane: Lane) -> None:
     """The new node before it is not stored either."""
-    await _forked(store, lane)
+    await forked(store, lane)
     before = await everything(store)
 
     delta = Append(nodes=(message("new"), message("b", "other")), leaf_node_id="new")
@@ -161,7 +152,7 @@ async def an_id_twice_in_an_append_is_refused(store: RuntimePersistence, lane: L
 @check("GRA.7")
 async def appending_a_tombstoned_id_shows_it_again(store: RuntimePersistence, lane: Lane) -> None:
     """With the new content, at the end."""
-    await _forked(store, lane)
+    await forked(store, lane)
     await store.tombstone_nodes(["b"])
 
     reborn = message("b", "reborn", parent="a")
@@ -174,7 +165,7 @@ async def appending_a_tombstoned_id_shows_it_again(store: RuntimePersistence, la
 @check("GRA.7")
 async def replacing_with_a_tombstoned_id_shows_it_again(store: RuntimePersistence, lane: Lane) -> None:
     """A full replacement frees the id too."""
-    await _forked(store, lane)
+    await forked(store, lane)
     await store.tombstone_nodes(["b"])
 
     await store.commit_runtime_state(commit(lane, ReplaceFull(nodes=chain("a", "b"), leaf_node_id="b")))
@@ -216,230 +207,3 @@ async def unknown_parents_and_leaves_are_accepted(store: RuntimePersistence, lan
 
     assert result.head_revision == 1
     assert ids((await loaded(store)).graph) == ["a"]
-
-
-@check("GRA.20")
-async def a_full_read_answers_every_branch(store: RuntimePersistence, lane: Lane) -> None:
-    """The branch beside the active path is there, in stored order."""
-    await _forked(store, lane)
-
-    assert ids((await loaded(store)).graph) == ["a", "b", "c", "d"]
-
-
-@check("GRA.21", needs=("active_path",))
-async def the_active_path_runs_from_the_root_to_the_stored_leaf(
-    store: RuntimePersistence, lane: Lane
-) -> None:
-    """The other branch is left out."""
-    await _forked(store, lane)
-
-    read = await loaded(store, ActivePath())
-
-    assert ids(read.graph) == ["a", "b", "c"]
-    assert read.graph.leaf_node_id == "c"
-
-
-@check("GRA.21", needs=("active_path",))
-async def the_active_path_follows_appends(store: RuntimePersistence, lane: Lane) -> None:
-    """After an append under the other branch the path runs there."""
-    await _forked(store, lane)
-    await store.commit_runtime_state(commit(lane, Append(nodes=chain("e", under="d"), leaf_node_id="e")))
-
-    assert ids((await loaded(store, ActivePath())).graph) == ["a", "b", "d", "e"]
-
-
-@check("GRA.22", "GRA.23", needs=("active_path",))
-async def a_named_leaf_is_read_and_reported_without_switching(store: RuntimePersistence, lane: Lane) -> None:
-    """Reading branch d leaves the session on c."""
-    await _forked(store, lane)
-
-    read = await loaded(store, ActivePath(leaf_node_id="d"))
-
-    assert ids(read.graph) == ["a", "b", "d"]
-    assert read.graph.leaf_node_id == "d"
-    assert (await loaded(store)).graph.leaf_node_id == "c"
-    assert (await loaded(store, ActivePath())).graph.leaf_node_id == "c"
-
-
-@check("GRA.24", needs=("active_path",))
-async def without_a_leaf_the_path_is_empty(store: RuntimePersistence, lane: Lane) -> None:
-    """Nodes are stored, but no leaf."""
-    await store.commit_runtime_state(commit(lane, Append(nodes=chain("a", "b"))))
-
-    read = await loaded(store, ActivePath())
-
-    assert ids(read.graph) == []
-    assert read.graph.leaf_node_id is None
-
-
-@check("GRA.25", needs=("active_path",))
-async def an_unknown_leaf_is_refused(store: RuntimePersistence, lane: Lane) -> None:
-    """Nothing by that name was ever stored."""
-    await _forked(store, lane)
-
-    await refused(UnknownLeaf, store.load_session(ActivePath(leaf_node_id="zz")), leaf_node_id="zz")
-
-
-@check("GRA.25", needs=("active_path",))
-async def a_tombstoned_leaf_is_refused(store: RuntimePersistence, lane: Lane) -> None:
-    """A hidden node is no live node."""
-    await _forked(store, lane)
-    await store.tombstone_nodes(["d"])
-
-    await refused(UnknownLeaf, store.load_session(ActivePath(leaf_node_id="d")), leaf_node_id="d")
-
-
-@check("GRA.26", needs=("active_path",))
-async def a_dangling_stored_leaf_is_reported(store: RuntimePersistence, lane: Lane) -> None:
-    """Both scopes echo it; the path has no nodes."""
-    await store.commit_runtime_state(commit(lane, Append(nodes=chain("a"), leaf_node_id="gone")))
-
-    path = await loaded(store, ActivePath())
-
-    assert (ids(path.graph), path.graph.leaf_node_id) == ([], "gone")
-    assert (await loaded(store)).graph.leaf_node_id == "gone"
-
-
-@check("GRA.26", needs=("active_path",))
-async def a_tombstoned_stored_leaf_is_reported(store: RuntimePersistence, lane: Lane) -> None:
-    """Hiding the leaf does not move it."""
-    await _forked(store, lane)
-    await store.tombstone_nodes(["c"])
-
-    path = await loaded(store, ActivePath())
-
-    assert (ids(path.graph), path.graph.leaf_node_id) == ([], "c")
-    assert (await loaded(store)).graph.leaf_node_id == "c"
-
-
-@check("GRA.27", needs=("active_path",))
-async def a_hidden_ancestor_cuts_the_path(store: RuntimePersistence, lane: Lane) -> None:
-    """B is hidden, so nothing connects c to a."""
-    await _forked(store, lane)
-    await store.tombstone_nodes(["b"])
-
-    assert ids((await loaded(store, ActivePath())).graph) == ["c"]
-
-
-@check("GRA.27", needs=("active_path",))
-async def a_missing_parent_ends_the_path(store: RuntimePersistence, lane: Lane) -> None:
-    """The parent was never stored."""
-    nodes = (message("x", parent="nowhere"), message("y", parent="x"))
-    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="y")))
-
-    assert ids((await loaded(store, ActivePath())).graph) == ["x", "y"]
-
-
-@check("GRA.28", needs=("active_path",))
-async def the_path_is_ordered_by_parentage(store: RuntimePersistence, lane: Lane) -> None:
-    """Children were stored before their parents."""
-    nodes = (message("c", parent="b"), message("b", parent="a"), message("a"))
-    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="c")))
-
-    assert ids((await loaded(store, ActivePath())).graph) == ["a", "b", "c"]
-
-
-@check("GRA.29", needs=("active_path",))
-async def a_cycle_of_parents_does_not_hang_a_read(store: RuntimePersistence, lane: Lane) -> None:
-    """A is under c; the path from c shows each once."""
-    nodes = (message("a", parent="c"), message("b", parent="a"), message("c", parent="b"))
-    await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id="c")))
-
-    async with asyncio.timeout(5):
-        read = await loaded(store, ActivePath())
-
-    assert ids(read.graph) == ["a", "b", "c"]
-
-
-@check("GRA.29", needs=("active_path",))
-async def a_node_that_is_its_own_parent_does_not_hang_a_read(store: RuntimePersistence, lane: Lane) -> None:
-    """The shortest cycle."""
-    await store.commit_runtime_state(
-        commit(lane, Append(nodes=(message("a", parent="a"),), leaf_node_id="a"))
-    )
-
-    async with asyncio.timeout(5):
-        assert ids((await loaded(store, ActivePath())).graph) == ["a"]
-
-
-@check("GRA.30", needs=("active_path",))
-async def both_scopes_agree_on_all_but_nodes(store: RuntimePersistence, lane: Lane) -> None:
-    """Head, checkpoint and ledger are equal."""
-    nodes = (*chain("a", "b"), message("c", parent="a"))
-    await store.commit_runtime_state(
-        commit(
-            lane, ReplaceFull(nodes=nodes, leaf_node_id="b"),
-            checkpoint=checkpoint(2, execution_state=b"x"), usage_deltas=(spent(input_tokens=4),),
-        )
-    )  # fmt: skip
-
-    full, path = await loaded(store), await loaded(store, ActivePath())
-
-    assert path.but(graph=full.graph) == full
-    assert full.token_ledger == (spent(input_tokens=4),)
-
-
-@check("GRA.31")
-async def a_read_during_commits_shows_one_committed_state(
-    bench: Bench, store: RuntimePersistence, lane: Lane
-) -> None:
-    """However reads and commits interleave, revision, leaf, nodes and turn index belong together."""
-    reader = await bench.session()
-
-    async def write() -> None:
-        for number in range(1, 16):
-            name = f"n{number}"
-            await store.commit_runtime_state(
-                commit(
-                    lane, Append(nodes=(message(name),), leaf_node_id=name), checkpoint=checkpoint(number)
-                )
-            )
-            await asyncio.sleep(0)
-
-    async def read() -> list[tuple[int, str | None, int, int]]:
-        seen: list[tuple[int, str | None, int, int]] = []
-        await asyncio.sleep(0)
-        for _ in range(15):
-            found = await loaded(reader)
-            assert found.checkpoint is not None
-            nodes = len(found.graph.nodes)
-            turn_index = found.checkpoint.turn_state.turn_index
-            seen.append((found.head_revision, found.graph.leaf_node_id, nodes, turn_index))
-            await asyncio.sleep(0)
-        return seen
-
-    await store.commit_runtime_state(
-        commit(lane, Append(nodes=(message("n0"),), leaf_node_id="n0"), checkpoint=checkpoint(0))
-    )
-    _, seen = await asyncio.gather(write(), read())
-
-    assert seen == [(revision, f"n{revision - 1}", revision, revision - 1) for revision, *_ in seen]
-
-
-@check("GRA.32")
-async def a_node_off_the_active_path_is_found(store: RuntimePersistence, lane: Lane) -> None:
-    """D is beside the path."""
-    await _forked(store, lane)
-
-    assert await store.load_node("d") == message("d", parent="b")
-    assert await store.load_node("a") == message("a")
-
-
-@check("GRA.33")
-async def an_unknown_node_is_none(store: RuntimePersistence, lane: Lane) -> None:
-    """Before any commit and after one; a prefix or another case is another id."""
-    assert await store.load_node("a") is None
-
-    await store.commit_runtime_state(commit(lane, Append(nodes=(message("abc"),))))
-
-    assert await store.load_node("ab") is None
-    assert await store.load_node("ABC") is None
-    assert await store.load_node("abc") == message("abc")
-
-
-@check("GRA.34", without=("active_path",))
-async def a_missing_scope_is_refused(store: RuntimePersistence, lane: Lane) -> None:
-    """A store without the active-path scope says so and does not answer everything."""
-    await _forked(store, lane)
-
-    await refused(UnsupportedReadScope, store.load_session(ActivePath()))

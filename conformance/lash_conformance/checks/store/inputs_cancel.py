@@ -2,6 +2,7 @@
 
 from lash_conformance.bench import Lane
 from lash_conformance.check import check
+from lash_conformance.claims import waiting
 from lash_conformance.vocabulary import by_id, by_key, during, refused, said, turn, unchecked
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidRecord
@@ -14,10 +15,6 @@ async def _filled(store: RuntimePersistence, *names: str, turn_id: str | None = 
         await store.enqueue_pending_turn_input(said(name, input_id=name, source_key=f"k{name}", ingress=ingress))
 
 
-async def _listed(store: RuntimePersistence) -> list[str]:
-    return [waiting.input_id for waiting in await store.list_pending_turn_inputs("s1")]
-
-
 @check("INP.24")
 async def waiting_input_is_cancelled(store: RuntimePersistence) -> None:
     """Pending and deferred alike; the answer carries the row."""
@@ -27,7 +24,7 @@ async def waiting_input_is_cancelled(store: RuntimePersistence) -> None:
     outcomes = [await store.cancel_pending_turn_input("s1", name) for name in "ab"]
 
     assert [outcome.outcome for outcome in outcomes] == ["cancelled", "cancelled"]
-    assert await _listed(store) == []
+    assert await waiting(store) == []
 
 
 @check("INP.24")
@@ -122,7 +119,7 @@ async def a_bulk_cancel_answers_target_by_target(store: RuntimePersistence) -> N
         "already_cancelled",
         "not_found",
     ]
-    assert await _listed(store) == ["c"]
+    assert await waiting(store) == ["c"]
 
 
 @check("INP.29")
@@ -154,7 +151,7 @@ async def a_suffix_covers_everything_from_the_anchor_on(store: RuntimePersistenc
         "already_cancelled",
         "cancelled",
     ]
-    assert await _listed(store) == ["a"]
+    assert await waiting(store) == ["a"]
 
 
 @check("INP.30")
@@ -177,7 +174,7 @@ async def a_missing_anchor_changes_nothing(store: RuntimePersistence) -> None:
 
     assert isinstance(answer, AnchorNotFound)
     assert answer.data.anchor == by_id("zz")
-    assert await _listed(store) == ["a", "b"]
+    assert await waiting(store) == ["a", "b"]
 
 
 @check("INP.32")
@@ -188,7 +185,7 @@ async def a_refused_bulk_cancel_cancels_nothing(store: RuntimePersistence) -> No
 
     await refused(InvalidRecord, store.cancel_pending_turn_inputs("s1", (by_id("a"), bad)))
 
-    assert await _listed(store) == ["a", "b"]
+    assert await waiting(store) == ["a", "b"]
 
 
 @check("INP.33", "INP.36")
@@ -223,7 +220,7 @@ async def input_completed_by_the_interrupting_commit_stays_completed(
     await store.commit_runtime_state(done)
 
     assert (await store.cancel_pending_turn_input("s1", "a")).outcome == "already_completed"
-    assert await _listed(store) == ["b"]
+    assert await waiting(store) == ["b"]
 
 
 @check("INP.35")
@@ -259,7 +256,7 @@ async def a_vacuum_forgets_finished_input(store: RuntimePersistence, lane: Lane)
     assert (await store.cancel_pending_turn_input("s1", "a")).outcome == "not_found"
     renewed = await store.enqueue_pending_turn_input(said("other", input_id="a", source_key="ka"))
     assert renewed.state == "deferred_next_turn"
-    assert await _listed(store) == ["c", "a"]
+    assert await waiting(store) == ["c", "a"]
 
 
 @check("INP.37")
@@ -273,7 +270,7 @@ async def a_vacuum_keeps_waiting_and_accepted_input(store: RuntimePersistence, l
     report = await store.vacuum()
 
     assert report.removed_pending_turn_input_tombstone_count == 0
-    assert await _listed(store) == ["a"]
+    assert await waiting(store) == ["a"]
     await store.commit_runtime_state(
         turn("t1", fence=lane, completed_turn_input_claims=(claim.completion(),))
     )

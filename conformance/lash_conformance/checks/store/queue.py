@@ -1,20 +1,14 @@
 """Queued work: enqueue and list (QUE.1 to QUE.9, QUE.30, QUE.31)."""
 
 import asyncio
-from typing import Any
 
 from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
+from lash_conformance.claims import claim_work
 from lash_conformance.vocabulary import batch, command, refused, said, task, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidRecord
-from lash_ref.work import Group, QueuedWorkClaim, QueuedWorkPayload
-
-
-async def _claim(
-    store: RuntimePersistence, lane: Lane, most: int = 10, boundary: Any = "idle"
-) -> QueuedWorkClaim | None:
-    return await store.claim_ready_queued_work("s1", lane.fence, lane.owner, boundary, most)
+from lash_ref.work import Group, QueuedWorkPayload
 
 
 @check("QUE.1")
@@ -86,7 +80,7 @@ async def a_repeated_key_answers_the_first_batch(store: RuntimePersistence) -> N
 async def a_key_is_remembered_while_its_batch_is_claimed(store: RuntimePersistence, lane: Lane) -> None:
     """Held, abandoned and held again, the row still answers its key."""
     first = await store.enqueue_queued_work(batch(source_key="k"))
-    held = await _claim(store, lane)
+    held = await claim_work(store, lane)
     assert held is not None
     assert await store.enqueue_queued_work(batch(source_key="k")) == first
 
@@ -109,7 +103,7 @@ async def keys_are_scoped_to_their_session(store: RuntimePersistence) -> None:
 async def a_key_is_free_after_completion(store: RuntimePersistence, lane: Lane) -> None:
     """The event may wake the session again."""
     first = await store.enqueue_queued_work(batch(source_key="k"))
-    held = await _claim(store, lane)
+    held = await claim_work(store, lane)
     assert held is not None
     await store.commit_runtime_state(turn("t1", fence=lane, completed_queue_claims=(held.completion(),)))
 
@@ -150,7 +144,7 @@ async def other_sessions_are_not_listed_or_claimed(store: RuntimePersistence, la
 
     assert await store.list_queued_work("s1") == ()
     assert await store.list_pending_queued_work("s1") == ()
-    assert await _claim(store, lane) is None
+    assert await claim_work(store, lane) is None
     assert await store.cancel_queued_work_batch("s1", other.batch_id) is None
 
 

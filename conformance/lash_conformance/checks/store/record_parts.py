@@ -1,14 +1,127 @@
-"""Parts of records that are checked where they enter (REC.15 to REC.18)."""
+"""The JSON form of records: names, unknown and missing keys, and parts of one form only (REC.10 to REC.18)."""
 
 import contextlib
+from typing import Any, cast
 
-from lash_conformance.bench import Bench
+from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
-from lash_conformance.checks.store.records import codec_of
+from lash_conformance.vocabulary import (
+    CONFIG,
+    batch,
+    commit,
+    message,
+)
+from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import InvalidRecord
-from lash_ref.records import AttachmentCreateMeta, ModelSpec
+from lash_ref.inputs import PendingTurnInputDraft
+from lash_ref.lease import LeaseTimings
+from lash_ref.nodes import Append
+from lash_ref.records import (
+    AttachmentCreateMeta,
+    ModelLimits,
+    ModelSpec,
+    RuntimeCommit,
+)
 from lash_ref.scalars import Record
-from lash_ref.work import ProtocolTurnOptions
+from lash_ref.work import ProtocolTurnOptions, QueuedWorkBatchDraft
+
+
+class Codec:
+    """How records are written and read; a target that has its own puts it in ``codec``."""
+
+    def write(self, record: Record) -> dict[str, Any]:
+        """A record as JSON data."""
+        return record.to_data()
+
+    def read(self, kind: type[Record], data: object) -> Record:
+        """JSON data as a record."""
+        return kind.from_data(data)
+
+
+def codec_of(bench: Bench) -> Codec:
+    return cast("Codec", getattr(bench.target, "codec", Codec)())
+
+
+@check("REC.10")
+async def records_are_written_with_the_contracts_names(bench: Bench) -> None:
+    """A commit and a draft, as JSON, against the text of the contract."""
+    made = codec_of(bench).write(commit(None, Append(nodes=(message("n", "hi"),), leaf_node_id="n")))
+    draft = codec_of(bench).write(batch(source_key="k"))
+
+    assert made["graph"]["Append"]["leaf_node_id"] == "n"
+    assert made["graph"]["Append"]["nodes"][0]["kind"] == "event"
+    assert "expected_head_revision" not in made
+    assert made["config"] == {
+        "provider_id": "prov",
+        "model": {
+            "id": "m-1",
+            "variant": "provider_default",
+            "limits": {"context_window_tokens": 8000},
+        },
+    }
+    assert draft == {
+        "session_id": "s1", "source_key": "k", "delivery_policy": "earliest_safe_boundary",
+        "slot_policy": "exclusive", "merge_key": "never", "available_at_ms": 0,
+        "payloads": [{"type": "agent_frame_task", "frame_id": "f1", "task": "work"}],
+    }  # fmt: skip
+
+
+@check("REC.11")
+async def a_model_spec_with_an_unknown_key_is_refused(bench: Bench) -> None:
+    """A misspelt limit is no limit."""
+    spec = {"id": "m", "limits": {"context_window_tokens": 1}, "contxt": 2}
+    limits = {"context_window_tokens": 1, "output_tokens": 2}
+    found: list[str] = []
+    for kind, data in ((ModelSpec, spec), (ModelLimits, limits)):
+        try:
+            codec_of(bench).read(kind, data)
+        except InvalidRecord as err:
+            found.append(str(err.fields["field"]))
+
+    assert found == ["contxt", "output_tokens"]
+
+
+@check("REC.12")
+async def unknown_keys_of_other_records_are_ignored(bench: Bench) -> None:
+    """A newer peer says more; the store takes what it knows."""
+    data = batch(source_key="k").to_data() | {"priority": 9}
+
+    assert codec_of(bench).read(QueuedWorkBatchDraft, data) == batch(source_key="k")
+
+
+@check("REC.13")
+async def a_missing_optional_reads_as_its_default(
+    bench: Bench, store: RuntimePersistence, lane: Lane
+) -> None:
+    """An older peer says less."""
+    data: dict[str, Any] = {
+        "session_id": "s1", "session_execution_lease": lane.fence.to_data(), "config": CONFIG.to_data(),
+        "graph": {"Unchanged": {}},
+    }  # fmt: skip
+    draft: dict[str, Any] = {"session_id": "s1", "ingress": {"scope": "active_turn", "turn_id": "t1"}, "input": {"items": []}}
+
+    commit_read = cast("RuntimeCommit", codec_of(bench).read(RuntimeCommit, data))
+    draft_read = cast("PendingTurnInputDraft", codec_of(bench).read(PendingTurnInputDraft, draft))
+    result = await store.commit_runtime_state(commit_read)
+    made = await store.enqueue_pending_turn_input(draft_read)
+
+    assert (result.head_revision, result.enqueued_queue_batches) == (1, ())
+    assert made.ingress.to_data() == {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
+
+
+@check("REC.14")
+async def lease_timings_leave_room_for_three_renewals(bench: Bench) -> None:
+    """The defaults do; a ttl of less than three intervals, and zeros, are refused."""
+    found: list[str] = []
+    for ttl, renew in ((30_000, 10_000), (29_999, 10_000), (0, 0), (3, 1), (1, 0)):
+        try:
+            codec_of(bench).read(LeaseTimings, {"ttl_ms": ttl, "renew_interval_ms": renew})
+            found.append("admitted")
+        except InvalidRecord:
+            found.append("refused")
+
+    assert found == ["admitted", "refused", "refused", "admitted", "refused"]
+    assert LeaseTimings() == LeaseTimings(ttl_ms=30_000, renew_interval_ms=10_000)
 
 
 def _refused(bench: Bench, kind: type[Record], *given: dict[str, object]) -> list[str]:
