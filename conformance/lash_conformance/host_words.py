@@ -143,6 +143,12 @@ async def seen(following: HostSubscription) -> Data:
     return event
 
 
+async def seen_up_to(following: HostSubscription, wanted: str) -> None:
+    """Read a subscription until its event reads ``wanted`` as a line."""
+    while line(await seen(following)) != wanted:
+        pass
+
+
 def line(activity: Data) -> str:
     """One activity or observed event as one line."""
     match activity:

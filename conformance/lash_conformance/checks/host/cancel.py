@@ -10,13 +10,12 @@ from lash_conformance.host_words import (
     asked,
     calls,
     exchange,
-    line,
     named,
     opened,
     refused,
     say,
     script,
-    seen,
+    seen_up_to,
     spent,
     stored_lines,
     transcript,
@@ -51,8 +50,7 @@ async def a_cancel_does_not_wait_for_a_retry(bench: HostBench, core: HostCore, s
     await script(core, {"error": busy}, "never")
     running = bench.start(say(session, "hi", cancel="stop"))
     async with bench.promptly():
-        while line(await seen(following)) != "model_attempt_reset":
-            pass
+        await seen_up_to(following, "model_attempt_reset")
         await following.close()
         await session.fire("stop")
 
@@ -138,8 +136,7 @@ async def a_finished_call_of_a_cancelled_batch_is_kept(bench: HostBench, core: H
     await script(core, calls(("slow", {"gate": "g"}), ("echo", {"text": "charged"})), "fine")
     running = bench.start(say(session, "hi", cancel="stop"))
     async with bench.promptly():
-        while line(await seen(following)) != "completed echo":
-            pass
+        await seen_up_to(following, "completed echo")
     await following.close()
     await core.reached("g")
     await session.fire("stop")

@@ -10,11 +10,10 @@ from lash_conformance.host_words import (
     asked,
     calls,
     exchange,
-    line,
     opened,
     say,
     script,
-    seen,
+    seen_up_to,
     stored_lines,
 )
 
@@ -57,8 +56,7 @@ async def a_failing_call_stops_no_other(bench: HostBench, core: HostCore, sessio
     await script(core, calls(("fail", {"message": "no"}), ("slow", {"gate": "g"})), "done")
     running = bench.start(say(session, "hi"))
     async with bench.promptly():
-        while line(await seen(following)) != "completed fail":
-            pass
+        await seen_up_to(following, "completed fail")
     await following.close()
     await core.reached("g")
     await core.release("g")
@@ -89,8 +87,7 @@ async def a_control_waits_for_the_other_calls(bench: HostBench, core: HostCore, 
     await script(core, calls(("slow", {"gate": "g"}), ("finish", {"value": "at last"})), "fine")
     running = bench.start(say(session, "hi"))
     async with bench.promptly():
-        while line(await seen(following)) != "completed finish":
-            pass
+        await seen_up_to(following, "completed finish")
     await following.close()
     await core.reached("g")
     await core.release("g")
