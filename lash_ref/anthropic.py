@@ -13,20 +13,19 @@ from lash_ref.capability import (
     DisableByToggle,
     DisableNatively,
     Effort,
-    ModelCapability,
     ProviderDefault,
-    capability,
-    chosen,
-    selection,
 )
 from lash_ref.dialect import (
     Endpoint,
     HttpCall,
     Reading,
     arguments,
+    breakpoints,
     carried,
     output_cap,
+    reasoning_of,
     runs,
+    thawed,
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, InlineSource
@@ -89,7 +88,6 @@ class AnthropicMessages:
 
     def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
         """The request's body; only the first system message is the system prompt ([PRV.10][])."""
-        able = capability(request.model_capability)
         system, messages = _conversation(request)
         body: dict[str, Any] = {
             "model": request.model,
@@ -104,7 +102,7 @@ class AnthropicMessages:
                 for tool in request.tools
             ]
             body["tool_choice"] = {"type": {"auto": "auto", "none": "none", "required": "any"}[request.tool_choice]}
-        body |= _thinking(request, able)
+        body |= _thinking(request)
         if request.output_spec is not None:
             schema = request.output_spec.value
             if not isinstance(schema, dict) or "schema" not in schema:
@@ -171,7 +169,7 @@ def _block(block: LlmBlock) -> dict[str, Any]:
         case ToolResultBlock():
             return {"type": "tool_result", "tool_use_id": _tool_id(block.call_id), "content": block.content}
         case ReasoningBlock():
-            replay: Any = block.replay.value if block.replay is not None else {}
+            replay = thawed(block.replay)
             if replay.get("redacted"):
                 return {"type": "redacted_thinking", "data": replay["encrypted_content"]}
             if "signature" in replay:
@@ -195,8 +193,8 @@ def _tool_id(call_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:64] or "call"
 
 
-def _thinking(request: LlmRequest, able: ModelCapability) -> dict[str, Any]:
-    match chosen(request.model, able, selection(request.model_variant)):
+def _thinking(request: LlmRequest) -> dict[str, Any]:
+    match reasoning_of(request):
         case ProviderDefault() | DisableByOmission():
             return {}
         case Effort(effort=effort):
@@ -219,10 +217,7 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
     for owner in (body.get("system"), body.get("tools")):
         if owner:
             owner[-1]["cache_control"] = dict(mark)
-    marked = {
-        block.text for message in request.messages for block in message.blocks
-        if isinstance(block, TextBlock) and block.cache_breakpoint
-    }  # fmt: skip
+    marked = breakpoints(request)
     blocks: list[dict[str, Any]] = [
         block for message in body["messages"] if message["role"] == "user" for block in message["content"]
     ]

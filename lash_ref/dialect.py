@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
-from lash_ref.capability import Termination, capability
+from lash_ref.capability import Chosen, Termination, capability, chosen, selection
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource, InlineSource
 from lash_ref.provider import (
     LlmBlock,
@@ -21,6 +21,7 @@ from lash_ref.provider import (
     LlmTerminalReason,
     ProtocolPosition,
     ProviderFailure,
+    TextBlock,
     TextPart,
     ToolCallPart,
     UsageSnapshot,
@@ -254,6 +255,21 @@ def _is_cut_call(part: LlmPart) -> bool:
 def output_cap(request: LlmRequest, endpoint: Endpoint) -> int:
     """Output tokens to ask for: the request's word, else the route's, else the default ([PRV.13][])."""
     return request.output_token_cap or endpoint.output_token_cap or DEFAULT_OUTPUT_CAP
+
+
+def reasoning_of(request: LlmRequest) -> Chosen:
+    """How the reasoning that the request asks for is to be written ([PRV.58][]).
+
+    Raises:
+        UnusableReasoning: the model does not take it, or its capability contradicts itself.
+    """
+    return chosen(request.model, capability(request.model_capability), selection(request.model_variant))
+
+
+def breakpoints(request: LlmRequest) -> set[str]:
+    """Texts that the request marks as the end of what a cache may keep."""
+    blocks = [block for message in request.messages for block in message.blocks]
+    return {block.text for block in blocks if isinstance(block, TextBlock) and block.cache_breakpoint}
 
 
 def runs(request: LlmRequest) -> Iterator[tuple[str, list[LlmBlock]]]:

@@ -14,9 +14,6 @@ from lash_ref.capability import (
     Effort,
     ProviderDefault,
     Termination,
-    capability,
-    chosen,
-    selection,
 )
 from lash_ref.dialect import (
     Endpoint,
@@ -25,7 +22,9 @@ from lash_ref.dialect import (
     arguments,
     carried,
     output_cap,
+    reasoning_of,
     runs,
+    thawed,
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, InlineSource
@@ -138,14 +137,14 @@ def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
 def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
     match block:
         case TextBlock():
-            meta: Any = block.response_meta.value if block.response_meta is not None else {}
+            meta = thawed(block.response_meta)
             ours = meta.get("origin_provider") == Gemini.kind and meta.get("origin_model") == request.model
             signature = meta.get("provider_payload") if ours else None
             return {"text": block.text} | ({"thoughtSignature": signature} if signature else {})
         case AttachmentBlock():
             return _attachment(block.source)
         case ToolCallBlock():
-            replay: Any = block.replay.value if block.replay is not None else {}
+            replay = thawed(block.replay)
             args = arguments(block.input_json)
             call: dict[str, Any] = {
                 "name": block.tool_name,
@@ -158,7 +157,7 @@ def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
         case ToolResultBlock():
             return {"functionResponse": {"name": block.tool_name, "response": {"output": block.content}}}
         case ReasoningBlock():
-            replay = block.replay.value if block.replay is not None else {}
+            replay = thawed(block.replay)
             signature = replay.get("signature")
             return {"text": block.text, "thought": True} | ({"thoughtSignature": signature} if signature else {})
 
@@ -172,9 +171,8 @@ def _attachment(source: AttachmentSource) -> dict[str, Any]:
 
 
 def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
-    able = capability(request.model_capability)
     shown = {"includeThoughts": True} if endpoint.expose_thinking else {}
-    match chosen(request.model, able, selection(request.model_variant)):
+    match reasoning_of(request):
         case ProviderDefault():
             return shown
         case Effort(effort=effort):

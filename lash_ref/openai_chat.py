@@ -14,10 +14,19 @@ from lash_ref.capability import (
     Effort,
     ProviderDefault,
     capability,
-    chosen,
-    selection,
 )
-from lash_ref.dialect import Endpoint, HttpCall, Reading, carried, joined_text, output_cap, unrepresentable
+from lash_ref.dialect import (
+    Endpoint,
+    HttpCall,
+    Reading,
+    breakpoints,
+    carried,
+    joined_text,
+    output_cap,
+    reasoning_of,
+    thawed,
+    unrepresentable,
+)
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource
 from lash_ref.openai_errors import OPENAI_CODES, openai_error, openai_refusal
 from lash_ref.provider import (
@@ -136,9 +145,7 @@ def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
                         "function": {"name": block.tool_name, "arguments": block.input_json},
                     }
                 )
-                if block.replay is not None:
-                    replay: Any = block.replay.value
-                    details += replay.get("reasoning_details", [])
+                details += thawed(block.replay).get("reasoning_details", [])
             case ToolResultBlock():
                 yield {"role": "tool", "tool_call_id": block.call_id, "content": block.content}
             case ReasoningBlock():
@@ -154,8 +161,7 @@ def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
 
 
 def _reasoning(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
-    able = capability(request.model_capability)
-    match chosen(request.model, able, selection(request.model_variant)), endpoint.reasoning_encoder:
+    match reasoning_of(request), endpoint.reasoning_encoder:
         case (ProviderDefault() | DisableByOmission()), _:
             return {}
         case (Effort(effort=effort) | DisableByEffort(effort=effort)), "openai":
@@ -191,10 +197,7 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
     mark: dict[str, Any] = {"type": "ephemeral"}
     if endpoint.cache_retention == "long" and dialect == "anthropic":
         mark["ttl"] = "1h"
-    marked = {
-        block.text for message in request.messages for block in message.blocks
-        if isinstance(block, TextBlock) and block.cache_breakpoint
-    }  # fmt: skip
+    marked = breakpoints(request)
     texts: list[tuple[str, dict[str, Any]]] = [
         (message["role"], item)
         for message in body["messages"]

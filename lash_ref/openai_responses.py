@@ -12,11 +12,8 @@ from lash_ref.capability import (
     DisableNatively,
     Effort,
     ProviderDefault,
-    capability,
-    chosen,
-    selection,
 )
-from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, unrepresentable
+from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, reasoning_of, thawed, unrepresentable
 from lash_ref.openai_chat import attachment_url
 from lash_ref.openai_errors import OPENAI_CODES, openai_error, openai_refusal
 from lash_ref.provider import (
@@ -117,7 +114,7 @@ def _items(message: LlmMessage) -> Iterator[dict[str, Any]]:
             case AttachmentBlock():
                 spoken.append({"type": "input_image", "image_url": attachment_url(block.source, OpenAiResponses.kind)})
             case ToolCallBlock():
-                replay: Any = block.replay.value if block.replay is not None else {}
+                replay = thawed(block.replay)
                 call = {
                     "type": "function_call",
                     "call_id": block.call_id,
@@ -134,7 +131,7 @@ def _items(message: LlmMessage) -> Iterator[dict[str, Any]]:
 
 
 def _answer(block: TextBlock) -> dict[str, Any]:
-    meta: Any = block.response_meta.value if block.response_meta is not None else {}
+    meta = thawed(block.response_meta)
     kept = {key: meta[key] for key in ("id", "status", "phase") if meta.get(key)}
     said: dict[str, Any] = {"type": "output_text", "text": block.text, "annotations": []}
     return {"type": "message", "role": "assistant", "content": [said]} | kept
@@ -142,7 +139,7 @@ def _answer(block: TextBlock) -> dict[str, Any]:
 
 def _thought(block: ReasoningBlock) -> Iterator[dict[str, Any]]:
     """Only reasoning the provider sealed can be given back."""
-    replay: Any = block.replay.value if block.replay is not None else {}
+    replay = thawed(block.replay)
     if replay.get("encrypted_content"):
         yield {
             "type": "reasoning",
@@ -153,8 +150,7 @@ def _thought(block: ReasoningBlock) -> Iterator[dict[str, Any]]:
 
 
 def _reasoning(request: LlmRequest) -> dict[str, Any]:
-    able = capability(request.model_capability)
-    match chosen(request.model, able, selection(request.model_variant)):
+    match reasoning_of(request):
         case ProviderDefault() | DisableByOmission():
             return {}
         case Effort(effort=effort):

@@ -106,7 +106,7 @@ class HintsEveryone(BrokenHost):
 @host_mutant("PRV.58", character="Obliging: sends any effort.")
 class SendsAnyEffort(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_chat:chosen", lambda _: lambda model, able, asked: asked)
+        patch("lash_ref.dialect:chosen", lambda _: lambda model, able, asked: asked)
 
 
 @host_mutant("PRV.59", character="Silent: leaves out what it cannot say.")
@@ -119,10 +119,10 @@ class LeavesOutTheUnsayable(BrokenHost):
 class GoesByTheName(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def thinking(request: Any, able: Any) -> dict[str, Any]:
+            def thinking(request: Any) -> dict[str, Any]:
                 if request.model.startswith("claude"):
                     return {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
-                return original(request, able)
+                return original(request)
 
             return thinking
 
