@@ -58,6 +58,8 @@ class LashError(Exception):
 
     wording: ClassVar[str] = "{}"
     names: ClassVar[tuple[str, ...]] = ()
+    known_as: ClassVar[str] = ""
+    """The contract's name where the class has another."""
 
     def __init__(self, *values: object) -> None:
         if len(values) != len(self.names):
@@ -68,7 +70,7 @@ class LashError(Exception):
     @property
     def code(self) -> str:
         """The contract's name for this refusal, the same in every language."""
-        return type(self).__name__
+        return self.known_as or type(self).__name__
 
     @property
     def fields(self) -> dict[str, object]:

@@ -204,10 +204,6 @@ class QueueSegment(Segment):
             held.append(row)
         return held
 
-    def holds(self, row: BatchRow, claim_id: str, token: str) -> bool:
-        """Whether the row is held by that claim; the generation does not count."""
-        return row.hold is not None and (row.hold.claim_id, row.hold.lease_token) == (claim_id, token)
-
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
         """Free the batches that the claim still holds."""
         await self.abandon_queued_work_claims((claim,))

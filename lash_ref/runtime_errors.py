@@ -129,11 +129,7 @@ class StoreFactoryError(EmbedError):
 
     names = ("session_id", "message")
     wording = "no store for session {session_id!r}: {message}"
-
-    @property
-    def code(self) -> str:
-        """The contract's name."""
-        return "StoreFactory"
+    known_as = "StoreFactory"
 
 
 class StoreSessionMismatch(EmbedError):
@@ -162,11 +158,7 @@ class SessionError(EmbedError):
 
     names = ("message",)
     wording = "{message}"
-
-    @property
-    def code(self) -> str:
-        """The contract's name."""
-        return "Session"
+    known_as = "Session"
 
 
 class DurableEffectHostRequiresHandlerContext(EmbedError):
@@ -221,11 +213,7 @@ class RuntimeFailure(EmbedError):
 
     names = ("runtime_code", "message")
     wording = "{runtime_code}: {message}"
-
-    @property
-    def code(self) -> str:
-        """The contract's name of the variant."""
-        return "Runtime"
+    known_as = "Runtime"
 
     @property
     def runtime_code(self) -> str:

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from lash_ref.contracts import Clock, ProcessEvidence
 from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired
 from lash_ref.lease import LANE_TRANSITIONS, LaneState, SessionExecutionLease, SessionExecutionLeaseFence
-from lash_ref.rows import LeaseRow, Rows
+from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows
 from lash_ref.scalars import MAX_INT, invalid
 from lash_ref.work import CheckpointKind, ClaimBoundary, QueuedWorkBatchDraft, work_class
 
@@ -23,10 +23,7 @@ Mint = Callable[[str], str]
 class Contended(Backend):
     """A unit could not begin in time because others kept writing; nothing was changed."""
 
-    @property
-    def code(self) -> str:
-        """To a caller this is a `Backend` like any other."""
-        return "Backend"
+    known_as = "Backend"
 
 
 class Transactions(Protocol):
@@ -92,6 +89,10 @@ class Segment:
         """The number of the session's live lease, if one is live."""
         row = await rows.lease(session_id)
         return row.fencing_token if row is not None and self.lease_is_live(row, now) else None
+
+    def holds(self, row: BatchRow | InputRow, claim_id: str, token: str) -> bool:
+        """Whether the row is held by that claim; the generation does not count."""
+        return row.hold is not None and (row.hold.claim_id, row.hold.lease_token) == (claim_id, token)
 
 
 def boundary_of(value: object) -> ClaimBoundary:

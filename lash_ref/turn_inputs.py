@@ -305,14 +305,10 @@ class InputSegment(Segment):
         held: list[InputRow] = []
         for input_id in dict.fromkeys(completion.input_ids):
             row = await rows.input(self.session_id, input_id)
-            if row is None or not self.holds_input(row, completion.claim_id, completion.lease_token):
+            if row is None or not self.holds(row, completion.claim_id, completion.lease_token):
                 raise superseded
             held.append(row)
         return held
-
-    def holds_input(self, row: InputRow, claim_id: str, token: str) -> bool:
-        """Whether the row is held by that claim; the generation does not count."""
-        return row.hold is not None and (row.hold.claim_id, row.hold.lease_token) == (claim_id, token)
 
     async def complete_input(self, rows: Rows, row: InputRow) -> None:
         """Keep the row as a tombstone that still answers its key."""
@@ -338,5 +334,5 @@ class InputSegment(Segment):
             for claim in given:
                 for held in claim.inputs:
                     row = await rows.input(claim.session_id, held.input_id)
-                    if row is not None and self.holds_input(row, claim.claim_id, claim.lease_token):
+                    if row is not None and self.holds(row, claim.claim_id, claim.lease_token):
                         await rows.put_input(self.moved(row, "abandon").but(hold=None))

@@ -205,13 +205,13 @@ class AbandonLeavesAccepted(Store):
             for claim in claims:
                 for held in claim.inputs:
                     row = await rows.input(claim.session_id, held.input_id)
-                    if self.holds_input(row, claim.claim_id, claim.lease_token):
+                    if self.holds(row, claim.claim_id, claim.lease_token):
                         await rows.put_input(row.but(hold=None))
 
 
 @mutant("INP.18", character="Blunt: abandoning frees the input, whoever holds it.")
 class AbandonsOthersInput(Store):
-    def holds_input(self, row, claim_id, token):
+    def holds(self, row, claim_id, token):
         return True
 
 
