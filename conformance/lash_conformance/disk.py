@@ -17,6 +17,9 @@ Cut = Literal["unsynced lost", "names kept", "half written", "nothing lost"]
 SECTOR = 512
 """A disk writes so many bytes, or none."""
 
+Left = dict[str, bytes | None]
+"""What files hold, by name from the root; a folder holds nothing."""
+
 
 @dataclass
 class File:
@@ -57,6 +60,8 @@ class Disk:
         """Files that were changed in a way that a trace does not show."""
         self.open_: dict[tuple[int, str], Descriptor] = {}
         self.safe_names: dict[str, File] = {}
+        self.folders: set[str] = set()
+        self.safe_folders: set[str] = set()
 
     def holds(self, path: str) -> bool:
         """Whether the path is of this disk."""
@@ -77,7 +82,7 @@ class Disk:
             self._synced(call)
         elif call.name in ("ftruncate", "truncate", "fallocate", "lseek", "mmap", "copy_file_range", "sendfile"):
             self._changed(call)
-        elif call.name.startswith(("rename", "unlink", "link")):
+        elif call.name.startswith(("rename", "unlink", "link", "mkdir", "rmdir")):
             self._renamed(call)
 
     def _opened(self, call: Call) -> None:
@@ -94,7 +99,7 @@ class Disk:
         self.open_[call.value, path] = Descriptor(0, "O_APPEND" in flags, "O_SYNC" in flags or "O_DSYNC" in flags)
 
     def _directories(self) -> set[str]:
-        return {self.root, *(name.rpartition("/")[0] for name in self.names)}
+        return {self.root, *self.folders, *(name.rpartition("/")[0] for name in self.names)}
 
     def _written(self, call: Call) -> None:
         path = call.path()
@@ -136,20 +141,27 @@ class Disk:
 
     def _renamed(self, call: Call) -> None:
         paths = [call.absolute(number) for number in range(len(call.strings))]
-        if call.name.startswith("unlink"):
+        if call.name.startswith("mkdir"):
+            self.folders |= {path for path in paths if self.holds(path)}
+        elif call.name.startswith(("unlink", "rmdir")):
             self.names.pop(paths[0], None)
+            self.folders.discard(paths[0])
         elif call.name.startswith("link"):
             if paths[0] in self.names:
                 self.names[paths[1]] = self.names[paths[0]]
         else:
-            for name in [n for n in self.names if n == paths[0] or n.startswith(f"{paths[0]}/")]:
-                self.names[paths[1] + name[len(paths[0]) :]] = self.names.pop(name)
+            moved = [n for n in self.names.keys() | self.folders if n == paths[0] or n.startswith(f"{paths[0]}/")]
+            for name, new in [(n, paths[1] + n[len(paths[0]) :]) for n in moved]:
+                if name in self.names:
+                    self.names[new] = self.names.pop(name)
+                else:
+                    self.folders = self.folders - {name} | {new}
 
     def _synced(self, call: Call) -> None:
         if call.name in ("sync", "syncfs", "msync"):
             for name in list(self.names):
                 self._sync_file(name)
-            self.safe_names = dict(self.names)
+            self.safe_names, self.safe_folders = dict(self.names), set(self.folders)
         elif call.path() in self.names:
             self._sync_file(call.path())
         elif self.holds(call.path()):
@@ -168,6 +180,7 @@ class Disk:
 
         self.safe_names = {name: file for name, file in self.safe_names.items() if not inside(name)}
         self.safe_names |= {name: file for name, file in self.names.items() if inside(name)}
+        self.safe_folders = {n for n in self.safe_folders if not inside(n)} | {n for n in self.folders if inside(n)}
 
     # -- what is left
 
@@ -177,12 +190,14 @@ class Disk:
         renamed = {n for n in self.names.keys() | self.safe_names.keys() if self.names.get(n) is not self.safe_names.get(n)}
         return sorted(name[len(self.root) + 1 :] for name in changed | renamed)
 
-    def left(self, cut: Cut) -> dict[str, bytes]:
-        """What the cut leaves, by name from the root."""
+    def left(self, cut: Cut) -> Left:
+        """What the cut leaves."""
+        lost = cut == "unsynced lost"
+        folders: Left = {name[len(self.root) + 1 :]: None for name in (self.safe_folders if lost else self.folders)}
         if cut == "nothing lost":
-            return {name[len(self.root) + 1 :]: bytes(file.content) for name, file in self.names.items()}
-        names = self.safe_names if cut == "unsynced lost" else self.names
-        return {
+            return folders | {name[len(self.root) + 1 :]: bytes(file.content) for name, file in self.names.items()}
+        names = self.safe_names if lost else self.names
+        return folders | {
             name[len(self.root) + 1 :]: _half(file.safe, bytes(file.content)) if cut == "half written" else file.safe
             for name, file in names.items()
         }
@@ -202,12 +217,13 @@ class Disk:
         )
 
 
-def restore(left: dict[str, bytes], into: Path) -> None:
-    """Write files into a directory."""
+def restore(left: Left, into: Path) -> None:
+    """Make folders and write files in a directory."""
     for name, data in left.items():
         path = into / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        (path if data is None else path.parent).mkdir(parents=True, exist_ok=True)
+        if data is not None:
+            path.write_bytes(data)
 
 
 def _half(old: bytes, new: bytes) -> bytes:

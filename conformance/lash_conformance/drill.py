@@ -15,18 +15,16 @@ from typing import cast
 from lash_conformance import strace
 from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench, scratch
-from lash_conformance.disk import Cut, Disk, restore
+from lash_conformance.disk import Cut, Disk, Left, restore
 from lash_conformance.model_state import Data
 from lash_conformance.scenes import Doomed, Scene
-from lash_conformance.steps import Kind, Step, deeds, row, syncs_before_answering, telling
+from lash_conformance.steps import Kind, Step, Watched, answers, deeds, row, syncs_before_answering, telling
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
-from lash_conformance.victim import Early, Launch, Victim
+from lash_conformance.victim import REFUSALS, Early, Launch, Victim
 from lash_conformance.ward import FATES, Fate, Ward
 
-REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
-"""How a store says that its disk refused."""
 AIMS = 3
 """How often a blow is struck that falls early."""
 HANDS = 3
@@ -250,7 +248,7 @@ class Drill:
         jobs: list[asyncio.Task[Struck]] = []
         disk = Disk(rehearsal.place)
         played = 0
-        seen: list[tuple[bool, dict[str, bytes]]] = []
+        seen: list[tuple[bool, Left]] = []
         for number in telling(steps):
             until = steps[number].position if number < len(steps) else steps[-1].position + 1
             disk.play(rehearsal.calls[played:until])
@@ -266,7 +264,7 @@ class Drill:
         return list(await asyncio.gather(*jobs))
 
     async def _cut(
-        self, scene: Scene, rehearsal: Rehearsal, number: int, cut: Cut, left: dict[str, bytes]
+        self, scene: Scene, rehearsal: Rehearsal, number: int, cut: Cut, left: Left
     ) -> Struck:
         steps, doomed = rehearsal.steps, rehearsal.doomed
         answered = number == len(steps)
@@ -307,13 +305,22 @@ class Drill:
                 if not ward.fate:
                     ward.answered = True
                     await ward.look("torn")
-            if any(call.struck for call in victim.calls()) and not ward.fate:
+            calls = victim.calls()
+            if ward.fate == "stuck" and _full(calls, victim.watched):
+                raise Early("the disk had no room in any of its threads")
+            if any(call.struck for call in calls) and not ward.fate:
                 after = await self.reopened(place_of(folder), scene, doomed, ward.worlds, before, answered=True)
                 ward.fate, ward.told = after.fate, after.told
             return self._line(ward, number, steps, str(step), errno, first)
 
     def _line(self, ward: Ward, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
         return Struck(ward.scene.name, step, steps, call, blow, _answer(answer), _found(ward, answer), ward.fate, ward.told)
+
+
+def _full(calls: Sequence[strace.Call], watched: Watched) -> bool:
+    """Whether a call was refused before the last answer still: each thread of a process meets the full disk anew."""
+    ends = answers(calls, watched)
+    return any(call.struck for call in calls[ends[-2] if len(ends) > 1 else 0 :])
 
 
 def place_of(folder: Path) -> Path:

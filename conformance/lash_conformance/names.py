@@ -67,6 +67,8 @@ class Names:
 
     def difference(self, expected: Any, found: Any) -> str:
         """Where ``found`` is not what was expected, or nothing; binds the names it meets."""
+        if isinstance(expected, dict) and isinstance(found, dict) and "ok" in expected and "ok" not in found:
+            return f"outcome: {brief(cast('object', found))}, not {brief(cast('object', expected))}"
         fault = self._difference(expected, found)
         return f"outcome{fault}" if fault[:1] == ":" else fault
 

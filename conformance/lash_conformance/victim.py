@@ -29,6 +29,10 @@ class Early(Exception):
     """The process was struck on the way to the call that was meant: its threads took another turn this time."""
 
 
+REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
+"""How a store says that its disk refused."""
+
+
 BOUNDS = Bounds(start_s=120, call_s=30)
 """A traced process is slow to start."""
 REAL_TTL_MS = 3_000
@@ -68,13 +72,14 @@ def ttl_of(bench: Bench) -> int:
 class Victim:
     """One process with one open place."""
 
-    def __init__(self, target: StdioTarget, directory: Path, log: Path | None, tracers: list[subprocess.Popen[bytes]]) -> None:
+    def __init__(self, target: StdioTarget, directory: Path, log: Path | None, tracers: list[subprocess.Popen[bytes]], blow: strace.Blow | None) -> None:
         self.target = target
         self.bench = Bench(target, directory)
         self.driver = Driver(self.bench)
         self.worlds = beginning(self.bench)
         self.log = log
         self.tracers = tracers
+        self.refusing = blow is not None and blow.errno is not None
         connection = target.connection()
         self.child = connection.child
         out = self.child.process.stdout
@@ -103,13 +108,13 @@ class Victim:
 
         line = how.command if log is None else shlex.join(strace.traced(shlex.split(how.command), log, blow))
         target = await asyncio.to_thread(StdioTarget, line, BOUNDS, launch if loaded else None)
-        victim = cls(target, directory, log, tracers)
+        victim = cls(target, directory, log, tracers, blow)
         try:
             await victim.driver.open()
         except BaseException as err:
             struck = victim.dead
             await victim.kill()
-            if struck and blow is not None:
+            if blow is not None and (struck or victim.refusing):
                 raise Early("open") from err
             raise Unexpected("the place opens", f"{type(err).__name__}: {err}") from err
         return victim
@@ -127,7 +132,7 @@ class Victim:
             Unexpected: it is not the one the contract demands.
         """
         found = await outcome(self.driver, on, method, arguments)
-        if "broken" in found and self.dead:
+        if ("broken" in found and self.dead) or (self.refusing and found.get("refused") in REFUSALS):
             raise Early(method)
         if fault := self.worlds.saw(on, method, arguments, found):
             raise Unexpected("the scene is set as the contract says", fault)

@@ -98,6 +98,22 @@ def test_a_call_that_failed_changed_nothing():
     assert made.left("unsynced lost") == {"a": b""}
 
 
+def test_folders_are_there_without_files():
+    """A killed process leaves an empty one; a power cut only one whose parent was synced, and none that was removed."""
+    made = disk(
+        '1 mkdirat(AT_FDCWD</p>, "/p/kept", 0755) = 0',
+        "1 fsync(3</p>) = 0",
+        '1 mkdir("/p/kept/new", 0755) = 0',
+        '1 mkdir("/p/gone", 0755) = 0',
+        '1 rmdir("/p/gone") = 0',
+        '1 rename("/p/kept/new", "/p/kept/moved") = 0',
+        '1 mkdir("/elsewhere", 0755) = 0',
+    )
+
+    assert made.left("nothing lost") == {"kept": None, "kept/moved": None}
+    assert made.left("unsynced lost") == {"kept": None}
+
+
 def test_descriptors_write_where_they_stand():
     """One after the other, at the end when they append, where they were moved to, and over what was cut."""
     made = disk(
@@ -152,6 +168,7 @@ def test_a_real_trace_is_played_back_to_what_is_on_the_disk(tmp_path: Path):
 
 def test_what_is_left_is_written_into_folders(tmp_path: Path):
     """Made as they are needed."""
-    restore({"a": b"1", "sub/b": b"2"}, tmp_path)
+    restore({"a": b"1", "sub/b": b"2", "empty": None}, tmp_path)
 
     assert (tmp_path / "sub" / "b").read_bytes() == b"2"
+    assert list((tmp_path / "empty").iterdir()) == []

@@ -10,12 +10,17 @@ from rich.console import Console
 
 from lash_conformance import crash_map, kill, search, strace
 from lash_conformance.check import REGISTRY, all_checks
+from lash_conformance.drill import Drill
 from lash_conformance.execute import execute
 from lash_conformance.log import without_wall
-from lash_conformance.mutants import all_mutants, served
+from lash_conformance.mutants import all_mutants
+from lash_conformance.mutants import served as broken_ones
 from lash_conformance.run import Options, drill_beside, judge
+from lash_conformance.scenes import SCENES
+from lash_conformance.steps import Step
 from lash_conformance.target import load
 from lash_conformance.terminal import summary
+from lash_conformance.victim import served
 
 needs_strace = pytest.mark.skipif(bool(strace.missing()), reason=strace.missing())
 
@@ -103,11 +108,24 @@ def test_a_store_that_acknowledges_before_it_syncs_is_convicted(short: None):
     check = REGISTRY["STO.84:a_commit_is_synced_before_its_answer"]
 
     with search.proving():
-        result = asyncio.run(execute(check, broken.make(), 300, served.named(broken.name)))
+        result = asyncio.run(execute(check, broken.make(), 300, broken_ones.named(broken.name)))
 
     assert result.verdict == "fail"
     assert "acknowledged before it was synced" in result.found
     assert result.crash_map[-1]["fate"] == "unsynced"
+
+
+@needs_strace
+def test_a_write_that_is_refused_too_early_convicts_nobody():
+    """Threads take other turns from run to run, so a blow may meet the scene's beginning."""
+    target = load("sqlite")
+    launch = served(target, "sqlite")
+    assert launch is not None
+    step = Step(0, "write", "pwrite64", "the database", 1, aimed=True)
+
+    struck = asyncio.run(Drill(target, launch).refuse(SCENES["append"], 1, step, 1, "EIO", 1))
+
+    assert (struck.fate, struck.found) == ("", "not judged: fell early 3 times")
 
 
 def test_without_a_tracer_calls_are_cut_short_at_moments(short: None, monkeypatch: pytest.MonkeyPatch):
