@@ -16,9 +16,14 @@ from lash_ref.store import Store, StoreFactory
 
 @cache
 def broken_places() -> dict[str, tuple[str, ...]]:
-    """For each clause, file and line of what its broken implementations patch, override or stand before."""
+    """For each clause, file and line of what its broken implementations patch, override or stand before.
+
+    A server is left out: what it breaks is the judge's own, and asking it would start it.
+    """
     found: dict[str, list[str]] = {}
     for mutant in all_mutants():
+        if mutant.served:
+            continue
         places = [place for part in _parts(mutant.make()) if (place := _place(part))]
         for clause in mutant.clauses:
             found.setdefault(clause, []).extend(places)

@@ -38,6 +38,8 @@ class Mutant:
     """Only a machine or a race can find it."""
     crashes: bool = False
     """Only the crash drill can find it."""
+    served: bool = False
+    """It is a process of its own, and to make it is to start it."""
 
 
 MUTANTS: dict[str, Mutant] = {}

@@ -29,7 +29,7 @@ def host_wire_mutant(*clauses: str, character: str) -> Callable[[type[HostServer
         name = broken.__name__
         MUTANTS[name] = Mutant(
             clauses=clauses, name=name, character=character, module=broken.__module__, searched=False,
-            line=sys._getframe(1).f_lineno, make=lambda: served(name),
+            line=sys._getframe(1).f_lineno, make=lambda: served(name), served=True,
         )  # fmt: skip
         return broken
 
