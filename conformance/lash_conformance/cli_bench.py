@@ -18,7 +18,7 @@ def bench(
     store: Annotated[str | None, typer.Option(help="memory, sqlite (the default), postgres, postgres:DSN, or python:package.module:callable; with --host several, comma between")] = None,
     nodes: Annotated[str | None, typer.Option(help="History lengths to measure at; 10 to 100000 by default")] = None,
     host: Annotated[bool, typer.Option("--host", help="Measure turns of a host instead, beside langgraph if the extra peers is installed")] = False,
-    target: Annotated[str, typer.Option(help="The host: reference, or python:package.module:callable")] = "reference",
+    target: Annotated[str, typer.Option(help="The host: reference, python:package.module:callable, or stdio:COMMAND, which is measured on its own store")] = "reference",
     turns: Annotated[int, typer.Option(min=8, help="With --host: turns of one conversation")] = 500,
     sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions held live, then parked")] = 1000,
     wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
@@ -45,8 +45,9 @@ def bench(
 
         try:
             sizes = [int(size) for size in (nodes or "10,1000,100000").split(",")]
-            stores = [load(name) for name in (store or "memory,sqlite").split(",")]
-            costs = host_cost.run(Console(), load_host(target), stores, sizes, turns=turns, sessions=sessions)
+            measured_host = load_host(target)
+            stores = [load(name) for name in host_cost.stores_of(measured_host, store)]
+            costs = host_cost.run(Console(), measured_host, stores, sizes, turns=turns, sessions=sessions)
         except (TargetFault, ValueError) as err:
             raise _usage(err) from err
         host_cost.save(costs, report)

@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import gc
 import json
 import shutil
 import statistics
 import time
-import tracemalloc
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -24,7 +22,7 @@ from lash_conformance.bench import scratch
 from lash_conformance.benchmark import grown, side_branch
 from lash_conformance.host import HostCore, HostSession, HostTarget, OpenSpec, TurnSpec
 from lash_conformance.host_stand import Stand, bytes_kept, stand
-from lash_conformance.target import StoreTarget
+from lash_conformance.target import StoreTarget, TargetFault
 
 SAID, ANSWER = "And what about the day after that?", "The same as the day before, only a little later."
 TURNS = 500
@@ -50,7 +48,7 @@ class Chat:
     turns_per_second: float
     """Over the whole conversation."""
     processor: list[float]
-    """Median milliseconds of processor time of a turn in that window, whatever else the machine did."""
+    """Median milliseconds of processor time of a turn in that window, whatever else the machine did; of a command its own alone."""
     bytes_per_turn: list[float]
     """On disk, in the first and in the second half; 0 where nothing is kept on disk."""
 
@@ -70,7 +68,7 @@ class Beside:
 
 @dataclass
 class Held:
-    """Bytes of Python objects that one session keeps, of many."""
+    """Bytes that one session keeps, of many: of Python objects, or of a command's resident memory."""
 
     store: str
     sessions: int
@@ -109,6 +107,8 @@ class _Talk:
     runtime: str
     folder: Path
     turn: Callable[[], Awaitable[object]]
+    worked: Callable[[], float]
+    """Seconds of processor time so far."""
     times: list[float] = field(default_factory=list[float])
     processor: list[float] = field(default_factory=list[float])
     sizes: list[int] = field(default_factory=list[int])
@@ -123,20 +123,20 @@ async def _chats(target: HostTarget, stores: Sequence[StoreTarget], count: int) 
             core = await at.core(residency="active_path_only")
             open_now.push_async_callback(core.close)
             turn = partial(_turn, core, await core.open("s1", OpenSpec()))
-            talks.append(_Talk(f"{target.name} on {store.name}", at.folder, turn))
+            talks.append(_Talk(f"{target.name} on {store.name}", at.folder, turn, at.worked))
         if peers.langgraph_installed():
             folder = scratch()
             open_now.callback(shutil.rmtree, folder)
             turn = await open_now.enter_async_context(peers.langgraph_chat(folder, SAID, ANSWER))
-            talks.append(_Talk("langgraph on AsyncSqliteSaver", folder, turn))
+            talks.append(_Talk("langgraph on AsyncSqliteSaver", folder, turn, time.process_time))
         for number in range(count + 1):
             if number in (0, count // 2, count):
                 for talk in talks:
                     talk.sizes.append(bytes_kept(talk.folder))
             for talk in talks if number < count else ():
-                began = time.process_time()
+                began = talk.worked()
                 talk.times.append((await _timed(talk.turn()))[0])
-                talk.processor.append(time.process_time() - began)
+                talk.processor.append(talk.worked() - began)
         return [_chat(talk) for talk in talks]
 
 
@@ -189,11 +189,6 @@ async def _turns(core: HostCore, sessions: Sequence[HostSession]) -> None:
         await _turn(core, session)
 
 
-def _traced_bytes() -> int:
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
-
-
 async def _memory(target: HostTarget, store: StoreTarget, count: int) -> Held:
     """What sessions of one turn each hold while they are live and idle, and once they are parked."""
     async with stand(target, store) as at:
@@ -202,18 +197,15 @@ async def _memory(target: HostTarget, store: StoreTarget, count: int) -> Held:
         await _turn(core, warm)
         await warm.close()
         del warm
-        tracemalloc.start()
-        try:
-            before = _traced_bytes()
+        with at.weighed():
+            before = at.held()
             sessions = [await core.open(f"idle{number}", OpenSpec()) for number in range(count)]
             await _turns(core, sessions)
-            live = _traced_bytes()
+            live = at.held()
             tickets: list[object] = []
             while sessions:
                 tickets.append(await sessions.pop().park())
-            parked = _traced_bytes()
-        finally:
-            tracemalloc.stop()
+            parked = at.held()
         await core.close()
     return Held(store.name, count, (live - before) / count, (parked - before) / count)
 
@@ -224,7 +216,7 @@ async def _measured(
     found = HostCosts(target.name)
     if not peers.langgraph_installed():
         found.notes.append(peers.MISSING)
-        console.print(peers.MISSING, style="yellow", soft_wrap=True)
+        console.print(peers.MISSING, style="yellow", markup=False, soft_wrap=True)
     console.print(f"{turns} turns …", style="dim")
     found.chats = await _chats(target, stores, turns)
     for store in stores:
@@ -234,6 +226,19 @@ async def _measured(
         console.print(f"{sessions} sessions on {store.name} …", style="dim")
         found.memory.append(await _memory(target, store, sessions))
     return found
+
+
+def stores_of(target: HostTarget, given: str | None) -> list[str]:
+    """The names of the stores to measure a host on.
+
+    Raises:
+        TargetFault: the host is a command, which opens its own store, and another was given.
+    """
+    if "process" not in target.capabilities:
+        return (given or "memory,sqlite").split(",")
+    if given not in (None, target.store):
+        raise TargetFault(f"{target.name} is a command that keeps its sessions on {target.store}; found --store {given}")
+    return [target.store]
 
 
 def run(

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from lash_conformance.bench import scratch
+from lash_conformance.footprint import resident_bytes
 from lash_conformance.host import HostTarget
 from lash_conformance.host_bench import HostBench
 from lash_conformance.life import Life, seen
@@ -80,13 +81,6 @@ class Soak:
         )
 
 
-def resident_mib() -> float:
-    """Resident memory of this process; 0 where it cannot be read."""
-    status = Path("/proc/self/status")
-    lines = status.read_text(encoding="ascii").splitlines() if status.exists() else []
-    return next((int(line.split()[1]) / 1024 for line in lines if line.startswith("VmRSS:")), 0.0)
-
-
 class _Soaking:
     """A soak on its way."""
 
@@ -140,7 +134,7 @@ class _Soaking:
             self.soak.turns += 1
             self.told(self.soak.turns)
             if self.soak.turns % max(1, self.soak.asked // 10) == 0:
-                self.soak.memory_mib.append(resident_mib())
+                self.soak.memory_mib.append(resident_bytes() / 2**20)
         if name not in ("turn", "count", "enqueue") or self.random.randrange(LOOK) == 0:
             await self._look(life)
         if life.turns >= LIFE:

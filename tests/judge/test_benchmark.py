@@ -49,3 +49,23 @@ def test_a_host_is_measured_beside_its_peers_and_saved(tmp_path: Path):
     peer = [chat for chat in found["chats"] if chat["runtime"].startswith("langgraph")]
     assert bool(peer) != bool(found["notes"]), "langgraph is measured, or said to be absent"
     assert (tmp_path / "bench-host.html").read_text().count("<svg") == 2
+
+
+def test_a_host_that_is_a_command_is_measured_on_its_own_store(tmp_path: Path):
+    serving = f"stdio:{sys.executable} -m lash_conformance serve --profile host --target reference"
+    command = [
+        sys.executable, "-m", "lash_conformance", "bench", "--host", "--target", serving, "--nodes", "10",
+        "--turns", "8", "--sessions", "3", "--report", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "bench-host.json").read_text())
+    chat = found["chats"][0]
+    assert (chat["runtime"], min(chat["milliseconds"]) > min(chat["processor"]) > 0) == ("reference on sqlite", True)
+    assert sum(chat["bytes_per_turn"]) > 0
+    assert {(one["store"], one["nodes"]) for one in found["history"]} == {("sqlite", 10)}
+
+    elsewhere = subprocess.run([*command, "--store", "memory"], capture_output=True, text=True, check=False)
+    assert elsewhere.returncode == 2
+    assert "keeps its sessions on sqlite; found --store memory" in " ".join(elsewhere.stderr.split())

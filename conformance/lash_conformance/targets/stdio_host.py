@@ -262,6 +262,12 @@ class StdioHost:
             self._lent.append(made)
         return made
 
+    @property
+    def pids(self) -> list[int]:
+        """The processes that have a core."""
+        with self._lock:
+            return [connection.child.process.pid for connection in self._lent]
+
     def gone(self, connection: Connection) -> None:
         """A process that was killed is nobody's any more."""
         with self._lock:
