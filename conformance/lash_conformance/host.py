@@ -20,11 +20,20 @@ Data = dict[str, Any]
 """A JSON object."""
 
 HostCapability = Literal[
-    "durable", "clock", "processes", "triggers", "providers", "replay", "rlm", "line", "process"
+    "durable", "clock", "plugins", "queue", "frames", "waits", "observation", "children", "recording", "helpers",
+    "processes", "triggers", "providers", "replay", "rlm", "line", "process",
 ]  # fmt: skip
 HOST_CAPABILITIES: dict[HostCapability, str] = {
     "durable": "the store outlives the core, so a session can be killed and reopened",
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
+    "plugins": "a core has plugins: hooks, snapshots, operations, bindings; without it `CoreSpec` and `OpenSpec` name none",
+    "queue": "input and commands are queued, listed, cancelled and drained",
+    "frames": "a session opens agent frames, by a tool, a call or a compaction",
+    "waits": "durable waits are named, awaited, resolved and revoked; a tool may leave its result pending",
+    "observation": "a session is observed: cursors, replay, subscriptions",
+    "children": "a session creates child sessions and runs turns of them",
+    "recording": "effects are recorded at the place, so that a turn driven again by another core replays them (``CoreSpec.journal``)",
+    "helpers": "`HostTarget.pure` answers",
     "processes": "sessions start, await, signal and cancel processes",
     "triggers": "sessions declare trigger events and receive deliveries",
     "providers": "real wire dialects are spoken, as `SpeaksProviders` has it",
@@ -135,7 +144,7 @@ class CoreSpec:
     """Whether effects are recorded at the place, so that a turn driven again by another core replays them."""
     residency: Literal["keep_all", "active_path_only"] = "keep_all"
     owner: str = "a"
-    """Lease owner id; every core is an incarnation of its own."""
+    """Lease owner id; every open of a session is an incarnation of its own, so that two opens exclude each other ([SES.21][])."""
     lease_ttl_ms: int | None = 30_000
     """None leaves both times to the core's default."""
     lease_renew_ms: int | None = 10_000
@@ -266,7 +275,7 @@ class HostSession(Protocol):
         ...
 
     async def observe(self) -> Data:
-        """The current observation: ``cursor`` and ``revision``."""
+        """The current observation: ``cursor`` and ``revision``; a cursor is the host's own text."""
         ...
 
     async def resume_from(self, cursor: str) -> Data:

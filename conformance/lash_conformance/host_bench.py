@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, Awaitable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from lash_conformance.bench import Minting, RealClock, owner, request
-from lash_conformance.host import CoreSpec, HostCore, HostPlace, HostTarget, OpenSpec
+from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace, HostTarget, OpenSpec
+from lash_conformance.host_parts import needed
 from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
 from lash_conformance.traced import Step, Trace
-from lash_conformance.vocabulary import Unexpected
+from lash_conformance.vocabulary import Inapplicable, Unexpected
 from lash_ref.contracts import Clock, RuntimePersistence, SessionStoreFactory
 from lash_ref.lease import Acquired, SessionExecutionLease
 from lash_ref.nodes import FullGraph, Unchanged
@@ -45,17 +46,22 @@ class Loaded:
 
 
 class Glass:
-    """A core or session seen through glass: every call is passed on, timed and written down."""
+    """A core or session seen through glass: every call is passed on, timed and written down.
 
-    def __init__(self, inner: object, name: str, trace: Trace) -> None:
+    A call behind a capability that is not offered ends the check as one that does not apply.
+    """
+
+    def __init__(self, inner: object, name: str, trace: Trace, offered: set[HostCapability]) -> None:
         self._inner = inner
         self._name = name
         self._trace = trace
+        self._offered = offered
 
     def __getattr__(self, method: str) -> Any:
         bound = getattr(self._inner, method)
 
         async def call(*arguments: Any, **named: Any) -> Any:
+            require(self._offered, method, arguments)
             step = Step(self._name, method, [*arguments, *named.values()])
             self._trace.steps.append(step)
             started = time.perf_counter()
@@ -68,14 +74,26 @@ class Glass:
                 self._trace.target_seconds += time.perf_counter() - started
             if method in ("open", "resume", "clone"):
                 step.outcome = {"ok": "session"}
-                return Glass(answer, f"session[{arguments[0] if method == 'open' else method}]", self._trace)
+                named_so = f"session[{arguments[0] if method == 'open' else method}]"
+                return Glass(answer, named_so, self._trace, self._offered)
             if method == "subscribe":
                 step.outcome = {"ok": "subscription"}
-                return Glass(answer, "subscription", self._trace)
+                return Glass(answer, "subscription", self._trace, self._offered)
             step.outcome = {"ok": answer}
             return answer
 
         return call
+
+
+def require(offered: set[HostCapability], method: str, arguments: Sequence[Any]) -> None:
+    """Go on only if what the call needs is offered.
+
+    Raises:
+        Inapplicable: it is not.
+    """
+    wanted = needed(method, arguments)
+    if wanted is not None and wanted not in offered:
+        raise Inapplicable(f"not declared: {wanted}")
 
 
 class HostBench:
@@ -85,6 +103,8 @@ class HostBench:
         self.target = target
         self.stores = stores
         self.trace = Trace()
+        self.offered: set[HostCapability] = set(target.capabilities)
+        """What calls may be behind; a check that looks at refusals adds to it."""
         self.clock: Clock = VirtualClock() if "clock" in target.capabilities else RealClock()
         self.directory = directory
         self.mint = Minting()
@@ -108,6 +128,7 @@ class HostBench:
 
     async def build(self, spec: CoreSpec) -> HostCore:
         """A core of any description."""
+        require(self.offered, "core", (spec,))
         if not self._backends:
             self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
         main, other = self._backends
@@ -122,7 +143,12 @@ class HostBench:
         await self._ready()
         made = await self.target.core(place, spec)
         self._cores.append((made, made if isinstance(made, RemoteCore) else power))
-        return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace))
+        return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace, self.offered))
+
+    async def pure(self, method: str, arguments: Data) -> Any:
+        """The target's own answer of a pure helper."""
+        require(self.offered, "pure", (method, arguments))
+        return await self.target.pure(method, arguments)
 
     async def _ready(self) -> None:
         """Let a process start whose start is nobody's fault: no limit counts it."""

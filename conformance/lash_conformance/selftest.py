@@ -14,7 +14,7 @@ from rich.console import Console
 
 from lash_conformance.catalogue import clauses
 from lash_conformance.check import all_checks
-from lash_conformance.execute import execute, inapplicable
+from lash_conformance.execute import execute
 from lash_conformance.log import read
 from lash_conformance.targets import hostile, hostile_host, null, null_host
 
@@ -65,6 +65,7 @@ async def null_score(made: SelfTest, profile: Literal["store", "host"] = "store"
     targets = null.targets() if profile == "store" else null_host.targets()
     for target in targets:
         standing = {c for check in musts for c in check.clauses if known[c].level == "MUST"}
+        applied: set[str] = set()
         for check in musts:
             result = await execute(check, target, NULL_DEADLINE_S)
             made.null_runs += 1
@@ -72,7 +73,8 @@ async def null_score(made: SelfTest, profile: Literal["store", "host"] = "store"
                 weak.add(check.id)
             elif result.verdict != "not-applicable":
                 standing -= set(check.clauses)
-        applied = {c for check in musts if not inapplicable(check, target) for c in check.clauses}
+            if result.verdict != "not-applicable":
+                applied |= set(check.clauses)
         if passed := sorted(standing & applied):
             made.null_passes[target.name] = passed
     made.weak = sorted({*made.weak, *weak})

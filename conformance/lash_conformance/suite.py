@@ -63,5 +63,5 @@ def told(result: Result) -> list[str]:
         lines.append(f"  at       {result.where}")
     for number, step in enumerate(result.lines[-12:], start=max(1, len(result.lines) - 11)):
         lines.append(f"  {'trace   ' if number == max(1, len(result.lines) - 11) else ' ' * 8} {number} {step}")
-    lines.append(f"  rerun    lash-conformance run --select '{check.id}' --target …")
+    lines.append(f"  rerun    lash-conformance run --profile {check.profile} --select '{check.id}' --target …")
     return lines

@@ -94,7 +94,8 @@ def failure(console: Console, check: CheckReport, report: Report) -> None:
     start = max(0, len(check.lines) - 10)
     for number, line in enumerate(check.lines[start:], start=start + 1):
         rows.append(("trace" if number == start + 1 else "", f"{number} {line}"))
-    target = f"--target '{report.target.given}' "
+    profile = "" if report.profile == "store" else f"--profile {report.profile} "
+    target = f"{profile}--target '{report.target.given}' "
     rows.append(("rerun", f"lash-conformance run {target}--select '{check.id}' --seed {report.seed}"))
     for name, text in rows:
         if text:

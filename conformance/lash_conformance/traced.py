@@ -7,7 +7,7 @@ runs write the same trace.
 
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel
@@ -141,6 +141,8 @@ def _data(value: Any, trace: Trace, key: str | None, step: int | None) -> Any:
             value = value.model_dump(mode="json", exclude_none=True, warnings=False)
         except (PydanticSerializationError, UnicodeError):
             return repr(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        value = _said(value)
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)
         return {name: _data(member, trace, name, step) for name, member in members.items()}
@@ -160,6 +162,16 @@ def _data(value: Any, trace: Trace, key: str | None, step: int | None) -> Any:
     if value is None or isinstance(value, (int, float, bool)):
         return value
     return repr(value)
+
+
+def _said(description: Any) -> dict[str, Any]:
+    """A description as it crosses a wire, without what goes without saying."""
+    told: dict[str, Any] = {}
+    for part in fields(description):
+        usual = part.default if part.default_factory is MISSING else part.default_factory()
+        if (given := getattr(description, part.name)) != usual:
+            told[part.name] = given
+    return told
 
 
 def _brief(value: Any, depth: int = 0) -> str:

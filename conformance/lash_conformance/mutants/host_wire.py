@@ -1,4 +1,4 @@
-"""Broken host servers: our own with one thing wrong, each in a process of its own ([HST.1] to [HST.6])."""
+"""Broken host servers: our own with one thing wrong, each in a process of its own ([HST.1] to [HST.7])."""
 
 import sys
 from collections.abc import Awaitable, Callable
@@ -12,7 +12,8 @@ from lash_conformance.mutants import MUTANTS, Mutant
 from lash_conformance.power import CUT_OFF, Power, Sent
 from lash_conformance.target import Bounds
 from lash_conformance.targets.stdio_host import StdioHost
-from lash_ref.errors import Backend, LashError
+from lash_conformance.wire import Request
+from lash_ref.errors import Backend, LashError, Unsupported
 
 PATIENT = Bounds(start_s=120, call_s=60, stop_s=60)
 
@@ -97,6 +98,33 @@ class TellsAllAgain(HostServer):
     async def on_core_sent(self, core: str) -> Any:
         self.told += await super().on_core_sent(core)
         return self.told
+
+
+class Childless(HostServer):
+    """Does not declare children."""
+
+    async def on_initialize(self, protocols: list[int], **rest: Any) -> Any:
+        said = await super().on_initialize(protocols, **rest)
+        return said | {"capabilities": [one for one in said["capabilities"] if one != "children"]}
+
+    def children(self) -> Any:
+        """What it makes of a call about children."""
+
+    async def result(self, request: Request) -> Any:
+        if str(request.params.get("method")).startswith("children."):
+            return self.children()
+        return await super().result(request)
+
+
+@host_wire_mutant("HST.7", character="Polite: answers null to what it does not offer.")
+class AnswersNull(Childless):
+    pass
+
+
+@host_wire_mutant("HST.7", character="Mute: refuses what it does not offer, and does not say what that is.")
+class NamesNoPart(Childless):
+    def children(self) -> Any:
+        raise Unsupported("something")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, Host
 from lash_conformance.host_wire import HOST_OWN, HOSTS, Built, Introduced, SentCall, Serving, calls, params_of
 from lash_conformance.power import Sent, Side
 from lash_conformance.projection import decoded
-from lash_conformance.target import Bounds, HarnessFault
+from lash_conformance.target import Bounds, HarnessFault, TargetFault
 from lash_conformance.wire import Malformed, own_answer
 from lash_ref.contracts import Clock
 from lash_ref.scalars import Json
@@ -25,6 +25,8 @@ from lash_ref.scalars import Json
 TURN_S = 120.0
 """A request of a host may wait for the judge's next word, a gate or a halt; checks have shorter deadlines of their own."""
 KILLED = "the judge killed it"
+ROOM = 8
+"""Requests that a host must take on at once: turns that wait, and what they wait for."""
 _SPEC: TypeAdapter[CoreSpec] = TypeAdapter(CoreSpec)
 _SENT: TypeAdapter[list[SentCall]] = TypeAdapter(list[SentCall])
 
@@ -169,7 +171,7 @@ class StdioHost:
         """Start the first process and learn who it is.
 
         Raises:
-            TargetFault: the command cannot be started, or fails at the handshake.
+            TargetFault: the command cannot be started, fails at the handshake, or takes on too little at once.
         """
         self.command = command
         self._made = Command(command, bounds or Bounds(), HOSTS)
@@ -178,6 +180,10 @@ class StdioHost:
         self._idle: list[Connection] = [first]
         self._lent: list[Connection] = []
         said: Introduced = first.said
+        if said.limits.in_flight < ROOM:
+            first.stop()
+            told = f"limits.in_flight of at least {ROOM}, since a turn that waits is a request not answered yet"
+            raise TargetFault(f"host {said.target.name!r} needs {told}; it says {said.limits.in_flight}")
         self.name = said.target.name
         self.version = said.target.version
         self.store = said.store

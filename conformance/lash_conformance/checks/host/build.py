@@ -90,9 +90,9 @@ async def the_concurrency_is_judged_first(bench: HostBench) -> None:
 async def a_model_has_limits(bench: HostBench) -> None:
     """A context window of 0 is refused, as is an output capacity of 0; 1 is accepted."""
     for window, output in ((0, None), (8000, 0)):
-        await refusal("InvalidRecord", bench.target.pure("model_spec", {"id": "m", "window": window, "output": output}))
+        await refusal("InvalidRecord", bench.pure("model_spec", {"id": "m", "window": window, "output": output}))
 
-    assert await bench.target.pure("model_spec", {"id": "m", "window": 1, "output": 1}) == {
+    assert await bench.pure("model_spec", {"id": "m", "window": 1, "output": 1}) == {
         "id": "m", "limits": {"context_window_tokens": 1, "output_token_capacity": 1}, "variant": "provider_default",
     }  # fmt: skip
 
@@ -121,8 +121,8 @@ async def wiring_errors_are_final(bench: HostBench) -> None:
     for facet in ("protocol_plugin", "model", "effect_host", "attachment_store"):
         err = await refused(_without(bench, facet))
         told: Data = {"code": err.code, "fields": err.fields}
-        assert await bench.target.pure("is_terminal", told) is True
-        assert await bench.target.pure("is_retryable", told) is False
+        assert await bench.pure("is_terminal", told) is True
+        assert await bench.pure("is_retryable", told) is False
 
 
 @host_check("BLD.13")

@@ -60,12 +60,13 @@ async def a_cancel_does_not_wait_for_a_retry(bench: HostBench, core: HostCore, s
 
 @host_check("CAN.2")
 async def evidence_comes_with_cancelled_only(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """A cancelled turn names its request; a finished and a failed turn name none."""
+    """A cancelled turn names a request and when it was made; a finished and a failed turn have no evidence."""
     stopped = await _stopped(bench, core, session, turn_id="t1")
     finished = await exchange(core, session, "more", "fine")
     failed = await exchange(core, session, "again", "")
 
-    assert (stopped["cancellation"] or {}).get("request_id") == "internal:t1"
+    evidence: Any = stopped["cancellation"] or {}
+    assert (bool(evidence.get("request_id")), evidence.get("requested_at_ms")) == (True, bench.clock.now_ms())
     assert (finished["cancellation"], failed["cancellation"]) == (None, None)
 
 

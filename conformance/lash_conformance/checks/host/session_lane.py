@@ -190,5 +190,5 @@ async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
     failed = await refusal("Runtime", say(session, "more"), runtime_code="store_commit_failed")
 
     await clone.drop()
-    told = [await bench.target.pure("is_retryable", {"code": e.code, "fields": e.fields}) for e in (busy, in_use, failed)]
+    told = [await bench.pure("is_retryable", {"code": e.code, "fields": e.fields}) for e in (busy, in_use, failed)]
     assert told == [True, False, False]

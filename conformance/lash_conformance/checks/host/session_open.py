@@ -16,6 +16,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
+from lash_ref.records import AgentFrameRecord
 
 
 @host_check("SES.1")
@@ -59,7 +60,7 @@ async def a_committed_session_is_restored(bench: HostBench) -> None:
 
     usage = await again.read("usage_report")
     assert await transcript(again) == ["user: hi", "assistant: hello"]
-    assert await again.read("frames") == frames
+    assert [AgentFrameRecord.from_data(one) for one in await again.read("frames")] == [AgentFrameRecord.from_data(one) for one in frames]
     assert await again.read("turn_index") == 1
     assert (usage["usage"]["input_tokens"], usage["usage"]["output_tokens"]) == (10, 5)
     assert await again.read("active_tools") == ["echo", "fail"]
@@ -296,7 +297,7 @@ async def active_path_residency_needs_a_store(bench: HostBench) -> None:
 @host_check("SES.17")
 async def an_environment_needs_a_plugin_host(bench: HostBench) -> None:
     """An environment without a plugin host makes no runtime."""
-    await refusal("Session", bench.target.pure("from_environment", {"plugin_host": False, "session_id": "s1"}))
+    await refusal("Session", bench.pure("from_environment", {"plugin_host": False, "session_id": "s1"}))
 
 
 @host_check("SES.18")

@@ -36,7 +36,7 @@ def state(graph: Data | None = None, **parts: Any) -> Data:
 
 async def after(bench: HostBench, given: Data, *steps: Data) -> Data:
     """The state after the steps, and their answers."""
-    found: Data = await bench.target.pure("state", {"given": given, "steps": list(steps)})
+    found: Data = await bench.pure("state", {"given": given, "steps": list(steps)})
     return found
 
 
@@ -70,7 +70,7 @@ async def an_exported_state_round_trips(bench: HostBench) -> None:
 @host_check("STA.2")
 async def a_default_state_is_root(bench: HostBench) -> None:
     """With an empty graph, at turn 0."""
-    found = await bench.target.pure("default_state", {})
+    found = await bench.pure("default_state", {})
 
     assert (found["session_id"], found["turn_index"], found["session_graph"].get("nodes", [])) == ("root", 0, [])
 
@@ -170,7 +170,7 @@ async def a_report_sums_three_ways(bench: HostBench) -> None:
         entry("child", "m1", 10), entry("child", "m2", 20), entry("idle", "m2", 0),
     ]  # fmt: skip
 
-    report = await bench.target.pure("usage_report", {"entries": entries})
+    report = await bench.pure("usage_report", {"entries": entries})
 
     def totals(rows: list[Data], *keys: str) -> dict[Any, int]:
         return {tuple(row[key] for key in keys): row["total_tokens"] for row in rows}
@@ -189,12 +189,12 @@ async def a_difference_is_what_was_spent(bench: HostBench) -> None:
     before = [entry("b", "m", 5), entry("a", "m", 5)]
     later = [entry("b", "m", 5), entry("a", "n", 1), entry("a", "m", 8)]
 
-    found = await bench.target.pure("usage_diff", {"before": before, "after": later})
+    found = await bench.pure("usage_diff", {"before": before, "after": later})
 
     assert [(one["source"], one["model"], one["usage"]["input_tokens"]) for one in found] == [
         ("a", "m", 3), ("a", "n", 1),
     ]  # fmt: skip
-    await refusal("UsageDecreased", bench.target.pure("usage_diff", {"before": later, "after": before}))
+    await refusal("UsageDecreased", bench.pure("usage_diff", {"before": later, "after": before}))
 
 
 @host_check("STA.11")
@@ -244,8 +244,8 @@ async def an_unconfigured_state_takes_the_caller_s_policy(bench: HostBench) -> N
     """A state that names neither provider nor model opens with the caller's; a configured one keeps its provider."""
     caller = POLICY | {"provider_id": "theirs"}
 
-    blank = await bench.target.pure("from_environment", {"state": {"session_id": "s1"}, "policy": caller})
-    own = await bench.target.pure("from_environment", {"state": state(), "policy": caller})
+    blank = await bench.pure("from_environment", {"state": {"session_id": "s1"}, "policy": caller})
+    own = await bench.pure("from_environment", {"state": state(), "policy": caller})
 
     assert (blank["policy"]["provider_id"], blank["policy"]["model"]["id"]) == ("theirs", "m-1")
     assert own["policy"]["provider_id"] == "prov"
@@ -256,7 +256,7 @@ async def a_runtime_needs_a_model(bench: HostBench) -> None:
     """A policy without one is refused at construction."""
     given = {"state": {"session_id": "s1"}, "policy": {"provider_id": "prov"}}
 
-    await refusal("Session", bench.target.pure("from_environment", given))
+    await refusal("Session", bench.pure("from_environment", given))
 
 
 @host_check("STA.16")
@@ -325,4 +325,4 @@ async def plugin_state_is_captured_when_it_changed(bench: HostBench) -> None:
 async def error_codes_are_kept_as_text(bench: HostBench) -> None:
     """A known code, and one that no edition knows yet, come back as they went in."""
     for code in ("store_commit_failed", "session_execution_busy", "quantum_decoherence"):
-        assert await bench.target.pure("error_code", {"code": code}) == code
+        assert await bench.pure("error_code", {"code": code}) == code

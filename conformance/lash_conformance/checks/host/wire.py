@@ -1,17 +1,18 @@
-"""Checks of a host behind the wire ([HST.1] to [HST.6]), and of one that is killed at any moment."""
+"""Checks of a host behind the wire ([HST.1] to [HST.7]), and of one that is killed at any moment."""
 
 import asyncio
 import random
 from typing import Any
 
 from lash_conformance.check import host_check
-from lash_conformance.host import Data, HostCore, HostSession
+from lash_conformance.host import Data, HostCapability, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import answer, exchange, opened, refusal, say, script, stored_lines
+from lash_conformance.host_parts import PARTS
+from lash_conformance.host_words import answer, calls, exchange, opened, refusal, say, script, stored_lines
 from lash_conformance.life import COUNT, READ
 from lash_conformance.power import COMMIT
 from lash_conformance.search import SEARCH
-from lash_conformance.vocabulary import Unexpected
+from lash_conformance.vocabulary import Inapplicable, Unexpected
 from lash_ref.errors import LashError
 
 HELLO = ["user: hi", "assistant: hello"]
@@ -114,6 +115,45 @@ async def what_was_sent_is_told_once(bench: HostBench, core: HostCore, session: 
     assert (first, [one.turn_commit and one.turn_commit.turn_id for one in later]) == (["a", "b"], ["c"])
     assert later[0].expected_head_revision in (None, 2)
     assert later[0].session_id == "s1"
+
+
+# -- what is not offered
+
+
+async def _attempt(part: HostCapability, bench: HostBench, core: HostCore, session: HostSession) -> object:
+    """One use of a part of a host."""
+    match part:
+        case "plugins":
+            return await bench.core("counter")
+        case "recording":
+            return await bench.core(journal=True)
+        case "queue":
+            return await session.call("enqueue", {"text": "later"})
+        case "frames":
+            return await session.call("open_agent_frame", {"frame_id": "f2", "task": "go on"})
+        case "waits":
+            return await core.call("wait_key", {"session_id": "s1", "wait_id": "w1"})
+        case "observation":
+            return await session.observe()
+        case "children":
+            return await session.call("children.create", {"session_id": "kid"})
+        case _:
+            return await bench.pure("is_retryable", {"code": "SessionStillInUse", "fields": {"session_id": "s1"}})
+
+
+@host_check("HST.7")
+async def what_is_not_declared_is_refused(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """One use of each part that the host does not declare; then a turn, which needs none of them."""
+    lacking: list[HostCapability] = [part for part in PARTS if part not in bench.offered]
+    if not lacking:
+        raise Inapplicable("the host declares every part")
+    bench.offered.update(lacking)
+
+    for part in lacking:
+        await refusal("Unsupported", _attempt(part, bench, core, session), capability=part)
+
+    await script(core, calls(("echo", {"text": "x"})), "hello")
+    assert answer(await say(session)) == "says hello"
 
 
 # -- killed at any moment
