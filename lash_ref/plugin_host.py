@@ -5,7 +5,7 @@ required, the session is registered under its id, and every plugin is told it is
 restored by whoever opens the session, once, after tool state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 from weakref import WeakValueDictionary
@@ -146,13 +146,17 @@ class PluginSession:
 
     # -- prompt and catalog
 
-    async def prompt_contributions(self, context: hooks.PromptHookContext) -> tuple[PromptContribution, ...]:
+    async def prompt_contributions(
+        self, context: Callable[[], hooks.PromptHookContext]
+    ) -> tuple[PromptContribution, ...]:
         """What the plugins put into the prompt, in stack order.
 
         Raises:
             PluginError: the first contributor that fails.
         """
-        pooled = await hooks.collect(self.contributions.prompt, context, "prompt.contribute")
+        if not (hooked := self.contributions.prompt):
+            return ()
+        pooled = await hooks.collect(hooked, context(), "prompt.contribute")
         return tuple(owned.value for owned in pooled)
 
     def tool_catalog(self, registry: ToolRegistry | None = None) -> tuple[ToolManifest, ...]:
@@ -179,15 +183,21 @@ class PluginSession:
                 raise hooks.hook_error(owned.plugin_id, "tool_catalog.contribute", err) from err
         return tuple(manifest for manifest in members if manifest.name not in removed)
 
-    # -- hooks
+    # -- hooks; a context that shows the session is made when there is a hook to show it
 
-    async def before_turn(self, context: hooks.TurnHookContext) -> list[PluginOwned[PluginDirective]]:
+    async def before_turn(
+        self, context: Callable[[], hooks.TurnHookContext]
+    ) -> list[PluginOwned[PluginDirective]]:
         """What the hooks before a turn ask for."""
-        return await hooks.collect(self.contributions.before_turn, context, "turn.before")
+        hooked = self.contributions.before_turn
+        return await hooks.collect(hooked, context(), "turn.before") if hooked else []
 
-    async def at_checkpoint(self, context: hooks.CheckpointHookContext) -> list[PluginOwned[PluginDirective]]:
+    async def at_checkpoint(
+        self, context: Callable[[], hooks.CheckpointHookContext]
+    ) -> list[PluginOwned[PluginDirective]]:
         """What the hooks at a checkpoint ask for."""
-        return await hooks.collect(self.contributions.checkpoint, context, "turn.checkpoint")
+        hooked = self.contributions.checkpoint
+        return await hooks.collect(hooked, context(), "turn.checkpoint") if hooked else []
 
     async def after_turn(self, context: hooks.TurnResultHookContext) -> list[PluginOwned[PluginDirective]]:
         """What the hooks after a turn ask for."""
@@ -250,12 +260,15 @@ class PluginSession:
         return policy, failures
 
     async def prepare_context(
-        self, context: hooks.TurnTransformContext, prepared: hooks.PreparedContext
+        self, context: Callable[[], hooks.TurnTransformContext], prepared: hooks.PreparedContext
     ) -> hooks.PreparedContext:
         """The turn's context as the transforms leave it, the highest priority first ([HOK.50][])."""
+        if not self._transforms:
+            return prepared
+        given = context()
         for owned in self._transforms:
             try:
-                prepared = await owned.value(context, prepared)
+                prepared = await owned.value(given, prepared)
             except Exception as err:
                 raise hooks.hook_error(owned.plugin_id, "context.prepare_turn", err) from err
         return prepared

@@ -8,7 +8,8 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import (
@@ -25,7 +26,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import PydanticSerializationError, core_schema, from_json
+from pydantic_core import SchemaValidator, core_schema, from_json
 
 from lash_ref.errors import InvalidRecord
 
@@ -168,6 +169,13 @@ class Json:
         return value if isinstance(value, Json) else cls(value)
 
     @classmethod
+    def checked(cls, value: object) -> "Json":
+        """As `of`, but what was not made by the constructor is looked through."""
+        if not isinstance(value, Json):
+            return cls(value)
+        return value if getattr(value, "_checked", False) else cls(value.value)
+
+    @classmethod
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
@@ -285,8 +293,11 @@ class Record(BaseModel):
 
 
 def invalid(kind: str, err: ValidationError) -> InvalidRecord:
-    """The contract's error for pydantic's, naming the first fault."""
-    fault = err.errors(include_url=False, include_context=False)[0]
+    """The contract's error for pydantic's, naming the first of the innermost faults.
+
+    In a union the variant that was meant is faulty further inside than those that were not.
+    """
+    fault = max(err.errors(include_url=False, include_context=False), key=lambda each: len(each["loc"]))
     where = ".".join(str(part) for part in fault["loc"]) or "record"
     return InvalidRecord(kind, where, fault["msg"], repr(fault["input"])[:200])
 
@@ -301,10 +312,31 @@ def admitted(record: R) -> R:
     """
     kind = type(record)
     try:
-        fields = record.model_dump(exclude_none=True, warnings=False)
-    except (PydanticSerializationError, ValueError, AttributeError) as err:
-        raise InvalidRecord(kind.__name__, "record", "a record JSON can carry", str(err)) from err
-    return kind.from_data(fields)
+        return _readmitting(kind).validate_python(record)
+    except ValidationError as err:
+        raise invalid(kind.__name__, err) from err
+
+
+@cache
+def _readmitting(kind: type[Record]) -> SchemaValidator:
+    """What validates a record from its fields, and every record in it, where pydantic takes an instance as it is."""
+    return SchemaValidator(_read_again(kind.__pydantic_core_schema__), _use_prebuilt=False)
+
+
+def _read_again(schema: Any) -> Any:
+    if isinstance(schema, (list, tuple)):
+        return [_read_again(part) for part in cast("Sequence[object]", schema)]
+    if not isinstance(schema, dict):
+        return schema
+    parts = cast("dict[str, Any]", schema)
+    if parts.get("type") == "function-plain" and parts["function"]["function"] == Json.of:
+        return core_schema.no_info_plain_validator_function(Json.checked)
+    fresh = {name: part if name in _NO_SCHEMA else _read_again(part) for name, part in parts.items()}
+    return fresh | {"revalidate_instances": "always"} if parts.get("type") == "model" else fresh
+
+
+_NO_SCHEMA = frozenset({"cls", "config", "default", "function", "metadata", "serialization"})
+"""Members of a core schema that hold no schema of their own."""
 
 
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)

@@ -56,23 +56,13 @@ class TurnIntake(TurnBase):
 
     async def _before_turn(self) -> TurnOutcome | None:
         """Context transforms, then the hooks before the turn; how they end it, if they do."""
-        plugins, services = self.runtime.plugins, self.runtime.plugin_services
-        view = self.runtime.state.read_view()
-        transform = hooks.TurnTransformContext(
-            self.runtime.session_id,
-            view,
-            services,
-            self.runtime.state.last_prompt_usage,
-            self.runtime.state.policy.max_context_tokens,
-            self.context,
-        )
+        plugins = self.runtime.plugins
         try:
-            self.overlay = await plugins.prepare_context(transform, hooks.PreparedContext())
+            self.overlay = await plugins.prepare_context(self._transform_context, self.overlay)
         except PluginError as err:
             raise RuntimeFailure(RuntimeErrorCode.CONTEXT_PREPARE_TURN, str(err)) from err
-        context = hooks.TurnHookContext(self.runtime.session_id, view, services, self.context)
         try:
-            emitted = await plugins.before_turn(context)
+            emitted = await plugins.before_turn(self._turn_context)
             asked = await self._directed("before_turn", emitted)
         except PluginError as err:
             raise RuntimeFailure(RuntimeErrorCode.PLUGIN_PREPARE_TURN, str(err)) from err
@@ -81,6 +71,23 @@ class TurnIntake(TurnBase):
             return None
         issue = TurnIssue(kind="plugin", code=asked.abort.code, message=asked.abort.message)
         return self._stop("plugin_abort", issue)
+
+    def _transform_context(self) -> hooks.TurnTransformContext:
+        state = self.runtime.state
+        return hooks.TurnTransformContext(
+            self.runtime.session_id,
+            state.read_view(),
+            self.runtime.plugin_services,
+            state.last_prompt_usage,
+            state.policy.max_context_tokens,
+            self.context,
+        )
+
+    def _turn_context(self) -> hooks.TurnHookContext:
+        runtime = self.runtime
+        return hooks.TurnHookContext(
+            runtime.session_id, runtime.state.read_view(), runtime.plugin_services, self.context
+        )
 
     def _resolved_provider(self) -> Provider:
         if self.request.provider is not None:

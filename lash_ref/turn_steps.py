@@ -50,15 +50,7 @@ class TurnSteps(TurnIntake):
             self.overlay.tool_providers, include_base_tools=self.overlay.include_base_tools
         )
         members = plugins.tool_catalog(registry)
-        contributed = await plugins.prompt_contributions(
-            hooks.PromptHookContext(
-                runtime.session_id,
-                runtime.state.read_view(),
-                runtime.plugin_services,
-                self.context,
-                self.options,
-            )
-        )
+        contributed = await plugins.prompt_contributions(self._prompt_context)
         layers = [
             PromptLayer.of((*self.overlay.prompt_contributions, *contributed)),
             runtime.host.core.prompt,
@@ -84,6 +76,12 @@ class TurnSteps(TurnIntake):
             self.token,
             self.show,
             self.emit,
+        )
+
+    def _prompt_context(self) -> hooks.PromptHookContext:
+        runtime = self.runtime
+        return hooks.PromptHookContext(
+            runtime.session_id, runtime.state.read_view(), runtime.plugin_services, self.context, self.options
         )
 
     async def perform_effect(self, effect: Effect) -> Input:
@@ -193,9 +191,11 @@ class TurnSteps(TurnIntake):
         messages = list(await self._admitted(effect))
         bridged = (*runtime.services.injection.take(), *runtime.services.input_injection.take())
         queued = self._calls().queued
-        context = hooks.CheckpointHookContext(
-            runtime.session_id, effect.kind, runtime.state.read_view(), runtime.plugin_services
-        )
+
+        def context() -> hooks.CheckpointHookContext:
+            view = runtime.state.read_view()
+            return hooks.CheckpointHookContext(runtime.session_id, effect.kind, view, runtime.plugin_services)
+
         try:
             emitted = await runtime.plugins.at_checkpoint(context)
             asked = await self._directed("checkpoint", emitted)

@@ -82,10 +82,10 @@ def test_directives_of_a_point_are_given_once():
         checkpoint = "after_work"
 
     async def run():
-        task = asyncio.get_running_loop().create_task(made.at_checkpoint(Context()))
+        task = asyncio.get_running_loop().create_task(made.at_checkpoint(Context))
         await stage.gate("g").reached.wait()
         stage.gate("g").opened.set()
-        return [owned.value for owned in await task], await made.at_checkpoint(Context())
+        return [owned.value for owned in await task], await made.at_checkpoint(Context)
 
     assert asyncio.run(run()) == ([AbortTurn("c", "m")], [])
     assert stage.journal[-1] == "a checkpoint after_work done"

@@ -55,7 +55,8 @@ def deaf(original):
 class HooksSeeEachOther(BrokenHost):
     def breaks(self, patch):
         def make(_):
-            async def before_turn(self, context):
+            async def before_turn(self, made):
+                context = made()
                 pooled, told = [], list(context.state.messages)
                 for owned in self.contributions.before_turn:
                     view = SimpleNamespace(

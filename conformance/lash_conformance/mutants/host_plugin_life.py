@@ -178,7 +178,7 @@ class PromptsDoNotSeeInputs(BrokenHost):
     def breaks(self, patch):
         def make(original):
             async def prompt_contributions(self, context):
-                return await original(self, replace(context, turn_context=TurnContext()))
+                return await original(self, lambda: replace(context(), turn_context=TurnContext()))
 
             return prompt_contributions
 
