@@ -135,6 +135,9 @@ class TurnCancelReceipt(Record):
     outcome: TurnCancelOutcome
 
 
+_SEALED = Resolved(value=Json({"sealed": True}))
+
+
 @dataclass
 class TurnCancelGate:
     """The one place where a turn's end is decided."""
@@ -182,8 +185,8 @@ class TurnCancelGate:
         Raises:
             RuntimeFailure: the session was revoked.
         """
-        word = {"sealed": True} if evidence is None else {"cancel": evidence.to_data()}
-        match self.waits.resolve(self.key, Resolved(value=Json(word))):
+        word = _SEALED if evidence is None else Resolved(value=Json({"cancel": evidence.to_data()}))
+        match self.waits.resolve(self.key, word):
             case Accepted():
                 return evidence
             case AlreadyResolved(resolution=stands):

@@ -31,7 +31,7 @@ class Lane:
         self._timings = timings
         self._sleep = sleep
         self._told: list[CancellationToken] = []
-        self._renewing = asyncio.ensure_future(self._renew())
+        self._renewing = asyncio.create_task(self._renew())
 
     @cached_property
     def fence(self) -> SessionExecutionLeaseFence:

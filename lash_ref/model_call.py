@@ -1,7 +1,7 @@
 """One model call of a turn: streamed through the plugins, retried by the ladder, recorded as one effect."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,8 +78,8 @@ class ModelCall:
             await self._say(completion.response.full_text)
         return await self._responded(completion, completion.response)
 
-    async def _or_cancelled(self, work: Any) -> LlmCompletion:
-        run = asyncio.ensure_future(work)
+    async def _or_cancelled(self, work: Coroutine[Any, Any, LlmCompletion]) -> LlmCompletion:
+        run = asyncio.create_task(work)
         try:
             with self.token.stops(run):
                 await asyncio.wait({run})

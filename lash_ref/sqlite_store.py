@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from lash_ref.contracts import Clock, ProcessEvidence, RuntimePersistence
 from lash_ref.errors import Backend, LashError, UnreadableRecord, UnsupportedDatabaseSchema
@@ -25,6 +25,7 @@ from lash_ref.sqlite_rows import SqliteRows
 from lash_ref.sqlite_schema import SCHEMA, SCHEMA_VERSION
 from lash_ref.store import Store, StoreFactory, random_mint
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 DATABASE_NAME = "lash.db"
@@ -171,14 +172,16 @@ class Worker:
         self._thread: threading.Thread | None = None
         self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
 
-    async def run(self, operation: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def run(
+        self, operation: Callable[P, Coroutine[Any, Any, T]], *arguments: P.args, **named: P.kwargs
+    ) -> T:
         """Run a whole operation in the thread; it runs to its end even when the waiter is cancelled."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="lash-sqlite", daemon=True)
             self._thread.start()
         self.loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = self.loop.create_future()
-        self._asked.put(partial(_answer, operation, answer))
+        self._asked.put(partial(_answer, answer, operation, *arguments, **named))
         return await answer
 
     def _work(self) -> None:
@@ -198,18 +201,24 @@ class Worker:
             thread.join()
 
 
-def _answer(operation: Callable[[], Coroutine[Any, Any, T]], answer: "asyncio.Future[T]") -> None:
+def _answer(
+    answer: "asyncio.Future[T]",
+    operation: Callable[P, Coroutine[Any, Any, T]],
+    *arguments: P.args,
+    **named: P.kwargs,
+) -> None:
+    told: tuple[Callable[[Any], None], Any]
     try:
-        told = partial(answer.set_result, driven(operation()))
+        told = answer.set_result, driven(operation(*arguments, **named))
     except BaseException as err:
-        told = partial(answer.set_exception, err)
-
-    def tell() -> None:
-        if not answer.done():
-            told()
-
+        told = answer.set_exception, err
     with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-        answer.get_loop().call_soon_threadsafe(tell)
+        answer.get_loop().call_soon_threadsafe(_tell, answer, *told)
+
+
+def _tell(answer: "asyncio.Future[T]", tell: Callable[[Any], None], told: Any) -> None:
+    if not answer.done():
+        tell(told)
 
 
 class EvidenceOnLoop:
@@ -238,12 +247,7 @@ class OnWorker:
         self._worker = worker
 
     def __getattr__(self, name: str) -> Callable[..., Awaitable[Any]]:
-        method = getattr(self._inner, name)
-
-        async def call(*arguments: Any, **named: Any) -> Any:
-            return await self._worker.run(lambda: method(*arguments, **named))
-
-        return call
+        return partial(self._worker.run, getattr(self._inner, name))
 
 
 class SqliteStoreFactory:
@@ -274,26 +278,26 @@ class SqliteStoreFactory:
 
     async def create_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence:
         """Open the session's store, seeding its meta when it is new."""
-        await self.worker.run(lambda: self.rules.create_store(request))
+        await self.worker.run(self.rules.create_store, request)
         return self._handle(request.session_id)
 
     async def open_existing_store(self, request: SessionStoreCreateRequest) -> RuntimePersistence | None:
         """The session's store, or none when it was never created or was deleted."""
-        found = await self.worker.run(lambda: self.rules.open_existing_store(request))
+        found = await self.worker.run(self.rules.open_existing_store, request)
         return None if found is None else self._handle(request.session_id)
 
     async def delete_session(self, session_id: str) -> None:
         """Delete everything of the session, in one transaction."""
-        await self.worker.run(lambda: self.rules.delete_session(session_id))
+        await self.worker.run(self.rules.delete_session, session_id)
 
     async def live_attachment_refs(self, intent_grace_cutoff_epoch_ms: int) -> frozenset[str]:
         """Reconcile every session's dead intents, then answer every id still referred to."""
-        return await self.worker.run(lambda: self.rules.live_attachment_refs(intent_grace_cutoff_epoch_ms))
+        return await self.worker.run(self.rules.live_attachment_refs, intent_grace_cutoff_epoch_ms)
 
     async def has_live_attachment_ref(self, attachment_id: str, intent_grace_cutoff_epoch_ms: int) -> bool:
         """Whether any session's row would keep these bytes alive; deletes nothing."""
         return await self.worker.run(
-            lambda: self.rules.has_live_attachment_ref(attachment_id, intent_grace_cutoff_epoch_ms)
+            self.rules.has_live_attachment_ref, attachment_id, intent_grace_cutoff_epoch_ms
         )
 
     async def close(self) -> None:

@@ -281,12 +281,11 @@ class PersistedSessionState(SessionStateEnvelope):
 
     def savepoint(self) -> tuple[Savepoint, dict[str, Any]]:
         """How the state stands; costs nothing in proportion to the history."""
-        return self.session_graph.savepoint(), {f.name: getattr(self, f.name) for f in fields(self)}
+        return self.session_graph.savepoint(), vars(self).copy()
 
     def rollback(self, point: tuple[Savepoint, dict[str, Any]]) -> None:
         """Take back everything since the savepoint."""
-        for name, value in point[1].items():
-            setattr(self, name, value)
+        vars(self).update(point[1])
         self.session_graph.rollback(point[0])
 
     # -- reads

@@ -30,7 +30,7 @@ _NODE: TypeAdapter[SessionNodeRecord] = TypeAdapter(SessionNodeRecord)
 def written(record: Record) -> str:
     """The text of a record."""
     text = record.to_json()
-    if isinstance(record, _REREAD):
+    if type(record) in _REREAD:
         _keep(record, text.encode())
     return text
 

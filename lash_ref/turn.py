@@ -5,22 +5,32 @@ was not written, the state rolls back, claims are given back. Whatever ends in a
 `turn_commit`, cancelled and aborted turns too ([TRN.3][], [TRN.4][]).
 """
 
-import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
-from typing import Any
 
 from lash_ref import activity
 from lash_ref.directives import PluginDirective
 from lash_ref.errors import PluginError
+from lash_ref.inputs import TurnInput
 from lash_ref.machine import Begin, Cancel, MachineState
 from lash_ref.outcome import TurnIssue, TurnOutcome
 from lash_ref.plugin_events import PluginOwned
 from lash_ref.protocol import ProtocolDriver
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
-from lash_ref.scalars import Json, LaterJson
+from lash_ref.scalars import U64, Json, Record, RecordJson
 from lash_ref.turn_steps import TurnSteps
 from lash_ref.usage import PromptUsage
+
+
+class TurnAsked(Record):
+    """What the first effect of a turn is asked with."""
+
+    input: TurnInput
+
+
+class TurnStart(Record):
+    """When a turn began: what its first effect answers."""
+
+    now_ms: U64
 
 
 class Turn(TurnSteps):
@@ -33,10 +43,9 @@ class Turn(TurnSteps):
             RuntimeFailure: the turn has no outcome.
         """
         began = await self.controller.run(
-            "turn_start", "0", LaterJson(self._asked), self._started
+            "turn_start", "0", RecordJson(TurnAsked(input=self.request.input)), self._started
         )
-        said: Any = began.value
-        self.now_ms = said["now_ms"]
+        self.now_ms = began.read(TurnStart).now_ms
         self.runtime.state.turn_index += 1
         self._own_attachments()
         await self.runtime.reach("prepare", self.turn_id)
@@ -50,19 +59,11 @@ class Turn(TurnSteps):
         evidence = await self._start_gate()
         if evidence is not None:
             self.token.cancel()
-        watcher = asyncio.ensure_future(self._watch())
-        try:
+        with self.waits.watched(self.gate.key, self._watch):
             return await self._drive()
-        finally:
-            watcher.cancel()
-            with suppress(asyncio.CancelledError):
-                await watcher
-
-    def _asked(self) -> object:
-        return {"input": self.request.input.to_data()}
 
     async def _started(self) -> Json:
-        return Json({"now_ms": self.runtime.host.core.clock.now_ms()})
+        return RecordJson(TurnStart(now_ms=self.runtime.host.core.clock.now_ms()))
 
     async def _drive(self) -> TurnOutcome:
         policy = self.runtime.state.policy

@@ -257,10 +257,9 @@ async def _announce(turn: Turn, result: TurnResult) -> None:
         runtime.publish()
         runtime.record(AgentFrameSwitchedPayload(frame_id=outcome.frame_id))
     runtime.publish(committed=True)
-    persisted = hooks.TurnPersisted(
-        runtime.session_id, runtime.state.read_view(), runtime.plugin_services
-    )
-    await runtime.notify(persisted)
+    if runtime.plugins.contributions.on_event:
+        view = runtime.state.read_view()
+        await runtime.notify(hooks.TurnPersisted(runtime.session_id, view, runtime.plugin_services))
     if isinstance(outcome, AgentFrameSwitch):
         await runtime.plugins.protocol_session.restore_session(runtime.session_id, runtime.state)
     await runtime.reach("committed", turn.turn_id)

@@ -11,7 +11,7 @@ from lash_ref.records import RuntimeCommit
 _ATTEMPT = {
     "expected_head_revision", "session_execution_lease", "release_session_execution_lease", "turn_commit",
 }  # fmt: skip
-_MINTED = ("node_id", "parent_node_id", "leaf_node_id", "timestamp")
+_MINTED = frozenset({"node_id", "parent_node_id", "leaf_node_id", "timestamp"})
 _MESSAGE = {"role", "parts"}
 _PART = {"kind", "content", "prune_state"}
 
@@ -28,8 +28,9 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
 
 
 def _settled(members: dict[str, Any]) -> dict[str, Any]:
-    if members.keys() >= _MESSAGE or members.keys() >= _PART:
-        members.pop("id", None)
-    for name in _MINTED:
-        members.pop(name, None)
+    if "id" in members and (members.keys() >= _MESSAGE or members.keys() >= _PART):
+        del members["id"]
+    if not _MINTED.isdisjoint(members):
+        for name in _MINTED:
+            members.pop(name, None)
     return members

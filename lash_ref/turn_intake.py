@@ -1,5 +1,7 @@
 """How a turn begins: its input is taken in, plugins have their say, the provider is found, the gate is read."""
 
+from contextlib import suppress
+
 from lash_ref import hooks
 from lash_ref.cancel import TurnCancellationEvidence
 from lash_ref.claims import wake_message
@@ -113,17 +115,11 @@ class TurnIntake(TurnBase):
                 await self.runtime.host.core.sleep(0.05)
         return None
 
-    async def _watch(self) -> None:
-        """Fire the token when somebody closes the gate with a request."""
-        if await self._closed() is not None:
-            self.token.cancel()
-
-    async def _closed(self) -> TurnCancellationEvidence | None:
-        await self.waits.wait(self.gate.key)
-        try:
-            return self.gate.peek()
-        except RuntimeFailure:
-            return None
+    def _watch(self) -> None:
+        """Fire the token once somebody has closed the gate with a request; what cannot be read is told by the gate's end."""
+        with suppress(Exception):
+            if self.gate.peek() is not None:
+                self.token.cancel()
 
     def _own_attachments(self) -> None:
         if self.runtime.services.attachments is not None:

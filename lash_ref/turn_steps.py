@@ -29,7 +29,7 @@ from lash_ref.prompt import PromptLayer, resolve_prompt_layers
 from lash_ref.protocol import CodeExecutor, ProtocolDriver
 from lash_ref.provider import LlmRequest, LlmScope
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
-from lash_ref.scalars import Json, RecordJson
+from lash_ref.scalars import Json, LaterJson, RecordJson
 from lash_ref.turn_intake import TurnIntake
 from lash_ref.usage import TokenUsage
 from lash_ref.work import CheckpointKind
@@ -51,12 +51,10 @@ class TurnSteps(TurnIntake):
         )
         members = plugins.tool_catalog(registry)
         contributed = await plugins.prompt_contributions(self._prompt_context)
-        layers = [
-            PromptLayer.of((*self.overlay.prompt_contributions, *contributed)),
-            runtime.host.core.prompt,
-            runtime.state.policy.prompt or PromptLayer(),
-            self.request.prompt or PromptLayer(),
-        ]
+        given = (runtime.host.core.prompt, runtime.state.policy.prompt, self.request.prompt)
+        layers = [layer for layer in given if layer is not None]
+        if added := (*self.overlay.prompt_contributions, *contributed):
+            layers.insert(0, PromptLayer.of(added))
         names = [member.name for member in members]
         self.system = resolve_prompt_layers(layers).render(driver.execution_prompt(self.options), names)
         contracts = {name: registry.resolve_contract(name) for name in names}
@@ -232,7 +230,8 @@ class TurnSteps(TurnIntake):
                 raise store_failure(err, self.runtime.session_id) from err
             return RecordJson(found)
 
-        kept = await self.controller.run("checkpoint", str(effect.effect_id), Json(effect.kind), perform)
+        asked = LaterJson(lambda: effect.kind)
+        kept = await self.controller.run("checkpoint", str(effect.effect_id), asked, perform)
         work = kept.read(CheckpointWork)
         await self._tell_admitted(effect.effect_id, effect.kind, work)
         return claimed_messages(self.turn_id, work)

@@ -11,7 +11,8 @@ import asyncio
 import hmac
 import json
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Final, Literal, Protocol
@@ -49,6 +50,10 @@ class AwaitEventKey(Record):
     kind: WaitKind
     wait_id: Identifier
     seal: Text
+
+    def __hash__(self) -> int:
+        """The seal's, which stands for the rest."""
+        return hash(self.seal)
 
     def text(self) -> str:
         """The key as one line of text."""
@@ -271,7 +276,7 @@ class Waits:
         self._poll_s = poll_s
         self._clock: Clock = clock or SystemClock()
         self._sleep = sleep
-        self._wakers: dict[AwaitEventKey, set[asyncio.Event]] = {}
+        self._wakers: dict[AwaitEventKey, set[Callable[[], None]]] = {}
 
     def key(self, session_id: str, kind: WaitKind, wait_id: str) -> AwaitEventKey:
         """The key of a wait, the same whenever it is asked for."""
@@ -312,8 +317,7 @@ class Waits:
             return UnknownOrRevoked()
         ends = None if deadline_s is None else self._clock.now_ms() + int(deadline_s * 1000)
         waker = asyncio.Event()
-        self._wakers.setdefault(key, set()).add(waker)
-        try:
+        with self._woken(key, waker.set):
             while True:
                 if not self.store.open_wait(key):
                     return UnknownOrRevoked()
@@ -325,8 +329,30 @@ class Waits:
                     return self.store.settle(key, TimedOut()) or UnknownOrRevoked()
                 waker.clear()
                 await self._until(waker, cancelled, ends)
+
+    @contextmanager
+    def watched(self, key: AwaitEventKey, look: Callable[[], None]) -> Generator[None]:
+        """Call ``look`` whenever the key may have been resolved or revoked, for as long as the block runs."""
+        polling = None if isinstance(self.store, MemoryWaits) else asyncio.create_task(self._poll(look))
+        try:
+            with self._woken(key, look):
+                yield
         finally:
-            self._wakers[key].discard(waker)
+            if polling is not None:
+                polling.cancel()
+
+    async def _poll(self, look: Callable[[], None]) -> None:
+        while True:
+            await asyncio.sleep(self._poll_s)
+            look()
+
+    @contextmanager
+    def _woken(self, key: AwaitEventKey, wake: Callable[[], None]) -> Generator[None]:
+        self._wakers.setdefault(key, set()).add(wake)
+        try:
+            yield
+        finally:
+            self._wakers[key].discard(wake)
             if not self._wakers[key]:
                 del self._wakers[key]
 
@@ -369,8 +395,8 @@ class Waits:
             self._wake(key)
 
     def _wake(self, key: AwaitEventKey) -> None:
-        for waker in self._wakers.get(key, ()):
-            waker.set()
+        for wake in self._wakers.get(key, ()):
+            wake()
 
 
 @lru_cache(64)  # a turn asks for its own seals several times

@@ -240,8 +240,11 @@ class StartsUnlooked(BrokenHost):
         async def nothing(turn: Any) -> None:
             return None
 
+        def unwatched(turn: Any) -> None:
+            return None
+
         patch("lash_ref.turn:Turn._start_gate", method(nothing))
-        patch("lash_ref.turn:Turn._watch", method(nothing))
+        patch("lash_ref.turn:Turn._watch", method(unwatched))
 
 
 @host_mutant("CAN.15", character="Agreeable: every request is the first.")
