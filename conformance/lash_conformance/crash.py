@@ -10,6 +10,7 @@ from lash_conformance import search, strace
 from lash_conformance.bench import Bench
 from lash_conformance.chores import CALLS, chore
 from lash_conformance.drill import CUTS, FULL_FOR, HANDS, Drill, Rehearsal, Struck
+from lash_conformance.in_flight import cut_in_flight
 from lash_conformance.load import WRITERS, loaded
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
@@ -28,6 +29,7 @@ COMMITS = (
     "append", "first commit", "replace graph", "settle claims", "commit with outbox", "large commit", "adopt attachment",
 )  # fmt: skip
 CHORE_FATES: tuple[Fate, ...] = ("lost", "torn", "repeat", "unopenable", "lane", "unsynced")
+INLINE = "the store is not of the durable tier: it promises to outlive its process, not the machine"
 MOMENTS_S = (0.0, 0.001, 0.003, 0.01)
 """When a call is cut short where no tracer can be asked to do it at a step."""
 
@@ -73,7 +75,7 @@ async def struck(bench: Bench, blow: Blow, scenes: Sequence[str], fates: Sequenc
     if blow not in ("kill", "fall") and (why := strace.missing()):
         raise Inapplicable(why)
     if blow in ("cut", "sync") and await bench.factory.durability_tier() != "durable":
-        raise Inapplicable("the store is not of the durable tier: it promises to outlive its process, not the machine")
+        raise Inapplicable(INLINE)
     if blow == "fall" and not (isinstance(bench.target, Served) and bench.target.may_crash):
         raise Inapplicable("no server of the judge's keeps the data")
     chosen_ = [SCENES[name] for name in scenes if SCENES[name].needs <= bench.target.capabilities]
@@ -124,6 +126,25 @@ async def chores_struck(bench: Bench) -> None:
     _refuse(found, CHORE_FATES)
 
 
+async def cut_beside_each_other(bench: Bench) -> None:
+    """Cut the power while commits are in flight together; refuse a target that answered one before it was synced.
+
+    Raises:
+        Inapplicable: such a blow cannot be struck here, or on this target.
+        Unexpected: a turn that was answered is gone.
+    """
+    rows = rows_of(bench)
+    if why := strace.missing():
+        raise Inapplicable(why)
+    if await bench.factory.durability_tier() != "durable":
+        raise Inapplicable(INLINE)
+    started = time.perf_counter()
+    found = await cut_in_flight(rows.drill)
+    bench.crash_map += [asdict(one) for one in found]
+    bench.trace.target_seconds += time.perf_counter() - started
+    _refuse(found, ("unsynced",))
+
+
 async def _row(bench: Bench, rows: Rows, scene: Scene, blow: Blow) -> list[Struck]:
     key = (scene.name, blow)
     if key not in rows.struck:
@@ -170,7 +191,10 @@ async def _refusals(drill: Drill, scene: Scene) -> list[Struck]:
     steps = [step for step in rehearsal.steps if step.kind != "reply"]
     answers_by = {step.call for step in rehearsal.steps if step.kind == "reply"}
     most = search.SEARCH.scale.refusals or None
-    made = [
+    # A sync that failed and was taken for one shows in no other way than by a power cut after it.
+    syncs = [step for step in steps if step.kind == "sync" and step.aimed and most is not None][-1:]
+    made = [drill.refuse(scene, _number(rehearsal, step), step, len(rehearsal.steps), "EIO", 1) for step in syncs]
+    made += [
         drill.refuse(
             scene, _number(rehearsal, step), step, len(rehearsal.steps), errno,
             # A tracer cannot tell files from pipes: where answers go out by the same call, only the disk is struck.
@@ -178,6 +202,7 @@ async def _refusals(drill: Drill, scene: Scene) -> list[Struck]:
         )
         for errno in ERRNOS
         for step in chosen(steps, most)
+        if errno != "EIO" or step not in syncs
     ]
     return list(await asyncio.gather(*made))
 

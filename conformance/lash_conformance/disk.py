@@ -63,6 +63,17 @@ class Disk:
         self.folders: set[str] = set()
         self.safe_folders: set[str] = set()
 
+    def begin(self, directory: Path) -> None:
+        """Hold what a directory holds, as if all of it were safe."""
+        for path in sorted(directory.rglob("*")):
+            name = f"{self.root}/{path.relative_to(directory)}"
+            if path.is_dir():
+                self.folders.add(name)
+            else:
+                content = path.read_bytes()
+                self.names[name] = File(bytearray(content), content)
+        self.safe_names, self.safe_folders = dict(self.names), set(self.folders)
+
     def holds(self, path: str) -> bool:
         """Whether the path is of this disk."""
         return path == self.root or path.startswith(f"{self.root}/")

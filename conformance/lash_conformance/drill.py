@@ -105,9 +105,14 @@ class Drill:
     async def _staged(
         self, folder: Path, scene: Scene, blow: strace.Blow | None, *, traced: bool = True
     ) -> AsyncGenerator[tuple[Victim, Doomed, Worlds]]:
-        victim = await Victim.start(self.how, place_of(folder), folder / "trace" if traced else None, blow)
+        late = blow if self.how.late else None
+        log = folder / "trace" if traced and late is None else None
+        victim = await Victim.start(self.how, place_of(folder), log, None if late else blow)
         try:
             doomed = await scene.play(victim)
+            if late is not None:
+                shutil.copytree(place_of(folder), folder / "base")
+                await victim.meet(late, folder / "trace")
             yield victim, doomed, victim.worlds.copy()
         finally:
             await victim.kill()
@@ -150,7 +155,7 @@ class Drill:
                 fault = victim.worlds.saw(doomed.on, doomed.method, doomed.arguments, found or {"broken": "no answer"})
                 shutil.copytree(place_of(folder), folder / "seen")
             calls = victim.calls()
-            steps = row(calls, victim.watched)
+            steps = row(calls, victim.watched, late=self.how.late)
             disk = Disk(place_of(folder))
             disk.play(calls[: steps[-1].position + 1] if steps else calls)
             unlike = disk.unlike(folder / "seen")
@@ -305,13 +310,32 @@ class Drill:
                 if not ward.fate:
                     ward.answered = True
                     await ward.look("torn")
+            shutil.copytree(place_of(folder), folder / "seen")
             calls = victim.calls()
             if ward.fate == "stuck" and _full(calls, victim.watched):
                 raise Early("the disk had no room in any of its threads")
             if any(call.struck for call in calls) and not ward.fate:
                 after = await self.reopened(place_of(folder), scene, doomed, ward.worlds, before, answered=True)
                 ward.fate, ward.told = after.fate, after.told
+                if not ward.fate and step.kind == "sync":
+                    await self._without_power(folder, scene, doomed, ward, before, calls)
             return self._line(ward, number, steps, str(step), errno, first)
+
+    async def _without_power(
+        self, folder: Path, scene: Scene, doomed: Doomed, ward: Ward, before: Worlds, calls: Sequence[strace.Call]
+    ) -> None:
+        """Cut the power after the answer of a call one of whose syncs had failed."""
+        disk, cut = Disk(place_of(folder)), folder / "cut"
+        if (folder / "base").exists():
+            disk.begin(folder / "base")
+        disk.play(calls)
+        if disk.unlike(folder / "seen"):
+            return
+        cut.mkdir()
+        restore(disk.left("unsynced lost"), cut)
+        found = await self.reopened(cut, scene, doomed, ward.worlds, before, answered=True)
+        if found.fate in ("lost", "torn", "unopenable"):
+            ward.fate, ward.told = "unsynced", found.told
 
     def _line(self, ward: Ward, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
         return Struck(ward.scene.name, step, steps, call, blow, _answer(answer), _found(ward, answer), ward.fate, ward.told)

@@ -16,6 +16,7 @@ from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
 from lash_conformance.scenes import turn
 from lash_conformance.target import TargetBroke, VirtualClock
+from lash_conformance.transcript import Driver
 from lash_conformance.victim import Launch, Victim, outcome, ttl_of
 from lash_conformance.vocabulary import Unexpected, batch
 
@@ -169,35 +170,35 @@ async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> No
         if writer.begun and writer.acknowledged < LONGEST:
             return
         writer = process.writers[slot] = process.writer(slot)
-        await _answer(victim, "factory", "create_store", request(writer.session_id).to_data())
-        await _take_over(victim, writer)
+        await answer(victim.driver, "factory", "create_store", request(writer.session_id).to_data())
+        await take_over(victim.driver, writer)
     except (Unexpected, TargetBroke) as err:
         load.faults.append(f"{writer.session_id}: {err}")
 
 
 async def _inspect(victim: Victim, writer: Writer, load: Load) -> None:
-    applied = await _turns(victim, writer)
+    applied = await turns(victim.driver, writer)
     if not writer.acknowledged <= applied <= writer.begun:
         raise Unexpected(f"turns 1 to {writer.acknowledged} or {writer.begun}", f"{applied} turns")
-    await _take_over(victim, writer)
+    await take_over(victim.driver, writer)
     if writer.begun > writer.acknowledged:
         load.unanswered += 1
         load.applied += applied == writer.begun
-        answer = await _answer(victim, writer.store, "commit_runtime_state", writer.data(writer.begun))
-        if answer["head_revision"] != writer.begun or await _turns(victim, writer) != writer.begun:
-            raise Unexpected(f"turn {writer.begun} settled once", f"revision {answer['head_revision']}")
+        made = await answer(victim.driver, writer.store, "commit_runtime_state", writer.data(writer.begun))
+        if made["head_revision"] != writer.begun or await turns(victim.driver, writer) != writer.begun:
+            raise Unexpected(f"turn {writer.begun} settled once", f"revision {made['head_revision']}")
         writer.acknowledged = writer.begun
         load.acknowledged += 1
 
 
-async def _turns(victim: Victim, writer: Writer) -> int:
+async def turns(driver: Driver, writer: Writer) -> int:
     """How many turns the session holds, each whole and once.
 
     Raises:
         Unexpected: a turn is there in part, twice, or out of order.
     """
-    read = await _answer(victim, writer.store, "load_session", "FullGraph")
-    queue = await _answer(victim, writer.store, "list_queued_work", writer.session_id)
+    read = await answer(driver, writer.store, "load_session", "FullGraph")
+    queue = await answer(driver, writer.store, "list_queued_work", writer.session_id)
     head = read["head_revision"] if read else 0
     nodes = [node["node_id"] for node in read["graph"]["nodes"]] if read else []
     spent = sum(entry["usage"]["input_tokens"] for entry in read["token_ledger"]) if read else 0
@@ -208,25 +209,30 @@ async def _turns(victim: Victim, writer: Writer) -> int:
     return int(head)
 
 
-async def _take_over(victim: Victim, writer: Writer) -> None:
+async def take_over(driver: Driver, writer: Writer) -> None:
+    """Claim the lane of a writer's session under a new incarnation, when its time has run out if need be."""
+    bench = driver.bench
     writer.incarnation += 1
     holder = owner(writer.session_id, str(writer.incarnation)).to_data()
     # Between two rounds the clock stands still, or a round is over long before this is.
-    ttl = ttl_of(victim.bench) if victim.bench.virtual else 10_000
-    answer: Any = None
+    ttl = ttl_of(bench) if bench.virtual else 10_000
+    found: Any = None
     for _ in range(3):
-        answer = await _answer(
-            victim, writer.store, "try_claim_session_execution_lease", writer.session_id, holder, ttl
-        )
-        if "Acquired" in answer:
-            writer.fence = {name: answer["Acquired"][name] for name in FENCE}
+        found = await answer(driver, writer.store, "try_claim_session_execution_lease", writer.session_id, holder, ttl)
+        if "Acquired" in found:
+            writer.fence = {name: found["Acquired"][name] for name in FENCE}
             return
-        await victim.bench.pass_time(ttl + 1)
-    raise Unexpected("the lane is free once its time ran out", f"{answer}")
+        await bench.pass_time(ttl + 1)
+    raise Unexpected("the lane is free once its time ran out", f"{found}")
 
 
-async def _answer(victim: Victim, on: str, method: str, *arguments: Any) -> Any:
-    found = await outcome(victim.driver, on, method, arguments)
+async def answer(driver: Driver, on: str, method: str, *arguments: Any) -> Any:
+    """What a call is answered.
+
+    Raises:
+        Unexpected: it is refused, or broken.
+    """
+    found = await outcome(driver, on, method, arguments)
     if "ok" not in found:
         raise Unexpected(f"{method} is answered", f"{found}")
     return found["ok"]

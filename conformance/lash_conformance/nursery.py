@@ -16,7 +16,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from functools import cache
 from pathlib import Path
 
@@ -127,19 +126,11 @@ def attached(born: Born, log: Path, blow: strace.Blow | None) -> subprocess.Pope
     Raises:
         OSError: the tracer may not; the process was ended.
     """
-    tracer = subprocess.Popen(
-        strace.attaching(born.pid, log, blow), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    until = time.monotonic() + BIRTH_S
-    status = Path(f"/proc/{born.pid}/status")
-    while "TracerPid:\t0\n" in status.read_text(encoding="ascii"):
-        if tracer.poll() is not None or time.monotonic() > until:
-            tracer.kill()
-            tracer.wait()
-            born.end()
-            raise OSError("a process that runs already may not be traced here")
-        time.sleep(0.001)
-    return tracer
+    try:
+        return strace.attached(born.pid, log, blow)
+    except OSError:
+        born.end()
+        raise
 
 
 _ONE_AT_A_TIME = threading.Lock()

@@ -27,7 +27,7 @@ class Step:
     what: str
     """The file, named from the place; or ``socket``, or ``answer``."""
     nth: int
-    """The how-manieth call of that name its thread made since it began."""
+    """The how-manieth call of that name its thread made since it began, or since the row did."""
     aimed: bool
     """Whether no earlier call of that name was the same number of another thread, so that it can be hit."""
 
@@ -62,18 +62,20 @@ def answers(calls: Sequence[Call], watched: Watched) -> list[int]:
     ]
 
 
-def row(calls: Sequence[Call], watched: Watched) -> list[Step]:
+def row(calls: Sequence[Call], watched: Watched, *, late: bool = False) -> list[Step]:
     """The steps between the last answer but one and the last: those of the last call made.
 
+    They are numbered from the start of the process, or, ``late``, from there.
     Sends to a socket are steps only of a target that touched no file: its data is kept by a server.
     """
     ends = answers(calls, watched)
     if not ends:
         return []
     begin, end = (ends[-2] + 1 if len(ends) > 1 else 0), ends[-1]
-    numbered = _numbered(calls)
+    since = begin if late else 0
+    numbered = _numbered(calls[since:])
     found = [
-        Step(number, kind, calls[number].name, what, *numbered[number])
+        Step(number, kind, calls[number].name, what, *numbered[number - since])
         for number in range(begin, end + 1)
         for kind, what in [_seen(calls[number], watched)]
         if kind is not None

@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
@@ -28,6 +30,8 @@ SENDS = ("sendto", "sendmsg")
 TRACED = (*WRITES, *SYNCS, *SIZES, *NAMES, *OPENS, *SENDS, "lseek", "mmap", "copy_file_range", "sendfile")
 LONGEST_STRING = 4 * 1024 * 1024
 """Bytes of one write that the log keeps; longer ones cannot be played back."""
+
+ATTACHED_S = 10.0
 
 Errno = Literal["ENOSPC", "EIO", "EINTR"]
 
@@ -78,6 +82,49 @@ def traced(command: Sequence[str], log: Path, blow: Blow | None = None) -> list[
 def attaching(pid: int, log: Path, blow: Blow | None = None) -> list[str]:
     """The command that puts the tracer on a process that runs already; its calls are counted from there on."""
     return ["strace", *_options(log, blow), "-p", str(pid)]
+
+
+def attached(pid: int, log: Path, blow: Blow | None = None) -> subprocess.Popen[bytes]:
+    """Put the tracer on a process that runs already, and on all its threads.
+
+    Raises:
+        OSError: the tracer may not.
+    """
+    quiet = subprocess.DEVNULL
+    tracer = subprocess.Popen(attaching(pid, log, blow), stdin=quiet, stdout=quiet, stderr=quiet)
+    until = time.monotonic() + ATTACHED_S
+    while not _traced(pid):
+        if tracer.poll() is not None or time.monotonic() > until:
+            tracer.kill()
+            tracer.wait()
+            raise OSError("a process that runs already may not be traced here")
+        time.sleep(0.001)
+    return tracer
+
+
+def _traced(pid: int) -> bool:
+    threads = Path(f"/proc/{pid}/task").glob("*/status")
+    try:
+        return all("TracerPid:\t0\n" not in status.read_text(encoding="ascii") for status in threads)
+    except OSError:
+        return False
+
+
+@cache
+def attachable() -> bool:
+    """Whether the tracer may be put on a process that runs already."""
+    if missing():
+        return False
+    asleep = subprocess.Popen((sys.executable, "-c", "import time; time.sleep(60)"))
+    try:
+        tracer = attached(asleep.pid, Path(os.devnull))
+    except OSError:
+        return False
+    finally:
+        asleep.kill()
+        asleep.wait()
+    tracer.wait()
+    return True
 
 
 def _options(log: Path, blow: Blow | None) -> list[str]:

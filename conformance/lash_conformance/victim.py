@@ -47,6 +47,14 @@ class Launch:
     given: str = ""
     """The name of a target of this process, whose modules can be loaded before; empty for a command."""
 
+    @property
+    def late(self) -> bool:
+        """Whether what strikes it is put on it when its scene is set.
+
+        A command may have threads that take other turns from run to run, so what it did before must not count.
+        """
+        return not self.given and strace.attachable()
+
 
 def served(target: StoreTarget, given: str) -> Launch | None:
     """How the target is run in a process of its own; none when it cannot be."""
@@ -148,6 +156,11 @@ class Victim:
             return {"ok": None}
         found = await outcome(self.driver, call.on, call.method, call.arguments)
         return None if "broken" in found and self.dead else found
+
+    async def meet(self, blow: strace.Blow, log: Path) -> None:
+        """Put the tracer on the process as it stands, with a blow that counts from here."""
+        self.log = log
+        self.tracers.append(await asyncio.to_thread(strace.attached, self.child.process.pid, log, blow))
 
     @property
     def dead(self) -> bool:

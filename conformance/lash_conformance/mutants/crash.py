@@ -8,7 +8,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import AttachmentsWrapper, FactoryWrapper, StoreWrapper, WrappedTarget
@@ -284,6 +284,29 @@ class AcksBeforeSync(OnTransactions):
         transactions.connection = unsynced
 
 
+@mutant("STO.84", character="Sociable: syncs for a commit that is alone, and not for several.", on_sqlite=True, crashes=True)
+class SyncsOnlyAlone(StoreWrapper):
+    busy = 0
+
+    async def commit_runtime_state(self, commit):
+        SyncsOnlyAlone.busy += 1
+        transactions = self.inner.transactions
+        connected = transactions.connection
+
+        def hurried():
+            connection = connected()
+            if not connection.in_transaction:
+                connection.execute(f"PRAGMA synchronous = {'OFF' if SyncsOnlyAlone.busy > 1 else 'FULL'}")
+            return connection
+
+        transactions.connection = hurried
+        try:
+            return await self.inner.commit_runtime_state(commit)
+        finally:
+            SyncsOnlyAlone.busy -= 1
+            transactions.connection = connected
+
+
 @mutant("STO.85", character="Renames what it did not sync: the leaf is kept in a file beside the database.", on_sqlite=True, crashes=True)
 class RenamesUnsynced(StoreWrapper):
     async def commit_runtime_state(self, commit):
@@ -342,6 +365,23 @@ class SwallowsARefusal(OnTransactions):
                     connection.execute("ROLLBACK")
 
         transactions.begin = begin
+
+
+@mutant("STO.87", character="Shrugs: takes a failed sync of the bytes it was given for done.", on_sqlite=True, crashes=True)
+class SyncsInVain(AttachmentsWrapper):
+    async def put(self, data, meta):
+        made, folder = reference(data, meta), self.place.directory / "attachments"
+        folder.mkdir(exist_ok=True)
+        beside = folder / "put"
+        with beside.open("wb", buffering=0) as file, suppress(OSError):
+            file.write(data)
+            os.fsync(file.fileno())
+        beside.rename(folder / made.id)
+        names = os.open(folder, os.O_RDONLY)
+        with suppress(OSError):
+            os.fsync(names)
+        os.close(names)
+        return made
 
 
 @mutant("STO.88", character="Bears a grudge: after one refused write it refuses everything.", crashes=True)

@@ -6,7 +6,7 @@ what is found is compared with what was acknowledged.
 
 from lash_conformance.bench import Bench
 from lash_conformance.check import check
-from lash_conformance.crash import COMMITS, chores_struck, killed_under_load, struck
+from lash_conformance.crash import COMMITS, chores_struck, cut_beside_each_other, killed_under_load, struck
 
 TURNS = ("append", "first commit", "replace graph", "settle claims", "large commit")
 QUEUE = ("enqueue work", "cancel work", "claim work")
@@ -142,6 +142,12 @@ async def an_acknowledged_commit_survives_a_power_cut(bench: Bench) -> None:
     await struck(bench, "cut", COMMITS, ("unsynced",))
 
 
+@check("STO.84", needs=("durable",), kind="crash")
+async def commits_in_flight_are_synced_each_before_its_answer(bench: Bench) -> None:
+    """Sessions commit side by side, and what was synced when an answer left holds its turn, whoever shared the sync."""
+    await cut_beside_each_other(bench)
+
+
 @check("STO.85", needs=("durable",), kind="crash")
 async def a_commit_cut_short_by_a_power_cut_is_whole_or_absent(bench: Bench) -> None:
     """With everything undone that was not synced at a step, the place reads as before the commit or as after it."""
@@ -165,8 +171,8 @@ async def a_refused_write_is_answered_with_a_typed_error(bench: Bench) -> None:
 
 @check("STO.87", needs=("durable",), kind="crash")
 async def a_refused_write_costs_nothing_acknowledged(bench: Bench) -> None:
-    """After a refused write everything that was answered is there, in the same process and after a kill."""
-    await struck(bench, "refuse", REFUSED, ("lost", "torn", "repeat", "unopenable", "lane"))
+    """After a refused write all that was answered is there, in the process, after a kill and, if a sync failed, a power cut."""
+    await struck(bench, "refuse", REFUSED, ("lost", "torn", "repeat", "unopenable", "lane", "unsynced"))
 
 
 @check("STO.88", needs=("durable",), kind="crash")
