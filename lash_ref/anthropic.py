@@ -46,24 +46,19 @@ from lash_ref.provider import (
     ToolCallPart,
     ToolResultBlock,
 )
-from lash_ref.provider_errors import HARD_QUOTA, OVERFLOW, Meaning, Refusal, failure
+from lash_ref.provider_errors import (
+    HARD_QUOTA,
+    OVERFLOW,
+    Meaning,
+    Refusal,
+    failure,
+    told_error,
+    told_status,
+    told_words,
+)
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
 from lash_ref.usage import TokenUsage
-
-_STATUS: Final = {
-    "invalid_request_error": 400,
-    "authentication_error": 401,
-    "billing_error": 402,
-    "permission_error": 403,
-    "not_found_error": 404,
-    "request_too_large": 413,
-    "rate_limit_error": 429,
-    "api_error": 500,
-    "timeout_error": 504,
-    "overloaded_error": 529,
-}
-"""What each error type stands for, for errors inside a stream, which carry no status."""
 
 _REASONS: Final[dict[str, LlmTerminalReason]] = {
     "end_turn": "stop",
@@ -125,13 +120,10 @@ class AnthropicMessages:
 
 
 def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
-    error = part(body, "error")
+    error = told_error(body)
     code = text(error, "type")
     return Refusal(
-        words(error, "message") or "the provider gave no message",
-        code,
-        status if status is not None else _STATUS.get(code or "", None),
-        raw=str(error),
+        told_words(error), code, status if status is not None else told_status(error, code), raw=str(error)
     )
 
 
@@ -239,7 +231,7 @@ class _Block:
         self.json: list[str] = []
         self.signature = words(start, "signature")
 
-    def part(self) -> LlmPart | None:
+    def part(self, reading: "MessagesReading", index: int) -> LlmPart | None:
         said = "".join(self.pieces)
         match self.type:
             case "text":
@@ -250,9 +242,11 @@ class _Block:
                 replay = Json({"redacted": True, "encrypted_content": words(self.start, "data")})
                 return ReasoningPart(text="", replay=replay)
             case "tool_use":
-                written = "".join(self.json) or Json(part(self.start, "input")).text
+                given = part(self.start, "input")
                 return ToolCallPart(
-                    call_id=words(self.start, "id"), tool_name=words(self.start, "name"), input_json=written
+                    call_id=words(self.start, "id") or f"call_{reading.response_id or 0}_{index}",
+                    tool_name=words(self.start, "name"),
+                    input_json=reading.written("".join(self.json) or (Json(given).text if given else "")),
                 )
             case _:
                 return None
@@ -354,7 +348,7 @@ class MessagesReading(Reading):
 
     def parts(self) -> tuple[LlmPart, ...]:
         """Blocks in their order; reasoning comes before what it led to."""
-        found = (self._blocks[index].part() for index in sorted(self._blocks))
+        found = (self._blocks[index].part(self, index) for index in sorted(self._blocks))
         return tuple(made for made in found if made is not None)
 
     def usage(self) -> TokenUsage | None:

@@ -137,6 +137,12 @@ class Reading(ABC):
     def whole(self, body: dict[str, Any]) -> None:
         """Take a reply that was not streamed; as `event`."""
 
+    def documents(self, bodies: list[dict[str, Any]]) -> None:
+        """Take a reply that came as one document, or as an array of them; as `event`."""
+        if len(bodies) != 1:
+            raise MalformedReply(f"one JSON object expected, found {len(bodies)} in an array")
+        self.whole(bodies[0])
+
     @abstractmethod
     def parts(self) -> tuple[LlmPart, ...]:
         """What the model has said so far, tool calls included whether or not they are complete."""
@@ -233,6 +239,10 @@ class Reading(ABC):
         if usage is not None and self.reports_reasoning():
             found["reasoning_output_tokens"] = usage.reasoning_output_tokens
         return {name: value for name, value in found.items() if value is not None}
+
+    def written(self, arguments: str) -> str:
+        """A call's arguments; none at all are an empty object, unless the limit came before them ([PRV.23][])."""
+        return arguments or ("" if self.reason() == "output_limit" else "{}")
 
     def reports_reasoning(self) -> bool:
         """Whether the provider reported a reasoning count at all."""

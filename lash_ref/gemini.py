@@ -45,7 +45,18 @@ from lash_ref.provider import (
     ToolCallPart,
     ToolResultBlock,
 )
-from lash_ref.provider_errors import AUTH, UNSUPPORTED, Meaning, Refusal, failure, retry_delay_s
+from lash_ref.provider_errors import (
+    AUTH,
+    UNSUPPORTED,
+    Meaning,
+    Refusal,
+    failure,
+    retry_delay_s,
+    told_code,
+    told_error,
+    told_status,
+    told_words,
+)
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
 from lash_ref.usage import TokenUsage
@@ -119,13 +130,13 @@ class Gemini:
 
 
 def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
-    error = part(body, "error")
+    error = told_error(body)
     reasons = [words(detail, "reason") for detail in parts(error, "details")]
     code = next((reason for reason in reasons if reason in Gemini.codes), None) or text(error, "status")
     return Refusal(
-        words(error, "message") or "the provider gave no message",
-        code,
-        status if status is not None else count(error, "code"),
+        told_words(error),
+        code or told_code(error),
+        status if status is not None else told_status(error),
         raw=str(error),
         retry_delay_s=retry_delay_s(error),
     )
@@ -254,6 +265,11 @@ class GeminiReading(Reading):
         if not self._framed:
             raise MalformedReply("candidates: an array of objects expected, found none")
 
+    def documents(self, bodies: list[dict[str, Any]]) -> None:
+        """A stream that was not asked for as events is an array of its frames ([PRV.57][])."""
+        for body in bodies:
+            self.whole(body)
+
     def end(self) -> Any:
         """As the shared rule; a stream in which no frame was of this dialect is no reply at all."""
         if not self._framed:
@@ -265,6 +281,8 @@ class GeminiReading(Reading):
         signature = text(piece, "thoughtSignature")
         if piece.get("functionCall") is not None:
             self._call(part(piece, "functionCall"), signature)
+            return
+        if "text" not in piece and not piece.keys() <= {"thought", "thoughtSignature"}:
             return
         said = words(piece, "text")
         thought = piece.get("thought") is True

@@ -5,6 +5,7 @@ Before the reply's headers a failure is of kind ``transport`` or ``timeout``; fr
 """
 
 import codecs
+import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -19,7 +20,9 @@ from lash_ref.provider_errors import Refusal, failure, redacted, retry_after_s, 
 from lash_ref.scalars import Json
 from lash_ref.sse import Framer, ServerSentEvent
 from lash_ref.trust import trust
-from lash_ref.untrusted import MalformedReply, distrusting, parsed
+from lash_ref.untrusted import MalformedReply, distrusting, documents, parsed
+
+_SECRET_HEADER = re.compile(r"auth|key|token|secret|cookie", re.IGNORECASE)
 
 REFUSAL_LIMIT_BYTES = 1024 * 1024
 """What is read of an error body; a server that sends more has said enough."""
@@ -90,6 +93,9 @@ class HttpProvider:
     @asynccontextmanager
     async def _reply(self, call: HttpCall) -> AsyncGenerator[httpx.Response]:
         wait_s = min(self.endpoint.response_start_s, self.endpoint.chunk_s)
+        for name, value in self.endpoint.headers:
+            if not value.isprintable() or value != value.strip():
+                raise _unaskable(f"header {name}: printable text with no blanks around it expected")
         try:
             outgoing = self.client.build_request(
                 "POST",
@@ -100,20 +106,29 @@ class HttpProvider:
                 timeout=httpx.Timeout(wait_s, read=wait_s),
             )
         except (httpx.InvalidURL, UnicodeError) as err:
-            raise ProviderFailure(f"the route cannot be asked: {err}", "validation", provider_code="bad_route") from err
+            raise _unaskable(err) from err
         try:
-            reply = await self.client.send(outgoing, stream=True, auth=self.auth or httpx.USE_CLIENT_DEFAULT)
+            reply = await self._sent(outgoing, wait_s)
+            try:
+                yield reply
+            finally:
+                await reply.aclose()
+        except ProviderFailure as err:
+            err.hush(lambda said: redacted(said, _credentials(outgoing.headers)))
+            raise
+
+    async def _sent(self, outgoing: httpx.Request, wait_s: float) -> httpx.Response:
+        try:
+            return await self.client.send(outgoing, stream=True, auth=self.auth or httpx.USE_CLIENT_DEFAULT)
         except httpx.TimeoutException as err:
             raise ProviderFailure(
                 f"no reply within {wait_s:g} s", "timeout", retryable=True, provider_code="response_start_timeout"
             ) from err
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError) as err:
+            raise _unaskable(err) from err
         except httpx.RequestError as err:
-            words = redacted(f"{type(err).__name__}: {err}")
+            words = f"{type(err).__name__}: {err}"
             raise ProviderFailure(words, "transport", retryable=True, provider_code="no_connection") from err
-        try:
-            yield reply
-        finally:
-            await reply.aclose()
 
     async def _refused(self, reply: httpx.Response) -> ProviderFailure:
         raw = b""
@@ -138,22 +153,27 @@ class HttpProvider:
         framer = Framer()
         head = b""
         buffer: list[bytes] | None = None
-        async for chunk in reply.aiter_bytes():
-            fresh = chunk
-            if not _opening(head):
-                head += chunk
-                fresh = _opening(head)
-                if not fresh:
-                    continue
-                if _is_document(fresh):
-                    buffer = []
-            if buffer is None:
-                await self._feed(framer.feed(fresh), reading, events)
-            else:
-                buffer.append(fresh)
+        try:
+            async for chunk in reply.aiter_bytes():
+                fresh = chunk
+                if not _opening(head):
+                    head += chunk
+                    fresh = _opening(head)
+                    if not fresh:
+                        continue
+                    if _is_document(fresh):
+                        buffer = []
+                if buffer is None:
+                    await self._feed(framer.feed(fresh), reading, events)
+                else:
+                    buffer.append(fresh)
+        except httpx.RequestError:
+            if reading.terminal:  # the answer is whole ([PRV.56][])
+                return
+            raise
         if buffer is not None:
             with distrusting():
-                reading.whole(parsed(b"".join(buffer)))
+                reading.documents(documents(b"".join(buffer)))
             return
         await self._feed(framer.flush(), reading, events)
         if not reading.terminal and framer.stray:
@@ -162,7 +182,10 @@ class HttpProvider:
     async def _feed(self, framed: list[ServerSentEvent], reading: Reading, events: LlmEventSink) -> None:
         for event in framed:
             if not _is_blank(event.data):
-                for told in [*reading.take(parsed(event.data))]:
+                data = parsed(event.data)
+                if event.name == "error" and "error" not in data and data.get("type") != "error":
+                    data = {"error": data}
+                for told in [*reading.take(data)]:
                     await events(told)
 
     def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
@@ -207,6 +230,15 @@ def _is_document(start: bytes) -> bool:
 def _is_blank(data: bytes) -> bool:
     """Whether an event says nothing; the mark of an ended stream is no evidence of anything."""
     return len(data) < 16 and data.strip() in {b"", b"[DONE]"}
+
+
+def _credentials(headers: httpx.Headers) -> list[str]:
+    """What a request authorizes itself with, without the scheme before it."""
+    return [value.split()[-1] for name, value in headers.items() if _SECRET_HEADER.search(name) and value.strip()]
+
+
+def _unaskable(err: object) -> ProviderFailure:
+    return ProviderFailure(f"the route cannot be asked: {err}", "validation", provider_code="bad_route")
 
 
 def _interrupted(words: str, code: str) -> ProviderFailure:

@@ -28,7 +28,7 @@ from lash_ref.dialect import (
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource
-from lash_ref.openai_errors import OPENAI_CODES, openai_error, openai_refusal
+from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -47,7 +47,7 @@ from lash_ref.provider import (
     ToolCallPart,
     ToolResultBlock,
 )
-from lash_ref.provider_errors import Meaning, Refusal, failure
+from lash_ref.provider_errors import Meaning, Refusal, failure, told_error
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
 from lash_ref.usage import TokenUsage
@@ -55,10 +55,12 @@ from lash_ref.usage import TokenUsage
 _REASONS: Final[dict[str, LlmTerminalReason]] = {
     "stop": "stop",
     "length": "output_limit",
+    "model_length": "context_overflow",
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "content_filter",
     "error": "provider_error",
+    "insufficient_system_resource": "provider_error",
 }
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
@@ -119,7 +121,7 @@ class OpenAiChat:
 
     def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
         """``{"error": {"message", "type", "code"}}``."""
-        return openai_refusal(openai_error(body), status)
+        return openai_refusal(told_error(body), status)
 
 
 # -- writing
@@ -230,8 +232,19 @@ class _Call:
     def grow(self, fragment: dict[str, Any]) -> None:
         function = part(fragment, "function")
         self.id = text(fragment, "id") or self.id
-        self.name = text(function, "name") or self.name
+        name = words(function, "name")
+        self.name += name if name != self.name else ""
         self.pieces.append(text(function, "arguments") or "")
+
+
+def _content(delta: dict[str, Any]) -> tuple[str, str]:
+    """Text and reasoning of a content that is a text or, with look-alikes, a list of typed pieces."""
+    if not isinstance(delta.get("content"), list):
+        return words(delta, "content"), ""
+    pieces = parts(delta, "content")
+    said = [words(piece, "text") for piece in pieces if piece.get("type") == "text"]
+    thoughts = [words(one, "text") for piece in pieces if piece.get("type") == "thinking" for one in parts(piece, "thinking")]
+    return "".join(said), "".join(thoughts)
 
 
 class ChatReading(Reading):
@@ -244,7 +257,8 @@ class ChatReading(Reading):
         self._text: list[str] = []
         self._reasoning: list[str] = []
         self._refusal: list[str] = []
-        self._calls: dict[int, _Call] = {}
+        self._calls: dict[tuple[int, int], _Call] = {}
+        """By index, and by order where several calls have one."""
         self._details: list[dict[str, Any]] = []
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
@@ -253,6 +267,8 @@ class ChatReading(Reading):
         self._head(data)
         for choice in parts(data, "choices"):
             if (count(choice, "index") or 0) == 0:
+                self._refuse(choice)
+                self._spend(choice)
                 yield from self._grow(part(choice, "delta"))
                 finish = text(choice, "finish_reason")
                 if finish and not self.terminal:
@@ -269,7 +285,7 @@ class ChatReading(Reading):
         self._head(body)
         message = part(choices[0], "message")
         for index, call in enumerate(parts(message, "tool_calls")):
-            call.setdefault("index", index)
+            call["index"] = index
         for _ in self._grow(message):
             pass
         self.finish = text(choices[0], "finish_reason")
@@ -278,50 +294,56 @@ class ChatReading(Reading):
     def _refuse(self, data: dict[str, Any]) -> None:
         """An error, nested as OpenAI sends it or flat as some look-alikes do ([PRV.35][])."""
         if data.get("error") is not None or data.get("object") == "error":
-            raise failure(openai_refusal(openai_error(data), None), OPENAI_CODES, in_stream=True)
+            raise failure(openai_refusal(told_error(data), None), OPENAI_CODES, in_stream=True)
 
     def _head(self, data: dict[str, Any]) -> None:
         self.served_model = text(data, "model") or self.served_model
         self.response_id = text(data, "id") or self.response_id
-        usage = part(data, "usage")
-        if usage:
-            self.raw_usage = usage
+        self._spend(data)
+        self._spend(part(data, "x_groq"))
+
+    def _spend(self, owner: dict[str, Any]) -> None:
+        """Usage stands beside the choices, and with look-alikes in one of them or in a member of their own."""
+        self.raw_usage = part(owner, "usage") or self.raw_usage
 
     def _grow(self, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
-        for field in _REASONING_FIELDS:
-            thought = text(delta, field)
-            if thought:
-                self._reasoning.append(thought)
-                self.output_started = True
-                if self.endpoint.expose_thinking:
-                    yield ReasoningDelta(text=thought)
-                break
+        said, thought = _content(delta)
+        thought = next((named for field in _REASONING_FIELDS if (named := text(delta, field))), thought)
+        if thought:
+            self._reasoning.append(thought)
+            self.output_started = True
+            if self.endpoint.expose_thinking:
+                yield ReasoningDelta(text=thought)
         self._details += parts(delta, "reasoning_details")
-        said = words(delta, "content")
         if said:
             self._text.append(said)
             self.output_started = True
             yield Delta(text=said)
         self._refusal.append(words(delta, "refusal"))
-        for fragment in parts(delta, "tool_calls"):
+        legacy = part(delta, "function_call")
+        for fragment in (*parts(delta, "tool_calls"), *([{"index": 0, "function": legacy}] if legacy else [])):
             if self.terminal:
                 raise MalformedReply("tool_calls: none expected after the finish reason, found a fragment")
-            self._calls.setdefault(self._index(fragment), _Call()).grow(fragment)
+            self._calls.setdefault(self._place(fragment), _Call()).grow(fragment)
             self.output_started = True
 
-    def _index(self, fragment: dict[str, Any]) -> int:
-        """Which call a fragment is of; without an index a new id begins a call, and no id goes on with the last."""
+    def _place(self, fragment: dict[str, Any]) -> tuple[int, int]:
+        """Which call a fragment is of; another id with a name begins a call whatever its index says ([PRV.55][])."""
         index = count(fragment, "index")
+        last = max((place for place in self._calls if index is None or place[0] == index), default=None)
+        if last is None:
+            return index or 0, 0
+        before, named = self._calls[last].id, words(fragment, "id")
+        begins = bool(words(part(fragment, "function"), "name"))
         if index is not None:
-            return index
-        last = max(self._calls, default=-1)
-        named = words(fragment, "id")
-        return last + 1 if last < 0 or (named and named != self._calls[last].id) else last
+            return (index, last[1] + 1) if begins and before and named not in {"", before} else last
+        return (last[0] + 1, 0) if (named != before if named else begins) else last
 
     def _tool_calls(self) -> Iterator[ToolCallPart]:
-        for index, call in sorted(self._calls.items()):
+        for (index, _), call in sorted(self._calls.items()):
             call_id = call.id or f"call_{self.response_id or 0}_{index}"
-            made = ToolCallPart(call_id=call_id, tool_name=call.name, input_json="".join(call.pieces) or "{}")
+            written = self.written("".join(call.pieces))
+            made = ToolCallPart(call_id=call_id, tool_name=call.name, input_json=written)
             sealed = [d for d in self._details if d.get("type") == "reasoning.encrypted" and d.get("id") == call_id]
             yield made.but(replay=Json({"reasoning_details": sealed})) if sealed else made
 

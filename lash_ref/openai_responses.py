@@ -15,7 +15,7 @@ from lash_ref.capability import (
 )
 from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, reasoning_of, thawed, unrepresentable
 from lash_ref.openai_chat import attachment_url
-from lash_ref.openai_errors import OPENAI_CODES, openai_error, openai_refusal
+from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
     Delta,
@@ -35,7 +35,7 @@ from lash_ref.provider import (
     ToolCallPart,
     ToolResultBlock,
 )
-from lash_ref.provider_errors import Meaning, Refusal, failure
+from lash_ref.provider_errors import Meaning, Refusal, failure, told_error, told_status
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
 from lash_ref.usage import TokenUsage
@@ -95,7 +95,7 @@ class OpenAiResponses:
 
     def refusal(self, body: dict[str, Any], status: int | None) -> Refusal:
         """``{"error": {"message", "type", "code"}}``."""
-        return openai_refusal(openai_error(body), status)
+        return openai_refusal(told_error(body), status)
 
 
 # -- writing
@@ -173,6 +173,17 @@ def _format(spec: Json) -> dict[str, Any]:
 # -- reading
 
 
+def _says(item: dict[str, Any]) -> bool:
+    """Whether an item holds what it was grown for."""
+    match item.get("type"):
+        case "message":
+            return any(words(piece, "text") or words(piece, "refusal") for piece in parts(item, "content"))
+        case "function_call":
+            return bool(words(item, "arguments"))
+        case _:
+            return True
+
+
 class ResponsesReading(Reading):
     """A response, streamed or whole."""
 
@@ -185,6 +196,8 @@ class ResponsesReading(Reading):
         self._grown: dict[int, list[str]] = {}
         """What deltas have added to an item that is not finished yet."""
         self._done: set[int] = set()
+        self._whole: set[int] = set()
+        """Items whose finished form says all; gateways send hollow ones."""
         self._refusal: list[str] = []
         self._incomplete: str | None = None
 
@@ -200,10 +213,14 @@ class ResponsesReading(Reading):
                 self._items[index] = part(data, "item")
             case "response.output_text.delta":
                 yield from self._told(index, words(data, "delta"))
+            case "response.output_text.done" if index not in self._grown:
+                yield from self._told(index, words(data, "text"))
             case "response.function_call_arguments.delta":
-                self._grow(index, words(data, "delta"))
+                self._grow(index, "function_call", words(data, "delta"))
+            case "response.function_call_arguments.done" if index not in self._grown:
+                self._grow(index, "function_call", words(data, "arguments"))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._grow(index, words(data, "delta"))
+                self._grow(index, "reasoning", words(data, "delta"))
                 if self.endpoint.expose_thinking and words(data, "delta"):
                     yield ReasoningDelta(text=words(data, "delta"))
             case "response.refusal.delta":
@@ -217,9 +234,9 @@ class ResponsesReading(Reading):
                 self._head(part(data, "response"))
                 raise self._failed(part(part(data, "response"), "error"))
             case "error":
-                raise self._failed(openai_error(data))
+                raise self._failed(told_error(data), told_status(data))
             case None if data.get("error") is not None:
-                raise self._failed(openai_error(data))
+                raise self._failed(told_error(data), told_status(data))
             case _:
                 pass
 
@@ -227,7 +244,7 @@ class ResponsesReading(Reading):
         """A response that was not streamed."""
         if body.get("object") != "response":
             if body.get("error") is not None:
-                raise self._failed(openai_error(body))
+                raise self._failed(told_error(body))
             raise MalformedReply(f"object: 'response' expected, found {body.get('object')!r}")
         self._end(body)
         self.output_started = bool(self._items)
@@ -235,19 +252,21 @@ class ResponsesReading(Reading):
     def _head(self, response: dict[str, Any]) -> None:
         self.served_model = text(response, "model") or self.served_model
         self.response_id = text(response, "id") or self.response_id
+        self.raw_usage = part(response, "usage") or self.raw_usage
 
-    def _failed(self, error: dict[str, Any]) -> ProviderFailure:
+    def _failed(self, error: dict[str, Any], status: int | None = None) -> ProviderFailure:
         if error.get("type") == "error":
             error = {key: value for key, value in error.items() if key != "type"}
-        return failure(openai_refusal(error, None), OPENAI_CODES, in_stream=True)
+        return failure(openai_refusal(error, status), OPENAI_CODES, in_stream=True)
 
-    def _grow(self, index: int, said: str) -> None:
+    def _grow(self, index: int, kind: str, said: str) -> None:
         if said:
             self.output_started = True
+            self._items.setdefault(index, {"type": kind})
             self._grown.setdefault(index, []).append(said)
 
     def _told(self, index: int, said: str) -> Iterator[LlmStreamEvent]:
-        self._grow(index, said)
+        self._grow(index, "message", said)
         if said:
             yield Delta(text=said)
 
@@ -256,7 +275,9 @@ class ResponsesReading(Reading):
             raise MalformedReply(f"response.output_item.done: item {index} was done before")
         self._done.add(index)
         self._items[index] = item
-        self._grown.pop(index, None)
+        if _says(item):
+            self._whole.add(index)
+            self._grown.pop(index, None)
         if item.get("type") == "function_call":
             self.output_started = True
             for made in self._made(index, item):
@@ -271,13 +292,16 @@ class ResponsesReading(Reading):
         self._incomplete = text(part(response, "incomplete_details"), "reason")
         if status == "incomplete":
             self.diagnostic = self._incomplete
+        known = {item["id"] for item in self._items.values() if text(item, "id")}
         for index, item in enumerate(parts(response, "output")):
-            if index not in self._items or index in self._grown:
+            if index in self._items:
+                same = text(self._items[index], "id") in {None, text(item, "id")}
+                better = same and index not in self._whole and _says(item)
+            else:
+                better = item.get("id") not in known
+            if better:
                 self._items[index] = item
                 self._grown.pop(index, None)
-        usage = part(response, "usage")
-        if usage:
-            self.raw_usage = usage
         self.terminal = status not in {"queued", "in_progress"}
 
     def _made(self, index: int, item: dict[str, Any]) -> Iterator[LlmPart]:
@@ -292,7 +316,7 @@ class ResponsesReading(Reading):
                 yield ToolCallPart(
                     call_id=words(item, "call_id") or f"call_{self.response_id or 0}_{index}",
                     tool_name=words(item, "name"),
-                    input_json=words(item, "arguments") or grown or "{}",
+                    input_json=self.written(words(item, "arguments") or grown),
                     replay=Json({"item_id": item["id"]}) if text(item, "id") else None,
                 )
             case "reasoning":

@@ -245,6 +245,13 @@ class ProviderFailure(LashError):
         self.request_id: str | None = None
         """The provider's id of the request, where it gave one."""
 
+    def hush(self, change: Callable[[str], str]) -> None:
+        """Put other words in place of the provider's, in the message and in the code."""
+        self.message = change(self.message)
+        self.provider_code = change(self.provider_code) if self.provider_code is not None else None
+        self.values = (self.message, self.kind)
+        self.args = (self.wording.format(**self.fields),)
+
     @property
     def is_throttle(self) -> bool:
         """A retryable quota answer that says how long to wait."""

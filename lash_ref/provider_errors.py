@@ -3,14 +3,16 @@
 Structured codes are asked first, known phrases next, the HTTP status last ([PRV.30][], [PRV.31][]).
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 from lash_ref.provider import LlmTerminalReason, ProviderFailure, ProviderFailureKind
+from lash_ref.untrusted import part
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +44,12 @@ FILTERED: Final = Meaning("validation", reason="content_filter")
 UNSUPPORTED: Final = Meaning("unsupported")
 
 _OVERFLOW = re.compile(
-    r"prompt is too long|maximum context length|context window|input token count.*exceeds"
-    r"|exceeds? the maximum number of (input )?tokens|input is too long"
+    r"prompt is too long|input is too long|maximum context length|context window|maximum prompt length"
+    r"|input token count.{0,80}exceeds|exceeds? the maximum number of (input )?tokens"
+    r"|exceeds? (the available context size|context limit)|greater than the context length"
+    r"|exceeded model token limit|reduce the length of the messages"
 )
+"""Words of Anthropic, OpenAI, Google and of who speaks their dialects; bounded, for the text is anybody's."""
 _THROTTLED = re.compile(r"rate limit|throttl|\btpm\b|quota|per minute")
 _SPENT = re.compile(r"credit balance is too low|insufficient_quota|usage_limit_reached|usage_not_included")
 _GOOGLE_SPENT = re.compile(r"exceeded your current quota")
@@ -54,13 +59,73 @@ _SECRET = re.compile(
 )
 _DELAY = re.compile(r"^\s*(\d+(?:\.\d+)?)(ms|s)\s*$")
 
+STANDS_FOR: Final[Mapping[str, int]] = {
+    "invalid_request_error": 400,
+    "authentication_error": 401,
+    "billing_error": 402,
+    "permission_error": 403,
+    "not_found_error": 404,
+    "request_too_large": 413,
+    "rate_limit_error": 429,
+    "requests": 429,
+    "tokens": 429,
+    "api_error": 500,
+    "server_error": 500,
+    "server_is_overloaded": 503,
+    "service_unavailable_error": 503,
+    "slow_down": 503,
+    "timeout": 504,
+    "timeout_error": 504,
+    "overloaded_error": 529,
+}
+"""The status that a code or type of an error stands for inside a stream, where there is none."""
+
 DIAGNOSTIC_LIMIT = 1024
 """Characters of a provider's words that the ledger keeps."""
 
 
-def redacted(text: str) -> str:
-    """``text`` without what looks like a key, wherever it stands in it ([PRV.37][])."""
+def redacted(text: str, credentials: Iterable[str] = ()) -> str:
+    """``text`` without ``credentials`` and what looks like a key, wherever they stand in it ([PRV.37][]).
+
+    A credential is known by its first eight characters, for a quotation may be cut.
+    """
+    for credential in credentials:
+        if len(credential) >= 8:
+            text = re.sub(re.escape(credential[:8]) + r"[^\s\"',}<>\\]*", "[redacted]", text)
     return _SECRET.sub("[redacted]", text)
+
+
+def told_error(body: dict[str, Any]) -> dict[str, Any]:
+    """The error of a reply: an object, a bare text, or the reply itself where it is flat ([PRV.35][])."""
+    told = body.get("error")
+    if isinstance(told, str):
+        return {"message": told}
+    flat = {key: value for key, value in body.items() if (key, value) != ("type", "error")}
+    return part(body, "error") or flat
+
+
+def told_words(error: dict[str, Any]) -> str:
+    """What the error says, or all of it where it has no message."""
+    said = error.get("message")
+    if isinstance(said, str) and said:
+        return said
+    return f"the provider gave no message: {json.dumps(error)}" if error else "the provider gave no message"
+
+
+def told_status(error: dict[str, Any], *codes: str | None) -> int | None:
+    """The status that an error of a stream names, as a number or in digits, or that a code of it stands for."""
+    for value in (error.get("code"), error.get("status")):
+        if isinstance(value, str | int) and re.fullmatch(r"[45]\d\d", str(value)):
+            return int(value)
+    return next((STANDS_FOR[code] for code in codes if code in STANDS_FOR), None)
+
+
+def told_code(error: dict[str, Any]) -> str | None:
+    """The code of an error; null and a mere status are none ([PRV.35][])."""
+    code = error.get("code")
+    if not isinstance(code, str | int) or isinstance(code, bool) or re.fullmatch(r"[1-5]\d\d|", str(code)):
+        return None
+    return str(code)
 
 
 def meaning(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning:
@@ -123,14 +188,14 @@ def retry_after_s(headers: Mapping[str, str], now_ms: int) -> float | None:
     """Seconds to wait by the reply's headers: milliseconds, seconds, decimals or an HTTP date ([PRV.40][])."""
     for name, scale in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()
-        if re.fullmatch(r"\d{1,12}(\.\d+)?", value):
-            return float(value) * scale
+        if found := re.fullmatch(r"([0-9]{1,12}(\.[0-9]{1,12})?)(,.*)?", value):
+            return float(found[1]) * scale
     try:
         when = parsedate_to_datetime(headers.get("retry-after", ""))
-    except ValueError:
+        when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
+        return max(0.0, when.timestamp() - now_ms / 1000)
+    except (ValueError, OverflowError):
         return None
-    when = when if when.tzinfo is not None else when.replace(tzinfo=UTC)
-    return max(0.0, when.timestamp() - now_ms / 1000)
 
 
 def retry_delay_s(body: object) -> float | None:

@@ -52,6 +52,20 @@ def parsed(data: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+def documents(data: bytes) -> list[dict[str, Any]]:
+    """The JSON object in ``data``, or the objects of the array in it.
+
+    Raises:
+        MalformedReply: it is neither.
+    """
+    if data[:1] != b"[":
+        return [parsed(data)]
+    members = parts(parsed(b'{"reply":%b}' % data), "reply")
+    if not members:
+        raise MalformedReply("a JSON object expected, found an empty array")
+    return members
+
+
 def _wrong(path: str, expected: str, found: object) -> MalformedReply:
     return MalformedReply(f"{path}: {expected} expected, found {found!r:.80}")
 

@@ -142,6 +142,9 @@ ANTHROPIC: Final = Words(
         ({"error": _error("api_error")}, "api_error", True),
         ({"type": "error", "error": _error("rate_limit_error")}, "rate_limit_error", True),
         ({"type": "error", "error": _error("invalid_request_error")}, "invalid_request_error", False),
+        ({"type": "error", "error": "made up"}, None, False),
+        ({"type": "error", "message": "made up", "code": 503}, None, True),
+        ({"error": {"message": "made up", "type": None, "code": "503"}}, None, True),
         ({"type": "error", "error": _error("a_new_error")}, "a_new_error", False),
     ),
     broken=(
@@ -204,6 +207,9 @@ CHAT: Final = Words(
         ({"error": _error("rate_limit_error", code="rate_limit_exceeded")}, "rate_limit_exceeded", True),
         ({"error": {"message": "made up", "code": 502}}, None, True),
         ({"error": "made up"}, None, False),
+        ({"error": {"message": "made up", "type": None, "param": None, "code": "503"}}, None, True),
+        ({"error": {"message": "made up", "code": 1302}}, "1302", False),
+        ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "made up"}}]}, None, True),
         ({"object": "error", "message": "made up", "type": "BadRequestError", "code": 400}, "BadRequestError", False),
         ({"error": _error("insufficient_quota", code="insufficient_quota")}, "insufficient_quota", False),
     ),
@@ -280,6 +286,8 @@ RESPONSES: Final = Words(
     errors=(
         (_error("error", code="server_error", param=None, sequence_number=3), "server_error", True),
         ({"type": "error", "error": _error("server_error", code=None)}, "server_error", True),
+        ({"type": "error", "code": "503", "message": "made up", "param": None}, None, True),
+        ({"type": "error", "status": 503, "error": {"message": "made up"}}, None, True),
         ({"error": _error("rate_limit_error", code="rate_limit_exceeded")}, "rate_limit_exceeded", True),
         (_event("failed", response=_response("failed", error={"code": "server_error", "message": "made up"})), "server_error", True),
         (_event("completed", response=_response("failed", error={"code": "server_error", "message": "made up"})), "server_error", True),
@@ -341,6 +349,8 @@ GEMINI: Final = Words(
         ({"error": {"code": 500, "message": "made up", "status": None}}, None, True),
         ({"error": {"code": 429, "message": "made up", "status": "RESOURCE_EXHAUSTED"}}, "RESOURCE_EXHAUSTED", True),
         ({"error": {"code": 400, "message": "made up", "status": "INVALID_ARGUMENT"}}, "INVALID_ARGUMENT", False),
+        ({"error": {"code": "503", "message": "made up"}}, None, True),
+        ({"error": "made up"}, None, False),
     ),
     broken=(
         (_frame({"text": 7}),),

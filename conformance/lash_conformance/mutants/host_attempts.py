@@ -106,8 +106,8 @@ class NeverRepeatsStreams(BrokenHost):
 class LooksInOnePlace(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def failed(self: Any, error: dict[str, Any]) -> Any:
-                return original(self, {} if "sequence_number" in error else error)
+            def failed(self: Any, error: dict[str, Any], *status: Any) -> Any:
+                return original(self, {} if "sequence_number" in error else error, *status)
 
             return failed
 
@@ -129,8 +129,14 @@ class RecordsNoMore(BrokenHost):
 @host_mutant("PRV.37", character="Frank: records keys that an error quotes.")
 class RecordsKeys(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.provider_errors:redacted", lambda _: lambda text: text)
-        patch("lash_ref.ladder:redacted", lambda _: lambda text: text)
+        for module in ("provider_errors", "http_provider", "ladder"):
+            patch(f"lash_ref.{module}:redacted", lambda _: lambda text, *_: text)
+
+
+@host_mutant("PRV.37", character="Shapely: knows a key by its shape alone.")
+class KnowsKeysByShape(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.http_provider:_credentials", lambda _: lambda headers: [])
 
 
 @host_mutant("PRV.38", character="Steady: waits two seconds every time.")

@@ -198,7 +198,7 @@ class TakesDocumentsForStreams(BrokenHost):
 @host_mutant("PRV.7", character="Single-handed: joins fragments without an index into one call.")
 class JoinsWithoutIndex(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_chat:ChatReading._index", lambda _: lambda self, fragment: fragment.get("index") or 0)
+        patch("lash_ref.openai_chat:ChatReading._place", lambda _: lambda self, fragment: (fragment.get("index") or 0, 0))
 
 
 @host_mutant("PRV.5", "PRV.6", character="Closing: fails on what comes behind the end.")

@@ -144,12 +144,15 @@ async def a_document_is_read_as_one_whatever_it_is_called(bench: HostBench) -> N
 
 @host_check("PRV.34", "PRV.35", needs=("providers",))
 async def an_error_inside_a_stream_is_found_in_every_shape(bench: HostBench) -> None:
-    """Nested, flat, bare text, with a null or numeric code: a stream failure of its code, repeated by its status."""
+    """Nested, flat, bare text, named so, with a null or numeric code: a stream failure, repeated by its status."""
     async with asking(bench) as ask:
         for dialect, words in WORDS.items():
             for event, code, again in words.errors:
                 stream = streamed([*words.opening, filled(words.text, "Half"), event])
                 assert failure(await ask(asked(dialect, stream))) == ("stream", code, None, again)
+            half = sse([*words.opening, filled(words.text, "Half")])
+            named = half + b'event: error\ndata: {"message":"made up","code":503}\n\n' + sse(words.ending)
+            assert failure(await ask(asked(dialect, reply(named, 200, STREAM)))) == ("stream", None, None, True)
 
 
 @host_check("PRV.48", needs=("providers",))
@@ -257,7 +260,7 @@ async def a_proxys_page_is_judged_by_its_status(bench: HostBench) -> None:
 
 @host_check("PRV.40", needs=("providers",))
 async def a_wait_is_read_from_every_form_of_date(bench: HostBench) -> None:
-    """The three forms of an HTTP date mean the same; what is no time at all leaves the wait to the ladder."""
+    """The three forms of an HTTP date mean the same, twice is once; what is no time leaves the wait to the ladder."""
     at = 1_790_000_000_000  # Mon, 21 Sep 2026 14:13:20 GMT
     forms = {
         "Mon, 21 Sep 2026 14:13:27 GMT": 7000,
@@ -267,6 +270,9 @@ async def a_wait_is_read_from_every_form_of_date(bench: HostBench) -> None:
         "soon": 2000,
         "-5": 2000,
         "": 2000,
+        "Mon, 21 Sep 99999999999999999999 14:13:27 GMT": 2000,
+        "Mon, 21 Sep 2026 14:13:27 +99999999": 2000,
+        "7, 7": 7000,
     }
     async with asking(bench) as ask:
         for number, (said, wait_ms) in enumerate(forms.items()):
