@@ -2,7 +2,7 @@
 
 import itertools
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lash_ref.sse import Framer, ServerSentEvent
@@ -19,6 +19,7 @@ EVENTS = [
 ]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(min_value=0, max_value=len(STREAM)), max_size=30))
 def test_any_partition_reads_the_same(cuts: list[int]):
     """CR, LF, code points, fields and the last event may fall on any side of a cut."""
