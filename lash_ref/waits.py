@@ -359,9 +359,9 @@ class Waits:
     async def _until(
         self, waker: asyncio.Event, cancelled: asyncio.Event | None, ends: int | None
     ) -> None:
-        """Until woken, cancelled, due, or time to look for what another process wrote."""
-        patience = None if isinstance(self.store, MemoryWaits) else self._poll_s
-        if patience is None and cancelled is None and ends is None:
+        """Until woken, cancelled, due, or time to look at what another process wrote and at a clock that was set."""
+        patience = None if isinstance(self.store, MemoryWaits) and ends is None else self._poll_s
+        if patience is None and cancelled is None:
             await waker.wait()
             return
         waits = [asyncio.ensure_future(waker.wait())]

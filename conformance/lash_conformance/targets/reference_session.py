@@ -1,5 +1,6 @@
 """One session of the reference behind the host Protocol: names in, lash's JSON out."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
@@ -38,17 +39,26 @@ class ReferenceSubscription:
     def __init__(self, stream: AsyncIterator[SessionObservationEvent | Gap], session: LashSession) -> None:
         self._stream = stream
         self._session = session
+        self._awaited: asyncio.Future[SessionObservationEvent | Gap] | None = None
 
     async def next(self) -> Data | None:
-        """The next event or gap."""
+        """The next event or gap; none once the stream has ended or was closed."""
+        self._awaited = asyncio.ensure_future(anext(self._stream))
         try:
-            seen = await anext(self._stream)
-        except StopAsyncIteration:
+            await asyncio.wait((self._awaited,))
+        except asyncio.CancelledError:
+            self._awaited.cancel()
+            raise
+        if self._awaited.cancelled() or isinstance(self._awaited.exception(), StopAsyncIteration):
             return None
+        seen = self._awaited.result()
         return {"type": "gap", "gap": gap_data(seen, self._session)} if isinstance(seen, Gap) else event_data(seen)
 
     async def close(self) -> None:
-        """Stop following."""
+        """Stop following; whoever waits is told that the stream has ended."""
+        if self._awaited is not None and not self._awaited.done():
+            self._awaited.cancel()
+            await asyncio.wait((self._awaited,))
         close = getattr(self._stream, "aclose", None)
         if close is not None:
             await close()
