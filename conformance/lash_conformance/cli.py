@@ -32,10 +32,6 @@ app = typer.Typer(
 UNUSABLE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS))
 """What is wrong with a file that was named, rather than with the machine."""
 
-TargetOption = Annotated[
-    str,
-    typer.Option("--target", "-t", help="memory, sqlite, postgres, postgres:DSN, python:package.module:callable or stdio:COMMAND"),
-]
 SelectOption = Annotated[
     str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
 ]

@@ -16,7 +16,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 SCHEMA = "lash.provider-fixture/1"
 DIALECTS = ("anthropic-messages", "openai-chat", "openai-responses", "gemini")
-MODES = ("stream", "json", "error", "transport", "oauth")
 
 DialectName = Literal["anthropic-messages", "openai-chat", "openai-responses", "gemini"]
 End = Literal["eof", "cut", "reset", "hang"]

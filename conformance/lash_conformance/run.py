@@ -5,7 +5,6 @@ import io
 import json
 import os
 import platform
-import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -236,16 +235,6 @@ def judge(
     seconds = time.perf_counter() - started
     log.write("footer", exit_code=code, advice=advice, problems=problems, wall={"seconds": seconds})
     return build(log.events)
-
-
-def interpreter_age_s() -> float:
-    """Seconds since this process started, where the system tells; start-up counts in what a user waits for."""
-    try:
-        fields = Path("/proc/self/stat").read_text(encoding="ascii").rpartition(") ")[2].split()
-        uptime = float(Path("/proc/uptime").read_text(encoding="ascii").split()[0])
-        return uptime - int(fields[19]) / os.sysconf("SC_CLK_TCK")
-    except (OSError, IndexError, ValueError):
-        return time.perf_counter() if sys.platform == "win32" else 0.0
 
 
 def planned(options: Options) -> int:

@@ -5,12 +5,19 @@ import asyncio
 import pytest
 from plugin_kit import CounterFactory, Place, bump, spec
 
-from lash_ref.errors import MissingPluginTurnInput
+from lash_ref.errors import MissingPluginTurnInput, OperationFailed
 from lash_ref.operations import Outcome, PluginOperation
 from lash_ref.outcome import outcome_data
 from lash_ref.plugin_events import Custom
-from lash_ref.plugins import PluginBinding, PluginSpec, StaticPluginFactory
-from lash_ref.prompt import PromptContribution
+from lash_ref.plugins import (
+    PluginBinding,
+    PluginFactory,
+    PluginSpec,
+    PluginSpecFactory,
+    SessionPlugin,
+    StaticPluginFactory,
+)
+from lash_ref.prompt import PromptContribution, PromptTemplate, PromptTemplateSection, SlotEntry
 from lash_ref.runtime_errors import SessionError
 from lash_ref.scalars import Json
 from lash_ref.scripted import Reply
@@ -209,6 +216,75 @@ def test_a_commands_events_state_and_turns_are_durable_and_a_query_waits_for_no_
         assert await session.plugin_operations().query("get", {}) == Json(3)
         gate.set()
         await turn
+
+    asyncio.run(run())
+
+
+class Asking(SessionPlugin):
+    """Operations that answer bare values, over what the session offers to plugins."""
+
+    id = "asking"
+
+    def register(self, reg):
+        async def messages(context, args):
+            view = await context.services.snapshot_session(context.session_id)
+            return [message.text for message in view.messages]
+
+        async def callable_tools(context, args):
+            offered = await context.services.tool_catalog(context.session_id)
+            known = await context.services.tool_state(context.session_id)
+            return [[manifest.name for manifest in offered], len(known.tools)]
+
+        async def opt(context, present):
+            return await context.services.set_tool_membership(context.session_id, ["bump"], present=present)
+
+        async def note(context, text):
+            return len(await context.services.append_session_nodes(context.session_id, [Json({"role": "User", "content": text})]))
+
+        reg.operations().typed_query(PluginOperation("messages", "", dict, list), messages)
+        reg.operations().typed_query(PluginOperation("callable_tools", "", dict, list), callable_tools)
+        reg.operations().typed_command_value(PluginOperation("opt", "", bool, int), opt)
+        reg.operations().typed_task_value(PluginOperation("note", "", str, int), note)
+
+
+class AskingFactory(PluginFactory):
+    id = "asking"
+
+    def build(self, context):
+        return Asking()
+
+
+def test_operations_read_and_change_the_session_they_are_called_for():
+    async def run():
+        place = Place()
+        session = await (await place.core("ok", plugins=[CounterFactory(), AskingFactory()])).session("s").open()
+        operations = session.plugin_operations()
+        await session.turn("hi").run()
+        assert await operations.query("messages", {}) == Json(["hi", "ok"])
+        assert await operations.query("callable_tools", {}) == Json([["bump"], 1])
+        assert (await operations.command("opt", False)).outcome.output == Json(2)
+        assert await operations.query("callable_tools", {}) == Json([[], 1])
+        assert (await asyncio.wait_for(operations.task("note", "by the way"), 5)).outcome.output == Json(1)
+        assert await operations.query("messages", {}) == Json(["hi", "ok", "by the way"])
+        with pytest.raises(OperationFailed, match="neither this one nor a child"):
+            await operations.query("messages", {}, session_id="elsewhere")
+
+    asyncio.run(run())
+
+
+def test_a_factory_may_make_a_spec_for_each_session():
+    async def run():
+        def spec_of(context):
+            async def contribute(hook):
+                return [PromptContribution.guidance("Where", f"in {context.session_id}")]
+
+            return PluginSpec(prompt=[contribute])
+
+        place = Place()
+        core = await place.core("ok", plugins=[PluginSpecFactory("where", spec_of)])
+        template = PromptTemplate(sections=(PromptTemplateSection(entries=(SlotEntry(slot="guidance"),)),))
+        await (await core.session("s9").open()).turn("hi").prompt_template(template).run()
+        assert place.provider.requests[0].messages[0].blocks[0].text == "### Where\n\nin s9"
 
     asyncio.run(run())
 

@@ -375,7 +375,9 @@ def test_processes_and_triggers(tmp_path):
         )  # fmt: skip
         session = await core.session("s").open()
         row = session.processes().start("echo")
-        assert [p.process_id for p in session.processes().list()] == [row.process_id]
+        seen = session.observe()
+        assert [p.process_id for p in await seen.list_process_handles()] == [row.process_id]
+        assert row.scope == seen.process_scope()
         session.processes().signal(row.process_id, Json("ping"))
         assert (await session.processes().await_output(row.process_id)).output == Json({"got": "ping"})
         endless = session.processes().start("echo")
@@ -385,7 +387,7 @@ def test_processes_and_triggers(tmp_path):
         first = session.triggers().emit("timer.tick", Json({"n": 1}), "once")
         again = session.triggers().emit("timer.tick", Json({"n": 1}), "once")
         assert [p.process_id for p in first] == [p.process_id for p in again]
-        assert len(session.processes().list_all()) == 3
+        assert len(await seen.list_all_process_handles()) == 3
         assert (await session.processes().await_output(first[0].process_id)).state == "completed"
         with pytest.raises(ProcessError):
             session.triggers().register("nobody.knows", "quick")

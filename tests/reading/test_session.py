@@ -123,7 +123,7 @@ def test_a_cancelled_turn_commits_and_the_session_goes_on(wiring):
         assert outcome_data(done.result.outcome) == {"stopped": "cancelled"}
         assert done.result.cancellation is not None
         assert said(session) == [("User", "hi")]
-        await session.turn("again").run()
+        await session.turn("again").advanced().run()
         assert [t for _, t in said(session)] == ["hi", "again", "fine"]
 
     asyncio.run(run())
@@ -141,6 +141,65 @@ def test_a_fired_token_and_a_request_before_the_start_cancel(wiring):
         assert receipt.outcome.outcome == "requested"
         done = await session.turn("hi").turn_id("t9").run()
         assert done.result.cancellation.request_id == "r1"
+
+    asyncio.run(run())
+
+
+def test_a_turns_end_is_told_by_its_name(wiring):
+    async def run():
+        gate, reached = asyncio.Event(), asyncio.Event()
+        core = await wiring(ScriptedProvider([Reply("done", hangs=gate, reached=reached)])).build()
+        session = await core.session("s").open()
+        turn = asyncio.ensure_future(session.turn("hi").turn_id("t1").run())
+        await reached.wait()
+        assert await core.turn_work_driver().await_terminal("s", "t1", timeout_s=0) is None
+        gate.set()
+        assert await core.turn_work_driver().await_terminal("s", "t1") == (await turn).result
+
+    asyncio.run(run())
+
+
+def test_a_handle_lets_go_of_one_session_for_another(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["one"])).build()
+        first, second = await core.session("a").open(), await core.session("b").open()
+        handle = first.clone().clone_from(second)
+        assert handle.session_id() == "b"
+        await first.close()
+        with pytest.raises(SessionStillInUse):
+            await second.close()
+
+    asyncio.run(run())
+
+
+def test_a_core_without_a_driver_leaves_input_where_it_waits(wiring):
+    class Driver:
+        async def poke(self, session_id):
+            raise AssertionError(session_id)
+
+    async def run():
+        core = await wiring(ScriptedProvider([])).queued_work_driver(Driver()).disable_queued_work_driver().build()
+        made = await core.enqueue_turn_input("s", "hi")
+        assert await (await core.session("s").open()).pending_turn_inputs() == (made,)
+
+    asyncio.run(run())
+
+
+def test_a_trace_sink_is_asked_to_write_out(wiring):
+    class Sink:
+        flushed = 0
+
+        def __call__(self, name, payload):
+            pass
+
+        def flush(self):
+            self.flushed += 1
+
+    async def run():
+        sink = Sink()
+        (await wiring(ScriptedProvider([])).trace_sink(sink).build()).flush_trace_sink()
+        (await wiring(ScriptedProvider([])).build()).flush_trace_sink()
+        assert sink.flushed == 1
 
     asyncio.run(run())
 

@@ -37,8 +37,10 @@ from lash_ref.records import (
 )
 from lash_ref.runtime_errors import StaleBranch
 from lash_ref.scalars import Json
+from lash_ref.snapshots import PluginSessionSnapshot
 from lash_ref.state import PersistedSessionState, SessionEnvelope, SessionSnapshot, SessionStateEnvelope
 from lash_ref.tool_results import Done, ToolCallRecord
+from lash_ref.tool_state import ToolState
 from lash_ref.usage import (
     SessionUsageReport,
     TokenLedgerEntry,
@@ -179,8 +181,18 @@ def test_configurations_new_and_old():
     assert SessionPolicy().is_unconfigured
     with pytest.raises(InvalidRecord):
         SessionPolicy.from_data({"provider": {"kind": "x"}})
+    assert SessionSpec.inherit().resolve_against(POLICY) == POLICY
     spec = SessionSpec(max_turns=None, provider_id="other")
     assert spec.resolve_against(POLICY.but(max_turns=3)) == POLICY.but(provider_id="other")
+
+
+def test_a_stamped_state_carries_its_bodies_to_the_next_commit():
+    made = state("hi")
+    made.policy = POLICY
+    made.stamp_runtime_state(ToolState(generation=3), PluginSessionSnapshot())
+    checkpoint = persisted_state_commit(made).checkpoint
+    assert (made.tool_state_generation, checkpoint.tool_state) == (3, Json({"generation": 3, "tools": {}}))
+    assert checkpoint.plugin_snapshot == Json({"plugins": {}})
 
 
 def test_frames_rotate_and_read_their_own_messages():
