@@ -45,8 +45,6 @@ class DrainedWork:
     claims: TurnClaims
     wakes: tuple[ProcessWake, ...] = ()
     batch_ids: tuple[str, ...] = ()
-    drain_frame: str | None = None
-    """The frame that a handed-over task belongs to."""
 
 
 async def leading_command(store: RuntimePersistence, session_id: str, lane: Lane) -> QueuedWorkClaim | None:
@@ -97,7 +95,6 @@ def _worked(claim: QueuedWorkClaim) -> DrainedWork:
         TurnClaims(work=[claim]),
         tuple(each for each in payloads if isinstance(each, ProcessWake)),
         tuple(batch.batch_id for batch in claim.batches),
-        None if task is None else task.frame_id,
     )
 
 

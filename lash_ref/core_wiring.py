@@ -29,7 +29,7 @@ from lash_ref.policy import ModeId, Residency, SessionPolicy, SessionSpec
 from lash_ref.processes import ProcessRegistry
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import Provider, ProviderResolver, SingleProviderResolver
-from lash_ref.records import DurabilityTier, ModelSpec
+from lash_ref.records import ModelSpec
 from lash_ref.runtime_errors import (
     DurableProcessRegistryRequiresStoreFactory,
     DurableStorePeerRequired,
@@ -72,7 +72,6 @@ class CoreWiring(PromptLayerSink):
     _replay: LiveReplayStore | None = None
     _concurrency: int = 8
     _owner_id: str = "lash-ref"
-    _tier: DurabilityTier | None = None
 
     def _with(self, **changes: Any) -> Self:
         self._config = replace(self._config, **changes)

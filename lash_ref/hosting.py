@@ -138,13 +138,6 @@ class RuntimeCoreConfig:
             raise AssertionError("made at construction")
         return self.attachment_store
 
-    @property
-    def effects(self) -> EffectHost:
-        """The effect host, whether given or made."""
-        if self.effect_host is None:
-            raise AssertionError("made at construction")
-        return self.effect_host
-
     def but(self, **changes: Any) -> Self:
         """A copy with changes made."""
         return replace(self, **changes)

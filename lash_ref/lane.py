@@ -59,15 +59,6 @@ class Lane:
         for token in self._told:
             token.cancel()
 
-    def require(self) -> None:
-        """Go on only while the lease is held.
-
-        Raises:
-            RuntimeFailure: it was lost.
-        """
-        if self.lost:
-            raise lease_lost(self.lease.session_id)
-
     async def settled(self) -> None:
         """A commit gave the lease back."""
         self.released = True
@@ -81,11 +72,6 @@ class Lane:
             if not self.lost:
                 with suppress(LashError):
                     await self.store.release_session_execution_lease(self.lease.completion())
-
-    async def abandon(self) -> None:
-        """Stop renewing and let the lease run out."""
-        self.released = True
-        await self._stop()
 
     async def _stop(self) -> None:
         self._renewing.cancel()

@@ -155,11 +155,6 @@ class ProcessRegistry:
         """Register what runs processes of a kind."""
         self._handlers[kind] = handler
 
-    @property
-    def kinds(self) -> tuple[str, ...]:
-        """The kinds that can be started."""
-        return tuple(self._handlers)
-
     def start(
         self,
         kind: str,

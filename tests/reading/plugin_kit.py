@@ -19,9 +19,11 @@ SCHEMA = {"type": "object", "properties": {"n": {"type": "integer"}}}
 class Place(runtime_kit.Place):
     """One store that outlives cores, and what was asked of the model last."""
 
-    async def core(self, *replies, plugins=(), tools=None, prompt=None, stored=True):
+    async def core(self, *replies, plugins=(), tools=None, prompt=None, stored=True, traces=None):
         self.provider = ScriptedProvider(list(replies))
         builder = self.builder(self.provider, stored=stored)
+        if traces is not None:
+            builder = builder.trace_sink(lambda name, payload: traces.append((name, payload.value)))
         if prompt is not None:
             builder = builder.prompt_contribution(prompt)
         for plugin in plugins:

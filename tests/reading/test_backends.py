@@ -1,6 +1,7 @@
 """What the conformance suite cannot see from outside: rows, faults in the middle, threads, files."""
 
 import asyncio
+import pickle
 import sqlite3
 import threading
 import uuid
@@ -10,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from lash_ref.attachments import FileAttachmentStore, reference
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import (
+    AttachmentIo,
     Backend,
     HeadRevisionConflict,
     InvalidRecord,
@@ -23,6 +26,7 @@ from lash_ref.memory_store import MemoryStoreFactory
 from lash_ref.nodes import ActivePath, Append, EventNode, FullGraph, ReplaceFull
 from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
 from lash_ref.records import (
+    AttachmentCreateMeta,
     AttachmentIntent,
     HydratedSessionCheckpoint,
     ModelLimits,
@@ -36,7 +40,7 @@ from lash_ref.records import (
 from lash_ref.rows import Rows
 from lash_ref.scalars import MAX_INT, Json
 from lash_ref.sqlite_store import DATABASE_NAME, SqliteStoreFactory
-from lash_ref.store import Store
+from lash_ref.store import Store, SystemClock
 from lash_ref.usage import TokenLedgerEntry, TokenUsage
 from lash_ref.work import AgentFrameTask, QueuedWorkBatchDraft
 
@@ -319,3 +323,29 @@ def test_a_foreign_file_is_refused_and_left_alone(tmp_path: Path) -> None:
     asyncio.run(refused(UnsupportedDatabaseSchema))
     spoil(tmp_path, "PRAGMA user_version = 99")
     asyncio.run(refused(UnsupportedDatabaseSchema))
+
+
+def test_bytes_that_the_file_system_refuses_are_said_and_leave_no_half(tmp_path: Path) -> None:
+    async def main() -> None:
+        meta = AttachmentCreateMeta(media_type="text/plain")
+        (tmp_path / "file").touch()
+        with pytest.raises(AttachmentIo):
+            await FileAttachmentStore(tmp_path / "file", SystemClock()).put(b"x", meta)
+        store = FileAttachmentStore(tmp_path / "a", SystemClock())
+        name = reference(b"x", meta).id
+        (tmp_path / "a" / name / "in the way").mkdir(parents=True)
+        for attempt in (store.put(b"x", meta), store.get(name), store.delete(name)):
+            with pytest.raises(AttachmentIo):
+                await attempt
+        assert [path.name for path in (tmp_path / "a").iterdir()] == [name]
+        kept = await store.put(b"y", meta)
+        (tmp_path / "a" / kept.id).write_bytes(b"z")
+        with pytest.raises(AttachmentIo, match="not those the id names"):
+            await store.get(kept.id)
+
+    asyncio.run(main())
+
+
+def test_an_error_is_the_same_on_the_other_side_of_a_process_boundary() -> None:
+    error = pickle.loads(pickle.dumps(AttachmentIo("a", "full")))
+    assert (type(error), error.fields, str(error)) == (AttachmentIo, {"path": "a", "reason": "full"}, "attachment file a: full")

@@ -5,7 +5,14 @@ import asyncio
 import pytest
 from plugin_kit import CounterFactory, Place, bump, said, spec
 
-from lash_ref.directives import AbortTurn, EmitRuntimeEvents, EnqueueMessages
+from lash_ref.directives import (
+    AbortTurn,
+    CreateSession,
+    EmitRuntimeEvents,
+    EmitTrace,
+    EnqueueMessages,
+    ReplaceToolArgs,
+)
 from lash_ref.outcome import outcome_data
 from lash_ref.plugin_events import Custom, PluginMessage
 from lash_ref.runtime_errors import RuntimeFailure
@@ -118,5 +125,46 @@ def test_a_catalog_contribution_takes_a_tool_from_the_model_and_from_dispatch():
         done = await session.turn("go").run()
         assert place.provider.requests[0].tools == ()
         assert done.result.tool_calls[0].output.outcome.payload.code == "tool_unavailable"
+
+    asyncio.run(run())
+
+
+def child(id):
+    return CreateSession(Json({"session_id": id}))
+
+
+def test_a_hook_before_a_turn_creates_sessions_and_traces():
+    async def run():
+        place, traces = Place(), []
+        plugins = [spec(before_turn=[hook(child("kid"), EmitTrace("seen", Json(1)))])]
+        session = await (await place.core("ok", plugins=plugins, traces=traces)).session("s").open()
+        await session.turn("hi").run()
+        assert session.admin().children().list() == ("kid",)
+        assert ("plugin.kit.seen", 1) in traces
+        await session.admin().children().close("kid")
+        assert session.admin().children().list() == ()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("surface", "directive", "answer"),
+    [
+        ("before_tool_call", child("kid"), None),
+        ("before_tool_call", EmitTrace("seen", Json(1)), None),
+        ("before_tool_call", child("s"), "tool_error"),
+        ("after_tool_call", child("kid"), None),
+        ("after_tool_call", child("s"), "plugin_session_create_failed"),
+        ("after_tool_call", ReplaceToolArgs(Json({})), "tool_error"),
+    ],
+)
+def test_what_a_hook_around_a_call_asks_for_fails_the_call_when_it_cannot_be_done(surface, directive, answer):
+    async def run():
+        place = Place()
+        plugins = [CounterFactory(), spec(**{surface: [hook(directive)]})]
+        session = await (await place.core(bump(), "ok", plugins=plugins)).session("s").open()
+        done = await session.turn("go").run()
+        output = done.result.tool_calls[0].output
+        assert (output.is_success, getattr(output.outcome.payload, "code", None)) == (answer is None, answer)
 
     asyncio.run(run())

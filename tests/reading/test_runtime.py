@@ -1,4 +1,4 @@
-"""Runtimes and what surrounds a turn: constructors, park, history, plugins, children, frames, processes, triggers."""
+"""Runtimes and what surrounds a turn: constructors, park, history, plugins, children, frames."""
 
 import asyncio
 
@@ -28,15 +28,13 @@ from lash_ref.plugin_events import Custom, PluginMessage
 from lash_ref.plugin_host import PluginHost
 from lash_ref.plugins import PluginBinding, PluginSessionContext, PluginSpec, StaticPluginFactory
 from lash_ref.policy import ModeId, Residency, SessionPolicy
-from lash_ref.processes import ProcessRegistry, SqliteProcesses
+from lash_ref.processes import ProcessRegistry
 from lash_ref.prompt import PromptContribution, PromptLayer
 from lash_ref.protocol import StandardProtocolPluginFactory
 from lash_ref.records import ModelSpec, SessionStoreCreateRequest
-from lash_ref.registrar import TriggerEvent
 from lash_ref.runtime import LashRuntime
 from lash_ref.runtime_errors import (
     ModeNotInstalled,
-    ProcessError,
     RuntimeFailure,
     SessionError,
     StoreSessionMismatch,
@@ -47,7 +45,6 @@ from lash_ref.scripted import Reply, ScriptedProvider
 from lash_ref.session_admin import SessionConfigPatch
 from lash_ref.state import PersistedSessionState
 from lash_ref.tool_results import Done, Pending, SwitchAgentFrame
-from lash_ref.triggers import SqliteTriggers
 from lash_ref.waits import Resolved
 
 POLICY = SessionPolicy(provider_id="scripted", model=MODEL)
@@ -351,54 +348,6 @@ def test_bound_plugins_want_their_input_and_a_store_refuses_live_ones():
         with pytest.raises(RuntimeFailure) as refused:
             await stored.turn("hi").with_plugin_input("bound", 1).run()
         assert refused.value.runtime_code == "durable_effect_live_plugin_input"
-
-    asyncio.run(run())
-
-
-def test_processes_and_triggers(tmp_path):
-    async def run():
-        registry = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
-
-        async def echo(context):
-            return {"got": (await context.signal()).value}
-
-        async def quick(context):
-            return context.arguments.value
-
-        registry.handle("echo", echo)
-        registry.handle("quick", quick)
-        event = TriggerEvent(resource_type="timer", alias="timer", event="tick")
-        place = Place(tmp_path)
-        core = await (
-            place.builder(ScriptedProvider()).process_registry(registry).trigger_store(SqliteTriggers(tmp_path / "t.db"))
-            .plugin(StaticPluginFactory("t", PluginSpec(triggers=[event]))).build()
-        )  # fmt: skip
-        session = await core.session("s").open()
-        row = session.processes().start("echo")
-        seen = session.observe()
-        assert [p.process_id for p in await seen.list_process_handles()] == [row.process_id]
-        assert row.scope == seen.process_scope()
-        session.processes().signal(row.process_id, Json("ping"))
-        assert (await session.processes().await_output(row.process_id)).output == Json({"got": "ping"})
-        endless = session.processes().start("echo")
-        assert (await session.processes().cancel(endless.process_id)).state == "cancelled"
-        assert [e.source_type for e in session.triggers().declared()] == ["timer.tick"]
-        session.triggers().register("timer.tick", "quick", subscription_id="sub")
-        first = session.triggers().emit("timer.tick", Json({"n": 1}), "once")
-        again = session.triggers().emit("timer.tick", Json({"n": 1}), "once")
-        assert [p.process_id for p in first] == [p.process_id for p in again]
-        assert len(await seen.list_all_process_handles()) == 3
-        assert (await session.processes().await_output(first[0].process_id)).state == "completed"
-        with pytest.raises(ProcessError):
-            session.triggers().register("nobody.knows", "quick")
-        running = session.processes().start("echo")
-        report = await core.delete_session("s")
-        assert report.running_processes == (running.process_id,)
-        assert texts(await core.session("s").open()) == []
-        await registry.close()
-        later = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
-        assert later.get(row.process_id).output == Json({"got": "ping"})
-        await place.close()
 
     asyncio.run(run())
 

@@ -268,3 +268,54 @@ def test_an_unknown_provider_fails_the_turn_and_keeps_nothing(wiring):
         assert moved.read_view().turn_index == 1
 
     asyncio.run(run())
+
+
+def test_a_turn_is_streamed_collected_or_awaited(wiring):
+    async def run():
+        core = await wiring(ScriptedProvider(["one", "two", "three", "four"])).build()
+        session = await core.session("s").open()
+        stream = session.turn("hi").stream()
+        assert [shown.event.type async for shown in stream][-1] == "usage"
+        assert await stream.next_activity() is None
+        assert (await stream.finish()).assistant_output.safe_text == "one"
+        assert (await session.turn("hi").collect())[-1].event.type == "usage"
+        assert (await session.turn("hi")).result.assistant_output.safe_text == "three"
+        await session.enqueue("hi")
+        assert (await session.queued_turn()).result.assistant_output.safe_text == "four"
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_is_closed_waits_for_its_turn_and_forgives_its_end(wiring):
+    async def run():
+        gate, reached = asyncio.Event(), asyncio.Event()
+        core = await wiring(ScriptedProvider([Reply("slow", hangs=gate, reached=reached)])).build()
+        one, two = await core.session("s").open(), await core.session("s").open()
+        first = one.turn("hi").stream()
+        await reached.wait()
+        busy = two.turn("hi").stream()
+        await busy.aclose()
+        with pytest.raises(RuntimeFailure):
+            await busy.finish()
+        gate.set()
+        await first.aclose()
+        assert [t for _, t in said(one)] == ["hi", "slow"]
+
+    asyncio.run(run())
+
+
+def test_the_older_delivery_policy_names_the_turn_that_runs(wiring):
+    async def run():
+        gate, reached = asyncio.Event(), asyncio.Event()
+        core = await wiring(ScriptedProvider([Reply("first", hangs=gate, reached=reached), "second"])).build()
+        session = await core.session("s").open()
+        turn = asyncio.ensure_future(session.turn("hi").turn_id("t1").run())
+        await reached.wait()
+        now = await session.enqueue("now").delivery_policy("earliest_safe_boundary").slot_policy("join")
+        later = await session.enqueue("later").delivery_policy("after_current_turn_commit")
+        assert (now.ingress.scope, later.ingress.scope) == ("active_turn", "next_turn")
+        gate.set()
+        await turn
+        assert [t for _, t in said(session)] == ["hi", "first", "now", "second"]
+
+    asyncio.run(run())

@@ -14,10 +14,12 @@ from lash_ref.tools import (
     StaticToolProvider,
     ToolCall,
     ToolContext,
+    ToolContract,
     ToolDefinition,
     ToolExecutionGrant,
     ToolManifest,
     ToolPrepareCall,
+    ToolProvider,
 )
 
 
@@ -195,3 +197,41 @@ def test_a_grant_runs_a_non_member_with_its_binding_and_changes_nothing():
     assert asyncio.run(registry.execute_granted(grant, bound)) == Done.ok('tool ran a with "B"')
     refused = asyncio.run(registry.execute_granted(grant.but(source_id=None), bound))
     assert (refused.output.is_success, names(registry), registry.generation) == (False, [], 2)
+
+
+class Bare(ToolProvider):
+    """What a source must say, and no more."""
+
+    def tool_manifests(self):
+        return [ToolManifest(id="bare:one", name="one")]
+
+    def resolve_contract(self, name):
+        return ToolContract() if name == "one" else None
+
+    async def execute(self, call):
+        return Done.ok(call.name)
+
+
+def test_a_source_that_says_the_least_is_found_by_name_and_id_and_takes_no_grants():
+    async def run():
+        bare = Bare()
+        grant = ToolExecutionGrant(manifest=bare.tool_manifests()[0], contract=ToolContract())
+        assert bare.resolve_manifest("one") == bare.resolve_manifest_by_id("bare:one") == grant.manifest
+        assert (bare.resolve_contract_by_id("bare:one"), bare.resolve_contract_by_id("x")) == (ToolContract(), None)
+        known = await bare.execute_by_id("bare:one", ToolCall("any", Json({}), ToolContext("s")))
+        unknown = await bare.execute_by_id("x", ToolCall("any", Json({}), ToolContext("s")))
+        assert (known.output.model_text(), unknown.output.model_text()) == ("one", "Unknown tool id: x")
+        pending = PendingToolCall(call_id="c", tool_name="one", args=Json({}))
+        for refused in (
+            await bare.prepare_granted(grant, ToolPrepareCall("bare:one", pending, "s")),
+            await bare.execute_granted(grant, ToolCall("one", Json({}), ToolContext("s"))),
+        ):
+            assert refused.output.outcome.payload.code == "tool_grant_unsupported"
+
+    asyncio.run(run())
+
+
+def test_a_definition_may_be_written_in_types():
+    made = ToolDefinition.typed("t:add", "add", "Adds.", dict[str, int], int)
+    assert made.contract.output_schema == Json({"type": "integer"})
+    assert made.contract.input_schema == Json({"type": "object", "additionalProperties": {"type": "integer"}})
