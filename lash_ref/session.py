@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Self
 
-from lash_ref.cancel import TurnCancelGate, TurnCancellationEvidence, TurnCancelReceipt
+from lash_ref.cancel import TurnCancelReceipt
 from lash_ref.effects import EffectHost
 from lash_ref.errors import LashError
 from lash_ref.hosting import TurnPhaseProbe
@@ -49,6 +49,7 @@ from lash_ref.state import SessionReadView
 from lash_ref.tool_state import ToolState
 from lash_ref.tools import ToolManifest
 from lash_ref.turn_builders import EnqueueTurnBuilder, QueuedTurnBuilder, TurnBuilder, as_input
+from lash_ref.turn_control import TurnWorkDriver
 from lash_ref.usage import SessionUsageReport
 from lash_ref.work import QueuedWorkBatch, QueuedWorkClaim
 
@@ -176,15 +177,8 @@ class LashSession:
         Raises:
             RuntimeFailure: the request id is blank.
         """
-        host = self._shared.effect_host
-        evidence = TurnCancellationEvidence(
-            request_id=request_id,
-            origin=origin,
-            reason=reason,
-            requested_at_ms=self._shared.runtime.host.core.clock.now_ms(),
-        )
-        outcome = TurnCancelGate(host.waits, self.session_id(), turn_id).request(evidence)
-        return TurnCancelReceipt(durability_tier=host.tier, outcome=outcome)
+        driver = TurnWorkDriver(self._shared.effect_host, self._shared.runtime.host.core.clock)
+        return driver.request_cancel(self.session_id(), turn_id, request_id, origin, reason)
 
     # -- facets
 

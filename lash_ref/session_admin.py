@@ -1,8 +1,8 @@
 """The facets of an opened session: configuration, tools, commands, triggers, processes, plugins, children, graph."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from lash_ref.errors import LashError
 from lash_ref.hosting import TurnInjectionBridge, TurnInputInjectionBridge
@@ -18,10 +18,12 @@ from lash_ref.session_commands import command_draft
 from lash_ref.session_planes import ChildAdmin, SessionProcessAdmin, SessionTriggerAdmin
 from lash_ref.shared import Facet
 from lash_ref.state import SessionSnapshot
-from lash_ref.tool_registry import ToolRestoreReport, ToolSourceHandle
+from lash_ref.tool_registry import ToolRegistry, ToolRestoreReport, ToolSourceHandle
 from lash_ref.tool_state import ToolState
 from lash_ref.tools import ToolProvider
 from lash_ref.work import QueuedWorkBatch, RefreshToolCatalog, ResetSession, SessionCommand
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -70,17 +72,11 @@ class ToolAdmin(Facet):
             GenerationMismatch: the surface moved on.
             InvalidToolSurface: a tool resolves nowhere.
         """
-        async with self.runtime.writer:
-            generation = self.runtime.session.tool_registry.apply_state(state)
-        self.runtime.publish(committed=True)
-        return generation
+        return await self._changed(lambda tools: tools.apply_state(state))
 
     async def restore_state(self, state: ToolState) -> ToolRestoreReport:
         """Lay a stored surface over the live one; not fenced by generation."""
-        async with self.runtime.writer:
-            report = self.runtime.session.tool_registry.restore_state(state)
-        self.runtime.publish(committed=True)
-        return report
+        return await self._changed(lambda tools: tools.restore_state(state))
 
     async def set_membership(self, names: Sequence[str], *, present: bool) -> int:
         """Let tools in or take them out by name; the new generation."""
@@ -89,24 +85,23 @@ class ToolAdmin(Facet):
 
     async def add_provider(self, provider: ToolProvider) -> ToolSourceHandle:
         """Offer a live provider's tools in this session."""
-        async with self.runtime.writer:
-            handle = self.runtime.session.tool_registry.add_tool_provider(provider)
-        self.runtime.publish(committed=True)
-        return handle
+        return await self._changed(lambda tools: tools.add_tool_provider(provider))
 
     async def remove_source(self, handle: ToolSourceHandle) -> int:
         """Take a live provider away with its tools."""
-        async with self.runtime.writer:
-            generation = self.runtime.session.tool_registry.remove_source(handle)
-        self.runtime.publish(committed=True)
-        return generation
+        return await self._changed(lambda tools: tools.remove_source(handle))
 
     async def refresh(self) -> int:
         """Ask every source again what it offers; the generation."""
-        async with self.runtime.writer:
-            generation = self.runtime.session.tool_registry.refresh_sources()
-        self.runtime.publish(committed=True)
-        return generation
+        return await self._changed(lambda tools: tools.refresh_sources())
+
+    async def _changed(self, change: Callable[[ToolRegistry], T]) -> T:
+        """What a change answers, made while nobody else writes and then published."""
+        runtime = self.runtime
+        async with runtime.writer:
+            answer = change(runtime.session.tool_registry)
+        runtime.publish(committed=True)
+        return answer
 
 
 class SessionCommandAdmin(Facet):

@@ -9,8 +9,10 @@ from lash_ref.cancel import CancellationToken
 from lash_ref.core import LashCore
 from lash_ref.effects import InlineEffectHost
 from lash_ref.hosting import InMemoryProcessEnvStore
+from lash_ref.inputs import AttachmentItem, ExternalUrlSource, TurnInput
 from lash_ref.memory_store import MemoryStoreFactory
 from lash_ref.outcome import outcome_data
+from lash_ref.policy import SessionSpec
 from lash_ref.records import ModelSpec
 from lash_ref.runtime_errors import RuntimeFailure, SessionConsumed, SessionStillInUse
 from lash_ref.scripted import Reply, ScriptedProvider
@@ -317,5 +319,35 @@ def test_the_older_delivery_policy_names_the_turn_that_runs(wiring):
         gate.set()
         await turn
         assert [t for _, t in said(session)] == ["hi", "first", "now", "second"]
+
+    asyncio.run(run())
+
+
+def test_a_host_may_deny_an_attachment_and_cancel_on_somebodys_behalf(wiring):
+    async def run():
+        async def policy(source):
+            return f"no {source.media_type}"
+
+        picture = AttachmentItem(source=ExternalUrlSource(media_type="image/png", url="https://example.org/a.png"))
+        session = await (await wiring(ScriptedProvider([])).attachment_policy(policy).build()).session("s").open()
+        denied = (await session.turn(TurnInput(items=(picture,))).run()).result
+        assert [(issue.code, issue.message) for issue in denied.errors] == [("attachment_refused", "no image/png")]
+        token = CancellationToken()
+        token.cancel()
+        stopped = (await session.turn("hi").cancel_with_origin(token, "ui").run()).result
+        assert stopped.cancellation.origin == "ui"
+
+    asyncio.run(run())
+
+
+def test_a_spec_names_the_cores_model_and_a_turn_another(wiring):
+    async def run():
+        provider = ScriptedProvider(["one", "two"])
+        core = await wiring(provider).session_spec(SessionSpec(provider_id="scripted", model=MODEL, max_turns=3)).build()
+        session = await core.session("s").open()
+        assert session.policy_snapshot().max_turns == 3
+        await session.turn("hi").model(ModelSpec.from_token_limits("m-2", None, 8000)).run()
+        await session.turn("hi").run()
+        assert [request.model for request in provider.requests] == ["m-2", "m-1"]
 
     asyncio.run(run())
