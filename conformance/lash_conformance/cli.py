@@ -18,7 +18,7 @@ from lash_conformance.catalogue import EDITION, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_bench import bench, soak
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
-from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder
+from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder, usage
 from lash_conformance.cli_site import editions, keep, site
 from lash_conformance.select import selects_clause
 from lash_ref import __version__
@@ -35,11 +35,6 @@ UNUSABLE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, e
 SelectOption = Annotated[
     str, typer.Option("--select", "-s", help="Clauses or checks, comma-separated patterns: 'LEA.*,STO.12'")
 ]
-
-
-def _usage(message: object) -> typer.Exit:
-    Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
-    return typer.Exit(2)
 
 
 def _say_version(asked: bool) -> None:
@@ -97,7 +92,7 @@ def run(
         with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
             made = running.judge(options, stream, live)
     except (TargetFault, KnownFault, CatalogueFault) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     running.write_all(made, report, json_file, junit)
     summary(console, made)
     console.print(f"report: {report / 'report.html'}", highlight=False)
@@ -137,7 +132,7 @@ def list_clauses(
     for clause in chosen if not as_json else []:
         typer.echo(f"{clause.id:8} {clause.level:6} {clause.rule}")
     if not chosen:
-        raise _usage(f"no clause matches {select!r}")
+        raise usage(f"no clause matches {select!r}")
 
 
 @app.command()
@@ -150,7 +145,7 @@ def explain(
 
     found = clauses().get(clause.upper())
     if found is None:
-        raise _usage(f"no clause {clause!r}: `lash-conformance clauses` lists them")
+        raise usage(f"no clause {clause!r}: `lash-conformance clauses` lists them")
     if as_json:
         typer.echo(json.dumps(explaining.facts(found), indent=1, ensure_ascii=False))
         return
@@ -218,12 +213,12 @@ def known(
             renewed = knowing.update(entries, read(log), link, date.today() + timedelta(days=days))
             added = sorted(set(renewed) - set(entries))
             if any(not entry.link for entry in renewed.values()):
-                raise _usage("every entry needs an issue: give --link for the new or changed ones")
+                raise usage("every entry needs an issue: give --link for the new or changed ones")
             knowing.write(file, renewed)
             typer.echo(f"{file}: {len(renewed)} entries, {len(added)} new, {len(set(entries) - set(renewed))} dropped")
             return
     except (knowing.KnownFault, TruncatedLog, OSError) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     for entry in entries.values():
         state = "expired" if entry.expires < date.today() else f"until {entry.expires}"
         typer.echo(f"{entry.check}  {state}  {entry.link}\n  {entry.reason}")
@@ -244,9 +239,9 @@ def diff(
     try:
         found = compare(load(before), load(after))
     except OSError as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     except ValidationError as err:
-        raise _usage(f"no report: {first(err)}") from err
+        raise usage(f"no report: {first(err)}") from err
     show(Console(), found)
     raise typer.Exit(1 if found.regressions else 0)
 
@@ -273,7 +268,7 @@ def replay(
         else:
             agreed = replay_file(Console(), trace, load(target or "sqlite"))
     except (TargetFault, MalformedTranscript, MalformedLife, OSError) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     raise typer.Exit(0 if agreed else 1)
 
 
@@ -311,7 +306,7 @@ def init(
     try:
         made = scaffold.write(language, folder)
     except (scaffold.ScaffoldFault, OSError) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     target, needs = scaffold.LANGUAGES[language]
     for path in made:
         typer.echo(path)
@@ -335,15 +330,15 @@ def serve(
         try:
             host_server.serve(load_host(target or "reference"), store)
         except TargetFault as err:
-            raise _usage(err) from err
+            raise usage(err) from err
         return
     target = target or "sqlite"
     if target == "postgres" and "LASH_CONFORMANCE_POSTGRES" not in os.environ:
-        raise _usage("name a server with postgres:DSN: each process of a target would start one of its own")
+        raise usage("name a server with postgres:DSN: each process of a target would start one of its own")
     try:
         made = load(target)
     except TargetFault as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     server.serve(made)
 
 

@@ -6,12 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from lash_conformance.cli_outputs import ReportFolder
-
-
-def _usage(message: object) -> typer.Exit:
-    Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
-    return typer.Exit(2)
+from lash_conformance.cli_outputs import ReportFolder, usage
 
 
 def bench(
@@ -49,7 +44,7 @@ def bench(
             stores = [load(name) for name in host_cost.stores_of(measured_host, store)]
             costs = host_cost.run(Console(), measured_host, stores, sizes, turns=turns, sessions=sessions)
         except (TargetFault, ValueError) as err:
-            raise _usage(err) from err
+            raise usage(err) from err
         host_cost.save(costs, report)
         typer.echo(f"report: {report / 'bench-host.html'}")
         return
@@ -62,7 +57,7 @@ def bench(
             outside = StdioTarget(f"lash-conformance serve --target '{store}'")
             costs = wire_cost.measure(load(store), outside)
         except TargetFault as err:
-            raise _usage(err) from err
+            raise usage(err) from err
         outside.stop()
         wire_cost.show(Console(), costs)
         return
@@ -70,7 +65,7 @@ def bench(
         sizes = [int(size) for size in (nodes or "10,100,1000,10000,100000").split(",")]
         measured = benchmark.run(Console(), load(store), sizes)
     except (TargetFault, ValueError) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     benchmark.save(measured, report)
     typer.echo(f"report: {report / 'bench.html'}")
 
@@ -93,7 +88,7 @@ def soak(
     try:
         host, under = load_host(target), load(store)
     except TargetFault as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("turns", total=turns)
         done = soaking.run(

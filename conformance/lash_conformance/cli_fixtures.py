@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lash_conformance.cli_outputs import usage
+
 fixtures_app = typer.Typer(no_args_is_help=True, help="Check the recorded provider exchanges.")
 
 
@@ -69,8 +71,7 @@ def replay_server(
             offered[made.id] = made
         server = ReplayServer(port, offered=offered)
     except (FixtureFault, OSError) as err:
-        Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
-        raise typer.Exit(2) from err
+        raise usage(err) from err
     typer.echo(f"{len(offered)} fixtures at {server.url}; GET /_replay/fixtures lists them")
     try:
         server.serve_forever(poll_interval=0.1)
@@ -100,13 +101,11 @@ def record(
     if not upstream.startswith(("https://", "http://")):
         raise typer.BadParameter(f"a base URL begins with https:// or http://, not {upstream!r}", param_hint="--upstream")
     if os.environ.get("CI"):
-        Console(stderr=True).print("lash-conformance: recording is for a person with a key, not for CI", style="bold red")
-        raise typer.Exit(2)
+        raise usage("recording is for a person with a key, not for CI")
     try:
         proxy = RecordingProxy(upstream, out, markers=marker or (), port=port)
     except OSError as err:
-        Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
-        raise typer.Exit(2) from err
+        raise usage(err) from err
     typer.echo(f"recording {upstream} at {proxy.url}; stop with Ctrl-C")
     try:
         proxy.serve_forever(poll_interval=0.1)
@@ -139,8 +138,7 @@ def promote(
         with path.open("x") as file:
             file.write(made.model_dump_json(by_alias=True, exclude_defaults=True, indent=1) + "\n")
     except (ValueError, OSError) as err:
-        Console(stderr=True).print(f"lash-conformance: {err}", style="bold red", highlight=False, markup=False)
-        raise typer.Exit(2) from err
+        raise usage(err) from err
     typer.echo(f"wrote {path}; read it, write its calls, then run lash-conformance fixtures index")
 
 

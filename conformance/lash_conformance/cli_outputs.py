@@ -1,9 +1,19 @@
-"""Where a command writes: what cannot be written to is refused before any work is done for it."""
+"""What a command writes and where: what cannot be written to is refused before any work is done for it."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+
+from lash_conformance.shown import visible
+
+
+def usage(message: object) -> typer.Exit:
+    """The exit of a command that was used wrongly, or whose target could not be made; the message goes to standard error."""
+    told = visible(f"lash-conformance: {message}")
+    Console(stderr=True).print(told, style="bold red", highlight=False, markup=False)
+    return typer.Exit(2)
 
 
 def _beneath(path: Path | None) -> Path | None:

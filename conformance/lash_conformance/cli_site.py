@@ -10,11 +10,7 @@ import typer
 from rich.console import Console
 
 from lash_conformance.catalogue import CatalogueFault
-
-
-def _usage(message: object) -> typer.Exit:
-    Console(stderr=True).print(f"lash-conformance: {message}", style="bold red", highlight=False, markup=False)
-    return typer.Exit(2)
+from lash_conformance.cli_outputs import usage
 
 
 def keep(
@@ -27,11 +23,11 @@ def keep(
 
     given = [one.partition("=") for one in version or ()]
     if any(not name or not value for name, _, value in given):
-        raise _usage("--with takes name=version, such as node=v22.1.0")
+        raise usage("--with takes name=version, such as node=v22.1.0")
     try:
         kind = keeping.keep(result, kept, {name: value for name, _, value in given})
     except keeping.NotKept as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     typer.echo(f"{kept}: {kind}")
 
 
@@ -48,11 +44,11 @@ def site(
     from lash_conformance.site.evidence import SiteFault
 
     if not (root / "docs" / "index.md").is_file():
-        raise _usage(f"no docs/index.md below {root.resolve()}: the site is built from a checkout")
+        raise usage(f"no docs/index.md below {root.resolve()}: the site is built from a checkout")
     try:
         made = build.write(root.resolve(), folder, [one.resolve() for one in reports or ()])
     except (SiteFault, CatalogueFault, EditionFault) as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     typer.echo(f"{folder}: {made} pages")
 
 
@@ -76,7 +72,7 @@ def editions(
             return
         old, new = frozen.named(before), frozen.named(after)
     except frozen.EditionFault as err:
-        raise _usage(err) from err
+        raise usage(err) from err
     if as_json:
         found = {"before": old.name, "after": new.name} | asdict(frozen.compare(old, new))
         typer.echo(json.dumps(found, indent=1))

@@ -13,6 +13,7 @@ from lash_conformance.bench import Bench, scratch
 from lash_conformance.check import Check
 from lash_conformance.host import HostTarget
 from lash_conformance.host_bench import HostBench
+from lash_conformance.shown import visible
 from lash_conformance.target import Damaging, HarnessFault, Interruptible, StoreTarget, TargetBroke, load
 from lash_conformance.traced import settle
 from lash_conformance.vocabulary import Inapplicable, Unexpected
@@ -49,6 +50,15 @@ class Result:
     target_s: float = 0.0
     crash_map: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     """What the crash drill did for this check, one line a blow."""
+
+    def make_visible(self) -> None:
+        """Escape what would steer a reader's terminal; the steps stay data."""
+        self.reason, self.expected, self.found = map(visible, (self.reason, self.expected, self.found))
+        self.lines = [visible(line) for line in self.lines]
+        self.crash_map = [
+            {name: visible(fact) if isinstance(fact, str) else fact for name, fact in blow.items()}
+            for blow in self.crash_map
+        ]
 
 
 def inapplicable(check: Check, target: StoreTarget | HostTarget) -> str:
@@ -142,6 +152,7 @@ async def _attempt(
         settle(bench.trace)
         result.steps = bench.trace.data()
         result.lines = [step.line() for step in bench.trace.steps]
+    result.make_visible()
     return result, missed
 
 

@@ -8,7 +8,7 @@ from pygal.style import Style
 
 from lash_conformance import crash_map
 from lash_conformance.execute import VERDICTS
-from lash_conformance.report import Report
+from lash_conformance.report import Report, found_most
 
 COLOURS = {
     "pass": "#2e7d32", "not-applicable": "#9e9e9e", "known-failure": "#f9a825", "fail": "#c62828",
@@ -44,6 +44,7 @@ def render(report: Report) -> str:
         report=report, checks=checks, verdicts=VERDICTS, colours=COLOURS,
         chart=chart(report) if report.checks else "",
         crash_lines=crash_map.lines(report), crash_rows=crash_map.rows(report),
+        most=found_most(report),
         red=[check for check in report.checks if check.verdict in ("fail", "error", "unknown")],
     )  # fmt: skip
 

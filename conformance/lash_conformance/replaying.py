@@ -8,6 +8,7 @@ from rich.text import Text
 
 from lash_conformance import life_search, transcript
 from lash_conformance.host import HostTarget
+from lash_conformance.shown import visible
 from lash_conformance.target import StoreTarget
 
 
@@ -22,7 +23,7 @@ def replay_file(console: Console, path: Path, target: StoreTarget) -> bool:
             console.print(Text(f"       expected {transcript.short(one.expected)}"), soft_wrap=True)
             console.print(Text(f"       found    {transcript.short(one.found)}"), soft_wrap=True)
     differing = sum(not one.ok for one in replayed)
-    console.print(f"{len(replayed)} steps on {target.name}, {differing} answered otherwise")
+    console.print(f"{len(replayed)} steps on {visible(target.name)}, {differing} answered otherwise")
     return differing == 0 and bool(replayed)
 
 
@@ -36,5 +37,5 @@ def replay_life(console: Console, path: Path, target: HostTarget, stores: StoreT
         if not one.ok:
             console.print(Text(f"       found    {transcript.short(one.found)}"), soft_wrap=True)
     agreed = len(lived) == len(steps) and all(one.ok for one in lived)
-    console.print(f"{len(lived)} of {len(steps)} steps on {target.name}, {'as' if agreed else 'not as'} the model says")
+    console.print(f"{len(lived)} of {len(steps)} steps on {visible(target.name)}, {'as' if agreed else 'not as'} the model says")
     return agreed and bool(steps)

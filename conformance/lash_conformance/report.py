@@ -4,6 +4,7 @@ Every other form (HTML, JUnit, terminal) is drawn from it.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -284,6 +285,29 @@ def verdict_of(events: list[dict[str, Any]], problems: list[str], capabilities: 
     if known:
         return 0, f"Conforms but for {known} known failures; they expire, so mend them in time."
     return 0, "Conforms: every check that applies passes; keep the report with your release."
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Red checks that found the same, and so perhaps one cause."""
+
+    found: str
+    checks: tuple[CheckReport, ...]
+
+
+def alike(report: Report) -> list[Alike]:
+    """The failing and erring checks by the first line of what they found, in the order of the spec."""
+    groups: dict[str, list[CheckReport]] = {}
+    for check in report.checks:
+        if check.verdict in ("fail", "error"):
+            groups.setdefault((check.found or check.reason).partition("\n")[0], []).append(check)
+    return [Alike(found, tuple(checks)) for found, checks in groups.items()]
+
+
+def found_most(report: Report, shown: int = 8) -> list[Alike]:
+    """What more than one check found, the most frequent first; a bare value may have any cause."""
+    several = [one for one in alike(report) if len(one.checks) > 1 and " " in one.found]
+    return sorted(several, key=lambda one: -len(one.checks))[:shown]
 
 
 def schema() -> dict[str, Any]:

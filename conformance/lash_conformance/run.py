@@ -25,6 +25,7 @@ from lash_conformance.log import EventLog
 from lash_conformance.pytest_plugin import HANG_MARGIN_S
 from lash_conformance.report import Report, build, verdict_of
 from lash_conformance.select import leaves_out, selects, selects_clause
+from lash_conformance.shown import visible
 from lash_conformance.target import Served, StoreTarget
 from lash_ref import __version__
 
@@ -144,8 +145,8 @@ def header(options: Options) -> dict[str, Any]:
         "select": options.select,
         "target": {
             "given": options.target_name,
-            "name": options.target.name,
-            "version": options.target.version,
+            "name": visible(options.target.name),
+            "version": visible(options.target.version),
             "capabilities": sorted(options.target.capabilities),
         },
         "clauses": {

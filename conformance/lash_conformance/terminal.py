@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lash_conformance import crash_map
 from lash_conformance.execute import VERDICTS, Verdict
-from lash_conformance.report import CheckReport, Report
+from lash_conformance.report import CheckReport, Report, alike, found_most
 
 STYLES: dict[Verdict, str] = {
     "pass": "green", "not-applicable": "dim", "known-failure": "yellow", "fail": "bold red",
@@ -55,12 +55,18 @@ class Live:
 
 
 def summary(console: Console, report: Report, *, shown: int = 10) -> None:
-    """The table by area, the first failures in full, the counts and the advice."""
-    for check in [c for c in report.checks if c.verdict in ("fail", "error")][:shown]:
-        failure(console, check, report)
+    """The first failures in full, each of its own kind, what was found most, the table by area, and the advice."""
+    kinds = alike(report)[:shown]
+    for one in kinds:
+        failure(console, one.checks[0], report)
     red = sum(report.check_counts.get(v, 0) for v in ("fail", "error"))
-    if red > shown:
-        console.print(f"… and {red - shown} more in the report", style="dim")
+    if red > len(kinds):
+        console.print(f"\n… and {red - len(kinds)} more in the report", style="dim")
+    if most := found_most(report):
+        console.print("\nwhat more than one check found", style="bold")
+        for one in most:
+            console.print(Text(f"  {len(one.checks):4} checks  ", "dim") + Text(one.found), soft_wrap=True)
+        console.print()
     table = Table(title=f"{report.target.name} {report.target.version}: clauses by verdict", title_justify="left")
     table.add_column("area")
     columns: list[Verdict] = [v for v in VERDICTS if report.clause_counts.get(v)]

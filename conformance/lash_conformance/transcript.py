@@ -25,6 +25,7 @@ from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.model import backend_of, family_of
 from lash_conformance.names import Names, Unbound
 from lash_conformance.projection import Data, answered, decoded, known, masked, refused
+from lash_conformance.shown import visible
 from lash_conformance.target import HarnessFault, StoreTarget, TargetBroke
 from lash_conformance.wire import OutcomeUnknown
 from lash_ref.errors import LashError
@@ -231,5 +232,5 @@ def told(step: Step) -> str:
 
 def short(value: Any) -> str:
     """JSON on at most a line."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = visible(json.dumps(value, ensure_ascii=False))
     return text if len(text) <= 200 else f"{text[:197]}…"

@@ -85,3 +85,10 @@ class NaiveTarget:
 def target():
     """What ``python:naive_store:target`` names."""
     return NaiveTarget()
+
+
+def steering():
+    """The same, under a name that is no name."""
+    made = NaiveTarget()
+    made.name = "clear\x1b[2J turn\u202e half\ud800"
+    return made

@@ -1,6 +1,7 @@
 """A judged run, from the command line to the report."""
 
 import json
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -68,6 +69,25 @@ def test_a_naive_store_is_refused_readably(tmp_path: Path):
     assert "Traceback" not in done.stdout
     assert "rule" in done.stdout
     assert "rerun" in done.stdout
+    heads = [line for line in done.stdout.splitlines() if line.startswith(("FAIL ", "ERROR "))]
+    found = [line for line in done.stdout.splitlines() if line.startswith("  found ")]
+    assert len(heads) == len(set(found)) == 10, "ten failures are shown, each of another kind"
+    most = done.stdout.partition("what more than one check found")[2].splitlines()[1]
+    assert re.fullmatch(r" +\d+ checks  AttributeError: 'NaiveStore' object has no attribute 'enqueue_queued_work'", most)
+    assert re.search("[\0-\x08\x0b-\x1f]", done.stdout + (tmp_path / "report.html").read_text()) is None
+
+
+def test_a_name_that_would_steer_a_terminal_is_shown_as_text(tmp_path: Path):
+    """Escapes, turned directions and halves of characters are neither obeyed nor lost, nor do they break XML."""
+    junit = tmp_path / "junit.xml"
+    done = judged(
+        "run", "--target", "python:naive_store:steering", "--select", "LEA.1", "--report", str(tmp_path), "--junit", str(junit),
+    )  # fmt: skip
+
+    shown = "clear\\x1b[2J turn\\u202e half\\ud800"
+    assert (done.returncode, shown in " ".join(done.stdout.split())) == (1, True)
+    assert report.load(tmp_path / "report.json").target.name == shown
+    assert shown in ET.parse(junit).getroot().attrib["name"]
 
 
 def test_a_race_that_read_then_write_loses_is_attributed(tmp_path: Path):

@@ -1,0 +1,11 @@
+"""Text that came from a target, as a terminal, a page or XML may show it."""
+
+import re
+
+# controls but tab and line feed, surrogates, marks that turn the direction of what follows, and what XML has no place for
+_HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+
+
+def visible(text: str) -> str:
+    """The text with an escape for each character that would steer a terminal, not be printed on it."""
+    return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
