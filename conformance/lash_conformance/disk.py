@@ -12,8 +12,8 @@ from typing import Literal
 
 from lash_conformance.strace import OPENS, SYNCS, WRITES, Call
 
-Cut = Literal["unsynced lost", "names kept", "half written", "nothing lost"]
-"""What is left of what was not synced: nothing; the names and not the bytes, or half of them; or all, as when a process is killed."""
+Cut = Literal["unsynced lost", "names kept", "half written", "length kept", "nothing lost"]
+"""What is left of what was not synced: nothing; the names and not the bytes, or half of them, the rest of the new length zeros or not there; or all, as when a process is killed."""
 SECTOR = 512
 """A disk writes so many bytes, or none."""
 
@@ -208,10 +208,7 @@ class Disk:
         if cut == "nothing lost":
             return folders | {name[len(self.root) + 1 :]: bytes(file.content) for name, file in self.names.items()}
         names = self.safe_names if lost else self.names
-        return folders | {
-            name[len(self.root) + 1 :]: _half(file.safe, bytes(file.content)) if cut == "half written" else file.safe
-            for name, file in names.items()
-        }
+        return folders | {name[len(self.root) + 1 :]: _after(cut, file.safe, bytes(file.content)) for name, file in names.items()}
 
     def unlike(self, directory: Path) -> list[str]:
         """Files of which this playback does not hold what the real directory holds.
@@ -235,6 +232,12 @@ def restore(left: Left, into: Path) -> None:
         (path if data is None else path.parent).mkdir(parents=True, exist_ok=True)
         if data is not None:
             path.write_bytes(data)
+
+
+def _after(cut: Cut, old: bytes, new: bytes) -> bytes:
+    if cut == "half written":
+        return _half(old, new)
+    return _half(old, new).ljust(len(new), b"\0") if cut == "length kept" else old
 
 
 def _half(old: bytes, new: bytes) -> bytes:

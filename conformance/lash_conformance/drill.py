@@ -28,9 +28,9 @@ from lash_conformance.ward import FATES, Fate, Ward
 AIMS = 3
 """How often a blow is struck that falls early."""
 HANDS = 3
-ATTEMPTS = 12
-"""How often a call is made while the disk has no room."""
-CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept", "half written")
+ATTEMPTS = 40
+"""How often a call is made while the disk has no room, which each thread of a process may have to find out."""
+CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept", "half written", "length kept")
 AFTER_ANSWER = "after the answer"
 FULL_FOR = 5
 """How many calls of one name meet a full disk before it has room again."""
@@ -260,7 +260,7 @@ class Drill:
             played = until
             amid = 0 < number < len(steps) and steps[number - 1].kind == steps[number].kind == "write"
             for cut in cuts:
-                if cut == "half written" and amid:
+                if cut in ("half written", "length kept") and amid:
                     continue
                 left = (number == len(steps), disk.left(cut))
                 if left not in seen:
@@ -295,7 +295,7 @@ class Drill:
                 found = await victim.doomed(doomed)
                 ward = Ward(scene, bench, victim.driver, victim.worlds, before, answered=found is not None and "ok" in found)
                 first = found
-                for _ in range(ATTEMPTS):
+                for attempt in range(1, ATTEMPTS + 1):
                     if found is None or "broken" in found or found.get("refused") not in {None, *REFUSALS}:
                         ward.fate, ward.told = "untyped", short(found) if found else f"the process ended: {victim.child.fate}"
                         break
@@ -303,10 +303,11 @@ class Drill:
                         if fault := ward.worlds.saw(doomed.on, doomed.method, doomed.arguments, found):
                             ward.fate, ward.told = "repeat", fault
                         break
+                    if attempt == ATTEMPTS:
+                        ward.fate, ward.told = "stuck", f"refused {ATTEMPTS} times, at last with {short(found)}"
+                        break
                     ward.worlds.doubt(doomed.on, doomed.method, doomed.arguments)
                     found = await victim.doomed(doomed)
-                else:
-                    ward.fate, ward.told = "stuck", f"refused {ATTEMPTS} times, at last with {short(found)}"
                 if not ward.fate:
                     ward.answered = True
                     await ward.look("torn")

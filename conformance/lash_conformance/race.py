@@ -23,7 +23,7 @@ JITTER = 4
 
 
 class Client:
-    """One caller with a backend of its own."""
+    """One caller."""
 
     def __init__(self, race: "Race", name: str, driver: Driver) -> None:
         self.race = race
@@ -67,14 +67,23 @@ class Race:
         self.moments = itertools.count(1)
         self.calls: list[Call] = []
 
-    async def client(self, name: str) -> Client:
-        """A client on its own backend of the place."""
+    async def referee(self) -> Client:
+        """Who opens the place."""
         driver = Driver(self.bench)
-        if name == "referee":
-            await driver.open()
-        else:
-            await driver.attach()
-        return Client(self, name, driver)
+        await driver.open()
+        return Client(self, "referee", driver)
+
+    async def crowd(self, clients: int, *, together: bool) -> list[Client]:
+        """Clients with a backend each, or on one backend and its stores."""
+        drivers: list[Driver] = []
+        for _ in range(clients):
+            if drivers and together:
+                drivers.append(drivers[0].beside())
+                continue
+            drivers.append(Driver(self.bench))
+            await drivers[-1].attach()
+            await drivers[-1].hold("s1")
+        return [Client(self, f"client {number}", driver) for number, driver in enumerate(drivers, 1)]
 
     def model(self) -> Model:
         """The place before anything happened."""
@@ -101,6 +110,8 @@ Round = Callable[[Race, Client, list[Client]], Awaitable[None]]
 async def raced(bench: Bench, round_: Round, clients: int) -> None:
     """Run ``round_`` on fresh places under different interleavings; judge each history.
 
+    Every other round is on one handle: locks that tell backends apart may not tell calls apart.
+
     Raises:
         Unexpected: a history is not linearizable.
     """
@@ -108,11 +119,9 @@ async def raced(bench: Bench, round_: Round, clients: int) -> None:
         own = Bench(bench.target, scratch())
         race = Race(own, f"{search.SEARCH.seed}/{number}")
         try:
-            referee = await race.client("referee")
+            referee = await race.referee()
             await referee.call("factory", "create_store", request().to_data())
-            crowd = [await race.client(f"client {n + 1}") for n in range(clients)]
-            for client in crowd:
-                await client.driver.hold("s1")
+            crowd = await race.crowd(clients, together=number % 2 == 1)
             await round_(race, referee, crowd)
             race.judge()
         except Unexpected:

@@ -131,6 +131,10 @@ class Driver:
         """Open a second backend on a place that is open."""
         self._handles = {"factory": await self.bench.another()}
 
+    def beside(self) -> "Driver":
+        """Another caller with the same handles."""
+        return Driver(self.bench, _handles=dict(self._handles))
+
     async def hold(self, session_id: str) -> None:
         """Open the store of a session that was created."""
         await self._handle(f"store[{session_id}]")

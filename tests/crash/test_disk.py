@@ -54,6 +54,18 @@ def test_half_of_what_was_written_is_left_in_whole_sectors():
     assert disk(*over[:5]).left("half written") == {"a": b"s" * 100 + b"n" * 3000}
 
 
+def test_a_length_is_kept_without_the_bytes():
+    """Zeros stand where a file that grew was not written; one that did not grow has none."""
+    lines = [
+        OPEN.format("a", 3),
+        f'1 pwrite64(3</p/a>, "{"n" * 1500}", 1500, 0) = 1500',
+    ]
+    over = [*lines, "1 fdatasync(3</p/a>) = 0", f'1 pwrite64(3</p/a>, "{"o" * 1500}", 1500, 0) = 1500']
+
+    assert disk(*lines).left("length kept") == {"a": b"n" * 512 + b"\0" * 988}
+    assert disk(*over).left("length kept") == {"a": b"o" * 512 + b"n" * 988}
+
+
 def test_less_than_a_sector_is_written_or_not():
     """A short line at the end is all there, or not at all."""
     lines = [OPEN.format("a", 3), '1 pwrite64(3</p/a>, "short", 5, 0) = 5']

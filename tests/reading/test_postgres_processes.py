@@ -61,7 +61,7 @@ def test_processes_on_one_database_take_turns(server: Server, what: str) -> None
         race = Race(bench, what)
         workers: list[subprocess.Popen[str]] = []
         try:
-            referee = await race.client("referee")
+            referee = await race.referee()
             await referee.call("factory", "create_store", request().to_data())
             fence = await referee.lane(OWNERS[4]) if what != "lanes" else None
             workers += [spawned(server, bench.place.directory, str(n), what) for n in range(4)]

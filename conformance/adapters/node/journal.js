@@ -41,6 +41,7 @@ class Journal {
   constructor(directory) {
     this.directory = directory;
     for (const folder of ["log", "snapshot", "bytes", "tmp"]) fs.mkdirSync(join(directory, folder), { recursive: true });
+    this.unsynced = true; // what is found may have been linked by a process that was killed before it synced
     this.sweep();
     this.checkFormat();
     this.reload();
@@ -129,6 +130,7 @@ class Journal {
 
   // Run `decide` on the current rows and make what it changed durable; a refusal thrown in it leaves nothing behind.
   transact(decide) {
+    this.settle();
     for (;;) {
       this.catchUp();
       const transaction = new Transaction(this.tables);
@@ -147,9 +149,16 @@ class Journal {
       return false;
     }
     this.advance(body);
-    sync(this.path("log"));
+    this.unsynced = true;
+    this.settle();
     if (this.logBytes > (COMPACT_BYTES && Math.max(COMPACT_BYTES, 2 * this.snapshotBytes))) this.compact();
     return true;
+  }
+
+  // Make the names in the log safe. When that failed, the rows are there all the same, so a repeat would find them and write nothing.
+  settle() {
+    if (this.unsynced) sync(this.path("log"));
+    this.unsynced = false;
   }
 
   // A failure here costs nothing: the log is still whole, and the next commit tries again.

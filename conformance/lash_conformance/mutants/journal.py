@@ -50,3 +50,30 @@ class RefusesATornLine(Journaled):
 @mutant("STO.85", character="Careless: reads over a torn last line and writes on behind it.", crashes=True)
 class WritesBehindATornLine(Journaled):
     pass
+
+
+@mutant("STO.85", character="By the length: a record of its journal that is as long as it says is whole.", crashes=True)
+class TrustsLengths(WrappedTarget):
+    on_sqlite = True
+
+    class store(StoreWrapper):  # noqa: N801 - the name of the part
+        async def commit_runtime_state(self, commit):
+            text = commit.to_json().encode()
+            with journal_of(self.place).open("ab") as file:
+                file.write(len(text).to_bytes(4) + text)
+                file.flush()
+                os.fsync(file.fileno())
+            return await self.inner.commit_runtime_state(commit)
+
+    async def open(self, place):
+        rest = journal_of(place).read_bytes() if journal_of(place).exists() else b""
+        read = 0
+        while len(rest) >= 4 and len(rest) - 4 >= (length := int.from_bytes(rest[:4])):
+            try:
+                json.loads(rest[4 : 4 + length])
+            except ValueError as err:
+                raise UnreadableRecord("database", f"journal at {read}", str(err)) from err
+            read, rest = read + 4 + length, rest[4 + length :]
+        if rest:
+            os.truncate(journal_of(place), read)
+        return await super().open(place)

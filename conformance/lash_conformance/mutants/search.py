@@ -149,6 +149,28 @@ class ComparesThenWrites(StoreWrapper):
         return await self.inner.commit_runtime_state(commit.but(expected_head_revision=None))
 
 
+@mutant("STO.5", character="In one boat: of calls that wait together on one handle, all are refused with the first that is.", searched=True)
+class RefusesTogether(StoreWrapper):
+    def __init__(self, inner, place):
+        super().__init__(inner, place)
+        self.waiting, self.refusal = 0, None
+
+    async def commit_runtime_state(self, commit):
+        self.waiting += 1
+        try:
+            await asyncio.sleep(0)
+            made = await self.inner.commit_runtime_state(commit)
+        except HeadRevisionConflict as err:
+            self.refusal = err
+            raise
+        finally:
+            self.waiting -= 1
+            shared, self.refusal = self.refusal, self.refusal if self.waiting else None
+        if shared is not None:
+            raise shared
+        return made
+
+
 @mutant("STO.11", character="Trusting: checks the fence, lets others in, and writes.", searched=True)
 class ChecksTheFenceEarly(Store):
     trusted = False

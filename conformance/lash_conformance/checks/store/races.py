@@ -116,15 +116,16 @@ async def _head(client: Client) -> int:
 
 async def _blind(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await _lane(referee)
-    writes = [client.store("commit_runtime_state", _commit(fence, f"n{n}")) for n, client in enumerate(crowd)]
-    await asyncio.gather(*writes)
+    expects = ({}, {}, {"expected_head_revision": 99}) * 2
+    sent = [_commit(fence, f"n{n}", **parts) for n, parts in enumerate(expects)]
+    await asyncio.gather(*(client.store("commit_runtime_state", data) for client, data in zip(crowd, sent, strict=True)))
     await _read(referee)
 
 
 @check("STO.5", "STO.3", "GRA.2", "STO.60", needs=("shared",), kind="race")
 async def concurrent_commits_without_expectation_are_all_applied(bench: Bench) -> None:
-    """Commits that expect nothing all land, one revision each, and none loses its node or usage."""
-    await raced(bench, _blind, clients=4)
+    """Commits that expect nothing all land, one revision each, and none loses its node or usage over one that is refused."""
+    await raced(bench, _blind, clients=6)
 
 
 async def _repeats(race: Race, referee: Client, crowd: list[Client]) -> None:
