@@ -87,3 +87,36 @@ class NamelessTurnsAreNotInterrupted(StoreWrapper):
     async def commit_runtime_state(self, commit):
         name = commit.interrupted_turn_input_turn_id or None
         return await self.inner.commit_runtime_state(commit.but(interrupted_turn_input_turn_id=name))
+
+
+@mutant("REC.5", character="Joining: finds a batch by its session and its key, a mark between them.")
+class JoinsSessionAndKey(StoreWrapper):
+    async def enqueue_queued_work(self, batch):
+        known = self.place.memory.setdefault("joined", {})
+        made = known.get(f"{batch.session_id}\x1f{batch.source_key}") or await self.inner.enqueue_queued_work(batch)
+        known[f"{batch.session_id}\x1f{batch.source_key}"] = made
+        return made
+
+
+@mutant("REC.5", character="Joining: bills by source and model, a mark between them.")
+class JoinsSourceAndModel(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        first = {}
+        for delta in commit.usage_deltas:
+            first.setdefault(f"{delta.source}/{delta.model}", delta)
+        billed = tuple(
+            first[f"{delta.source}/{delta.model}"].but(usage=delta.usage) for delta in commit.usage_deltas
+        )
+        return await self.inner.commit_runtime_state(commit.but(usage_deltas=billed))
+
+
+@mutant("REC.5", character="By the beginning: lists the input of every session whose key begins like that of the one asked for.")
+class ListsByBeginning(StoreWrapper):
+    async def list_pending_turn_inputs(self, session_id):
+        known = self.place.memory.get("sessions", {})
+        alike = [name for name in known if name.startswith(f"{session_id}\x1f")]
+        return tuple([one for name in (session_id, *alike) for one in await self.inner.list_pending_turn_inputs(name)])
+
+    async def enqueue_pending_turn_input(self, input):
+        self.place.memory.setdefault("sessions", {})[input.session_id] = True
+        return await self.inner.enqueue_pending_turn_input(input)

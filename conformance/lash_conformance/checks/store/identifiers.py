@@ -27,6 +27,10 @@ LONG = "k" * 600
 ALIKE = ("k", "K", " k", "k ", "k\n", "é", "e\u0301", "", LONG, LONG + "x", "0", "00", "1", "1.0", "%", "_", "k/", "null", "ſ", "s")
 """Alike to whoever folds case or accents, trims, cuts, reads numbers, or takes names for patterns."""
 
+BETWEEN = ("", "/", ":", "|", ".", "-", "\x01", "\x1f")
+JOINED = tuple(pair for mark in BETWEEN for pair in (("a", f"b{mark}c"), (f"a{mark}b", "c")))
+"""Pairs of names of which two are one text when they are written one behind the other with such a mark between."""
+
 
 @check("REC.5", "GRA.32")
 async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, lane: Lane) -> None:
@@ -104,10 +108,10 @@ async def input_for_turns_with_names_alike_is_not_mixed_up(store: RuntimePersist
 
 @check("REC.5", "STO.61", "QUE.21")
 async def sources_and_groups_with_names_alike_are_not_merged(store: RuntimePersistence, lane: Lane) -> None:
-    """A ledger row for each source and each model, a claim for each group."""
+    """A ledger row for each source and each model, and for each pair that could be joined to one text; a claim for each group."""
     usage = tuple(spent(name, "m", input_tokens=1) for name in ALIKE) + tuple(
         spent("turn", name, input_tokens=1) for name in ALIKE
-    )
+    ) + tuple(spent(source, model, input_tokens=1) for source, model in JOINED)
     joins = tuple(batch(task(), slot_policy="join", merge_key=Group(group=name)) for name in ALIKE)
     await store.commit_runtime_state(commit(lane, usage_deltas=usage, enqueued_queue_batches=joins))
 
@@ -162,3 +166,17 @@ async def sessions_with_long_names_alike_are_different_sessions(bench: Bench) ->
         made = await bench.session(name)
         found.append([one.source_key for one in await made.list_queued_work(name)])
     assert found == [["k"], [], ["y"]]
+
+
+@check("REC.5", "FAC.11", "QUE.4", "INP.2")
+async def a_session_and_a_name_in_it_are_not_joined_to_one(store: RuntimePersistence) -> None:
+    """Source keys and inputs, whatever mark a store puts between the parts of its keys."""
+    work = [await store.enqueue_queued_work(batch(session_id=session, source_key=name)) for session, name in JOINED]
+    sent = [await store.enqueue_pending_turn_input(said(session_id=session, input_id=name)) for session, name in JOINED]
+
+    assert [(one.session_id, one.source_key) for one in work] == list(JOINED)
+    assert [(one.session_id, one.input_id) for one in sent] == list(JOINED)
+    for session in dict(JOINED):
+        names = [name for of, name in JOINED if of == session]
+        assert [one.source_key for one in await store.list_queued_work(session)] == names
+        assert [one.input_id for one in await store.list_pending_turn_inputs(session)] == names
