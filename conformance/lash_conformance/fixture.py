@@ -263,5 +263,7 @@ def gathered(root: Path) -> dict[str, Fixture]:
         made = read(path)
         if made.path != path.relative_to(root).as_posix():
             raise FixtureFault(f"{path.relative_to(root)}: holds {made.id}")
+        if made.id.partition(".")[0] != made.dialect:
+            raise FixtureFault(f"{path.relative_to(root)}: {made.id} is of {made.dialect}")
         found[made.id] = made
     return dict(sorted(found.items(), key=lambda item: (DIALECTS.index(item[1].dialect), item[0])))

@@ -8,13 +8,14 @@ exchange is redacted in memory and written when it has ended, also when the clie
 import hashlib
 import json
 import os
+import re
 import threading
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
@@ -66,9 +67,7 @@ def kept(capture: Capture, redaction: Redaction) -> dict[str, Any]:
     }
     if streamed:
         end = "cut" if capture.end == "client_gone" else capture.end
-        frames = list(_frames(text, redaction))
-        redaction.across([frame["data"] for frame in frames if isinstance(frame.get("data"), dict)])
-        response["frames"] = [*frames, {"end": end}]
+        response["frames"] = [*_frames(text, redaction), {"end": end}]
     else:
         response |= _document(text, redaction)
     return {
@@ -98,39 +97,64 @@ def _document(text: str, redaction: Redaction) -> dict[str, Any]:
         document = json.loads(text)
     except ValueError:
         return {"frames": [{"raw": redaction.text(text)}, {"end": "eof"}]}
+    before = compact(document)
+    if isinstance(document, list):
+        redaction.across([member for member in cast("list[Any]", document) if isinstance(member, dict)])
     redacted = redaction.value(document)
-    if redacted == document and compact(document) != text:
+    if compact(redacted) == before != text:
         return {"frames": [{"raw": redaction.text(text)}, {"end": "eof"}]}
     return {"json": redacted}
 
 
-def _frames(text: str, redaction: Redaction) -> Iterable[dict[str, Any]]:
-    """The body cut at blank lines; a frame the format can spell is spelled, any other is verbatim."""
-    rest = text
-    while rest:
-        cut = rest.find("\n\n")
-        piece, rest = (rest[: cut + 2], rest[cut + 2 :]) if cut >= 0 else (rest, "")
-        yield _frame(piece, redaction)
+def _frames(text: str, redaction: Redaction) -> Iterator[dict[str, Any]]:
+    """The body cut at blank lines; a frame the format can spell is spelled, any other is verbatim.
+
+    A secret that was spelled over several events is looked for in all of them, however they are written.
+    """
+    pieces = re.findall(r".*?(?:\r?\n){2}|.+", text, re.DOTALL)
+    events = [_event(piece) for piece in pieces]
+    said = [event.document if event is not None else None for event in events]
+    before = [compact(document) for document in said]
+    redaction.across([document for document in said if document is not None])
+    for piece, event, document, whole in zip(pieces, events, said, before, strict=True):
+        if event is not None and compact(document) != whole:
+            yield event.head | {"data": redaction.value(document)}
+        else:
+            yield _frame(piece, redaction)
+
+
+class _Event(NamedTuple):
+    """The one event that a piece of a stream is."""
+
+    head: dict[str, Any]
+    data: str
+    document: dict[str, Any] | None
+
+
+def _event(piece: str) -> _Event | None:
+    framer = Framer()
+    events = [*framer.feed(piece.encode()), *framer.flush()]
+    if len(events) != 1:
+        return None
+    data = events[0].data.decode()
+    try:
+        document = json.loads(data)
+    except ValueError:
+        document = None
+    found = cast("dict[str, Any]", document) if isinstance(document, dict) else None
+    return _Event({"event": events[0].name} if events[0].name else {}, data, found)
 
 
 def _frame(piece: str, redaction: Redaction) -> dict[str, Any]:
-    framer = Framer()
-    events = [*framer.feed(piece.encode()), *framer.flush()]
-    if len(events) == 1:
-        event = events[0]
-        spelled: dict[str, Any] = {"event": event.name} if event.name else {}
-        head = f"event: {event.name}\n" if event.name else ""
-        data = event.data.decode()
-        try:
-            document = json.loads(data)
-        except ValueError:
-            document = None
-        if isinstance(document, dict):
-            redacted = redaction.value(document)
-            if redacted != document or f"{head}data: {compact(document)}\n\n" == piece:
-                return spelled | {"data": redacted}
-        elif f"{head}data: {data}\n\n" == piece:
-            return spelled | {"data": redaction.text(data)}
+    event = _event(piece)
+    if event is not None:
+        head = f"event: {event.head['event']}\n" if event.head else ""
+        if event.document is not None:
+            redacted = redaction.value(event.document)
+            if redacted != event.document or f"{head}data: {compact(event.document)}\n\n" == piece:
+                return event.head | {"data": redacted}
+        elif f"{head}data: {event.data}\n\n" == piece:
+            return event.head | {"data": redaction.text(event.data)}
     return {"raw": redaction.text(piece)}
 
 
@@ -236,9 +260,10 @@ class _Proxy(BaseHTTPRequestHandler):
                 self.send_error(502, explain=f"{type(err).__name__} from upstream")
                 return
             capture.end = "reset" if isinstance(err, httpx.ReadError) else "cut"
-        self.close_connection = True
         if capture.end == "eof":
             self.wfile.write(b"0\r\n\r\n")
+        else:
+            self.close_connection = True
         self.server.keep(capture)
 
     def _begin(self, reply: httpx.Response) -> None:

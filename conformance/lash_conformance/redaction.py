@@ -101,32 +101,52 @@ class Redaction:
         return value
 
     def across(self, documents: list[dict[str, Any]]) -> None:
-        """Blank, in place, the pieces of a text that a stream spelled out over several documents around a secret."""
+        """Blank, in place, the pieces of texts that a stream spelled out over several documents, where a secret spans them.
+
+        To be called before anything else is taken out: half a secret that is gone hides the other half.
+        """
         pieces: dict[str, list[tuple[Any, Any, str]]] = {}
         for document in documents:
-            for path, owner, key, said in _strings(document, ""):
+            for path, stream, owner, key, said in _strings(document, "", ""):
                 pieces.setdefault(path, []).append((owner, key, said))
+                if stream:
+                    pieces.setdefault(f"{path}{stream}", []).append((owner, key, said))
         for found in pieces.values():
-            joined = "".join(said for _, _, said in found)
-            if len(found) > 1 and self.text(joined) != joined:
-                for owner, key, _ in found:
+            secrets = self._secrets("".join(said for _, _, said in found)) if len(found) > 1 else []
+            start = 0
+            for owner, key, said in found:
+                end = start + len(said)
+                if any(a < end and b > start and (a < start or b > end) for a, b in secrets):
                     owner[key] = GONE
+                start = end
+
+    def _secrets(self, text: str) -> list[tuple[int, int]]:
+        """Where secrets stand in ``text``."""
+        patterns = (*map(re.compile, map(re.escape, self._markers)), *PATTERNS)
+        return [found.span() for pattern in patterns for found in pattern.finditer(text)]
 
     def headers(self, headers: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """The reply headers worth keeping, in their order."""
         return [(name.lower(), self.text(value)) for name, value in headers if KEPT_HEADERS.match(name.lower())]
 
 
-def _strings(value: Any, path: str) -> Iterator[tuple[str, Any, Any, str]]:
-    """Every text in a JSON value with its path, its owner and its key there."""
+def _stream_of(owner: dict[str, Any]) -> str:
+    """Which of several texts that come by turns a document goes on with."""
+    named = (owner.get(name) for name in ("index", "output_index", "content_index"))
+    return "".join(f"#{index}" for index in named if isinstance(index, int))
+
+
+def _strings(value: Any, path: str, stream: str) -> Iterator[tuple[str, str, Any, Any, str]]:
+    """Every text in a JSON value with its path, the indices on the way, its owner and its key there."""
     if isinstance(value, dict):
         members = list(cast("dict[str, Any]", value).items())
+        stream += _stream_of(cast("dict[str, Any]", value))
     elif isinstance(value, list):
         members = list(enumerate(cast("list[Any]", value)))
     else:
         return
     for key, member in members:
         if isinstance(member, str):
-            yield f"{path}/{key}", value, key, member
+            yield f"{path}/{key}", stream, value, key, member
         else:
-            yield from _strings(member, f"{path}/{key}")
+            yield from _strings(member, f"{path}/{key}", stream)

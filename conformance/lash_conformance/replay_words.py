@@ -109,18 +109,27 @@ Say = Callable[[bytes], Awaitable[None]]
 
 
 @asynccontextmanager
-async def provider(answer: Callable[[Say], Awaitable[None]], headers: Sequence[str] = ()) -> AsyncGenerator[str]:
-    """A provider that answers every request so; gives its URL. Nothing of the target or the judge's replayer is in it."""
+async def provider(
+    answer: Callable[[Say], Awaitable[None]], headers: Sequence[str] = (), *, status: str = "200 OK",
+    kind: str = "text/event-stream", cut: bool = False, heard: list[bytes] | None = None,
+) -> AsyncGenerator[str]:  # fmt: skip
+    """A provider that answers every request so; gives its URL. Nothing of the target or the judge's replayer is in it.
+
+    It closes inside the body where it is to ``cut``, and puts what it was asked into ``heard``.
+    """
     answering: set[asyncio.Task[Any]] = set()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         answering.add(task)
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        asked = await reader.readuntil(b"\r\n\r\n")
+        head = asked.decode("latin-1").lower()
         length = next((int(line.partition(":")[2]) for line in head.splitlines() if line.startswith("content-length")), 0)
-        await reader.readexactly(length)
-        lines = ["HTTP/1.1 200 OK", "content-type: text/event-stream", *headers, "transfer-encoding: chunked"]
+        asked += await reader.readexactly(length)
+        if heard is not None:
+            heard.append(asked)
+        lines = [f"HTTP/1.1 {status}", f"content-type: {kind}", *headers, "connection: close", "transfer-encoding: chunked"]
         writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
 
         async def say(piece: bytes) -> None:
@@ -129,7 +138,7 @@ async def provider(answer: Callable[[Say], Awaitable[None]], headers: Sequence[s
 
         try:
             await answer(say)
-            writer.write(b"0\r\n\r\n")
+            writer.write(b"" if cut else b"0\r\n\r\n")
             await writer.drain()
         except (OSError, EOFError, asyncio.CancelledError):
             pass

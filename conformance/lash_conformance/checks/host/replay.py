@@ -15,7 +15,8 @@ LIVE = {"kind": "captured_live", "source": "/v1/chat/completions"}
 WHEN = "2026-11-01T00:00:00+00:00"
 
 
-async def _refused(bench: HostBench, *exchanges: dict[str, Any], **parts: Any) -> None:
+async def refused(bench: HostBench, *exchanges: dict[str, Any], **parts: Any) -> None:
+    """The target serves nothing when the file of these exchanges is among its fixtures."""
     folder = filed(bench, *exchanges, **parts)
     made = replays(bench).replayer(folder)
     try:
@@ -30,30 +31,30 @@ async def _refused(bench: HostBench, *exchanges: dict[str, Any], **parts: Any) -
 @host_check("RPL.1", needs=("replay",))
 async def a_fixture_under_another_name_is_not_served(bench: HostBench) -> None:
     """A file whose path is not its id's is refused before anything is served."""
-    await _refused(bench, under="openai-chat/stream/other.json")
+    await refused(bench, under="openai-chat/stream/other.json")
 
 
 @host_check("RPL.2", needs=("replay",))
 async def a_fixture_whose_bytes_changed_is_not_served(bench: HostBench) -> None:
     """One letter of a frame differs from what the hash pins."""
-    await _refused(bench, exchange([{"data": "hallo"}], b"data: hello\n\n"))
+    await refused(bench, exchange([{"data": "hallo"}], b"data: hello\n\n"))
 
 
 @host_check("RPL.17", needs=("replay",))
 async def a_fixture_of_another_form_is_not_served(bench: HostBench) -> None:
     """An unknown member, an unknown matcher, an unknown end and a missing dialect are refused."""
-    await _refused(bench, exchange(), extra=1)
-    await _refused(bench, exchange(body={"/stream": {"equal": True}}))
-    await _refused(bench, exchange(end="soon"))
-    await _refused(bench, exchange(), dialect=None)
+    await refused(bench, exchange(), extra=1)
+    await refused(bench, exchange(body={"/stream": {"equal": True}}))
+    await refused(bench, exchange(end="soon"))
+    await refused(bench, exchange(), dialect=None)
 
 
 @host_check("RPL.16", needs=("replay",))
 async def a_fixture_that_lies_about_its_source_is_not_served(bench: HostBench) -> None:
     """Captured live needs time and review; a time needs captured live; the honest one is served."""
-    await _refused(bench, provenance=LIVE | {"redaction": "reviewed"})
-    await _refused(bench, provenance=LIVE | {"captured_at": WHEN})
-    await _refused(bench, provenance={"kind": "synthetic", "source": "x", "captured_at": WHEN})
+    await refused(bench, provenance=LIVE | {"redaction": "reviewed"})
+    await refused(bench, provenance=LIVE | {"captured_at": WHEN})
+    await refused(bench, provenance={"kind": "synthetic", "source": "x", "captured_at": WHEN})
     folder = filed(bench, provenance=LIVE | {"captured_at": WHEN, "redaction": "reviewed"})
     async with serving(bench, folder) as asker:
         _, url = await asker.begin()
