@@ -1,6 +1,6 @@
 """What a running turn takes in at a checkpoint: pending input and queued work, in one unit."""
 
-from lash_ref.inputs import CheckpointWork
+from lash_ref.inputs import ActiveTurnMode, CheckpointWork
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
 from lash_ref.queue import QueueSegment
 from lash_ref.scalars import admitted, identifier, u64
@@ -40,7 +40,8 @@ class CheckpointWorkSegment(QueueSegment, InputSegment):
             now = self.clock.now_ms()
             await self.require_live(rows, session_id, fence, now)
             waiting = await self.active_candidates(rows, session_id, turn_id, checkpoint, generation)
-            input_claim = await self.hold_active(rows, waiting[:inputs], fence, owner, turn_id, checkpoint)
+            mode = ActiveTurnMode(turn_id=turn_id, checkpoint=checkpoint)
+            input_claim = await self.hold_inputs(rows, waiting[:inputs], fence, owner, mode)
             ready = await self.candidates(rows, session_id, generation, now)
             group = self.leading_group(ready, "active_turn_checkpoint", batches)
             work_claim = await self.hold(rows, group, fence, owner)

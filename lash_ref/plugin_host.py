@@ -80,20 +80,17 @@ class PluginSession:
     @property
     def protocol_session(self) -> Any:
         """The session side of the protocol."""
-        held = self.contributions.protocol_session.held
-        return held.value if held else None
+        return self.contributions.protocol_session.value
 
     @property
     def protocol_driver(self) -> Any:
         """The driver of turns."""
-        held = self.contributions.protocol_driver.held
-        return held.value if held else None
+        return self.contributions.protocol_driver.value
 
     @property
     def code_executor(self) -> Any:
         """What runs code, if a plugin registered it."""
-        held = self.contributions.code_executor.held
-        return held.value if held else None
+        return self.contributions.code_executor.value
 
     @property
     def triggers(self) -> tuple[TriggerEvent, ...]:
@@ -213,11 +210,11 @@ class PluginSession:
 
     async def project_tool_result(self, context: hooks.ToolResultProjectionContext) -> ModelToolReturn:
         """What the model sees of a finished call; a projector that fails shows its error."""
-        held = self.contributions.projector.held
-        if held is None:
+        project = self.contributions.projector.value
+        if project is None:
             return ModelToolReturn.from_output(context.call_id, context.tool_name, context.output)
         try:
-            return await held.value(context)
+            return await project(context)
         except Exception as err:
             return ModelToolReturn.text(context.call_id, context.tool_name, str(err))
 

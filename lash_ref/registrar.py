@@ -54,6 +54,11 @@ class Exclusive(Generic[T]):
         self.name = name
         self.held: PluginOwned[T] | None = None
 
+    @property
+    def value(self) -> T | None:
+        """What holds the surface, if anything does."""
+        return self.held.value if self.held else None
+
     def take(self, plugin_id: str, value: T) -> None:
         """Take the surface.
 

@@ -202,7 +202,8 @@ class InputSegment(Segment):
         async with self.transactions.begin(write=True) as rows:
             await self.require_live(rows, session_id, fence, self.clock.now_ms())
             waiting = await self.active_candidates(rows, session_id, turn_id, checkpoint, fence.fencing_token)
-            return await self.hold_active(rows, waiting[:limit], fence, owner, turn_id, checkpoint)
+            mode = ActiveTurnMode(turn_id=turn_id, checkpoint=checkpoint)
+            return await self.hold_inputs(rows, waiting[:limit], fence, owner, mode)
 
     async def claim_next_turn_inputs(
         self,
@@ -244,19 +245,6 @@ class InputSegment(Segment):
     def admits(self, ingress: ActiveTurn, checkpoint: CheckpointKind) -> bool:
         """After-work input is admitted at both checkpoints, the other only before completion."""
         return ingress.min_boundary == "after_work" or checkpoint == "before_completion"
-
-    async def hold_active(
-        self,
-        rows: Rows,
-        chosen: Sequence[InputRow],
-        fence: SessionExecutionLeaseFence,
-        owner: LeaseOwnerIdentity,
-        turn_id: str,
-        checkpoint: CheckpointKind,
-    ) -> TurnInputClaim | None:
-        """Accept the chosen rows for the turn."""
-        mode = ActiveTurnMode(turn_id=turn_id, checkpoint=checkpoint)
-        return await self.hold_inputs(rows, chosen, fence, owner, mode)
 
     async def hold_inputs(
         self,

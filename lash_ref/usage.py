@@ -4,9 +4,13 @@ All numbers are tokens.
 """
 
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
+from typing import TypeVar
 
 from lash_ref.errors import LashError
 from lash_ref.scalars import I64, U64, Record, Text
+
+K = TypeVar("K", str, tuple[str, str])
 
 OWN_SOURCE = "turn"
 """The source of a session's own model calls."""
@@ -103,21 +107,17 @@ class SessionUsageReport(Record):
         """The report over a ledger, its parts sorted by key."""
         pairs = merged_ledger(entries)
         whole = _sum(entry.usage for entry in pairs)
-        sources = sorted({entry.source for entry in pairs})
-        models = sorted({entry.model for entry in pairs})
         return cls(
             entry_count=len(pairs),
             usage=whole,
             total_tokens=whole.total,
             by_source=tuple(
                 SourceUsage(source=name, usage=spent, total_tokens=spent.total)
-                for name in sources
-                for spent in [_sum(e.usage for e in pairs if e.source == name)]
+                for name, spent in _sums((e.source, e.usage) for e in pairs)
             ),
             by_model=tuple(
                 ModelUsage(model=name, usage=spent, total_tokens=spent.total)
-                for name in models
-                for spent in [_sum(e.usage for e in pairs if e.model == name)]
+                for name, spent in _sums((e.model, e.usage) for e in pairs)
             ),
             by_source_model=tuple(
                 SourceModelUsage(
@@ -130,13 +130,9 @@ class SessionUsageReport(Record):
 
 def merged_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry, ...]:
     """One entry a (source, model), sorted; what bills nothing vanishes."""
-    sums: dict[tuple[str, str], TokenUsage] = {}
-    for entry in entries:
-        key = (entry.source, entry.model)
-        sums[key] = sums[key] + entry.usage if key in sums else entry.usage
     return tuple(
         TokenLedgerEntry(source=source, model=model, usage=usage)
-        for (source, model), usage in sorted(sums.items())
+        for (source, model), usage in _sums(((e.source, e.model), e.usage) for e in entries)
         if usage.total
     )
 
@@ -160,6 +156,14 @@ def usage_entries_diff(
         if usage != TokenUsage():
             spent.append(TokenLedgerEntry(source=source, model=model, usage=usage))
     return tuple(spent)
+
+
+def _sums(usages: Iterable[tuple[K, TokenUsage]]) -> list[tuple[K, TokenUsage]]:
+    """What was spent under each key, by key."""
+    sums: dict[K, TokenUsage] = {}
+    for key, usage in usages:
+        sums[key] = sums[key] + usage if key in sums else usage
+    return sorted(sums.items(), key=itemgetter(0))
 
 
 def _sum(usages: Iterable[TokenUsage]) -> TokenUsage:
