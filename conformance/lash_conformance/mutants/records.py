@@ -1,6 +1,7 @@
 """Stores that are wrong about what they admit, and about what they cannot read."""
 # pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
+import html
 import unicodedata
 
 from lash_conformance.mutants import mutant
@@ -367,6 +368,15 @@ class ComposesInput(StoreWrapper):
         items = tuple(
             item.but(text=unicodedata.normalize("NFC", item.text)) if item.type == "text" else item
             for item in input.input.items
+        )
+        return await self.inner.enqueue_pending_turn_input(input.but(input=input.input.but(items=items)))
+
+
+@mutant("REC.4", character="Escaping: what a user says is made fit for a page.")
+class EscapesInput(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        items = tuple(
+            item.but(text=html.escape(item.text)) if item.type == "text" else item for item in input.input.items
         )
         return await self.inner.enqueue_pending_turn_input(input.but(input=input.input.but(items=items)))
 

@@ -12,6 +12,7 @@ from lash_conformance.vocabulary import (
     message,
     plugin_node,
     said,
+    task,
     text_of,
     tool_state,
     turn,
@@ -23,6 +24,8 @@ from lash_ref.nodes import Append, EventNode
 from lash_ref.records import SessionMeta
 from lash_ref.scalars import Json, Record
 
+TEXT = "\0\x01\t\r\n e\u0301 é \u202e\u2028\u2029 \U0001f600\U0010ffff 'quotes\" \\ %s {} <b>&amp;</b> %3C \\u003c +"
+
 
 async def _append(store: RuntimePersistence, lane: Lane, node: Any) -> Any:
     await store.commit_runtime_state(commit(lane, Append(nodes=(node,), leaf_node_id=node.node_id)))
@@ -33,28 +36,29 @@ async def _append(store: RuntimePersistence, lane: Lane, node: Any) -> Any:
 
 @check("REC.4")
 async def text_reads_back_exactly(store: RuntimePersistence, lane: Lane) -> None:
-    """NUL, controls, combining marks, right-to-left, astral and line separators."""
-    text = "\0\x01\t\r\n e\u0301 é \u202e\u2028\u2029 \U0001f600\U0010ffff 'quotes\" \\ %s {}"
-    node = message("n", text)
+    """NUL, controls, combining marks, right-to-left, astral, line separators, and what is markup or an escape to others."""
+    node = message("n", TEXT)
 
     found = await _append(store, lane, node)
 
     assert isinstance(found, EventNode)
-    assert text_of(found) == text
+    assert text_of(found) == TEXT
 
 
 @check("REC.4")
 async def input_text_reads_back_exactly(store: RuntimePersistence) -> None:
-    """The same for what a user sends and what a session is called."""
-    text = "\0 e\u0301 \U0001f600 \u2028"
-    made = await store.enqueue_pending_turn_input(said(text))
+    """The same for what a user sends, what work says and what a session is called."""
+    made = await store.enqueue_pending_turn_input(said(TEXT))
+    sent = await store.enqueue_queued_work(batch(task(TEXT)))
     meta = SessionMeta.model_validate(
-        {"session_id": "s1", "session_name": text, "created_at": "t", "model": "", "relation": {"kind": "root"}}
+        {"session_id": "s1", "session_name": TEXT, "created_at": "t", "model": TEXT, "relation": {"kind": "root"}}
     )
     await store.save_session_meta(meta)
 
     assert await store.list_pending_turn_inputs("s1") == (made,)
-    assert made.input == TurnInput(items=(TextItem(text=text),))
+    assert made.input == TurnInput(items=(TextItem(text=TEXT),))
+    assert await store.list_queued_work("s1") == (sent,)
+    assert sent.items[0].payload == task(TEXT)
     assert await store.load_session_meta() == meta
 
 
