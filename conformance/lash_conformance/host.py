@@ -161,7 +161,7 @@ class OpenSpec:
 
     how: Literal["open", "fresh", "state"] = "open"
     state: Data | None = None
-    """For ``state``: what `HostSession.export_state` answered, perhaps edited."""
+    """For ``state``: what the member ``export_state`` of a session answered, perhaps edited."""
     store: Literal["factory", "other", "none"] = "factory"
     model: str | None = None
     max_turns: int | None = None
@@ -260,16 +260,17 @@ class HostSession(Protocol):
         ``cancel_pending_turn_input_suffix{anchor}`` ``cancel_queued_work_batch{batch_id}``
         ``await_queued_work_batch{batch_id}`` ``abandon_queued_work_claim{claim}``
         ``abandon_turn_input_claim{claim}``. Waits: ``revoke_durable_waits``. Graph: ``get_historic_node{node_id}``
-        ``orphaned_node_ids`` ``append_nodes{nodes}`` ``refresh_background_graph`` ``export_state``
+        ``orphaned_node_ids`` ``append_nodes{nodes,requires_ancestor?}`` ``refresh_background_graph`` ``export_state``
         ``compact_context{instructions?}`` ``open_agent_frame{frame_id,task}`` ``branch_to_node{node_id}``.
         Plugins: ``operation{kind,name,arguments,session?}`` (``session`` names a session, absent
         it is left out; answers the output of a query, ``{output,events}`` of a command or task) ``operations`` (the definitions)
         ``triggers.catalog`` ``tools.state`` ``tools.apply_state{state}``
         ``tools.set_membership{tool_id,member}`` ``tools.refresh`` ``tools.add{tools}`` (kit tools as a live source;
-        answers its handle) ``tools.remove{handle}``. Commands: ``command{kind,key,…}``.
+        answers its handle) ``tools.remove{handle}`` ``set_turn_phase_probe``. Commands: ``command{kind,key,reason?}``,
+        the kind being ``refresh_tool_catalog`` or ``reset_session``.
         Processes and triggers: ``processes.start{name,arguments}`` ``processes.list`` ``processes.await{id}``
-        ``processes.cancel{id}`` ``processes.signal{id,signal}`` ``triggers.register{key,task}``
-        ``triggers.list`` ``triggers.emit{key,payload}``. Children: ``children.create{session_id?,store?,fork?,hidden?}``
+        ``processes.cancel{id}`` ``processes.signal{id,signal}`` ``triggers.register{event,process}``
+        ``triggers.list`` ``triggers.emit{event,key,payload?}``. Children: ``children.create{session_id?,fork?,hidden?}``
         ``children.turn{session_id,text}``.
         """
         ...

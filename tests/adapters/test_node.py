@@ -1,4 +1,4 @@
-"""The store in Node: judged as any stranger's store is, through its process."""
+"""The store and the host in Node: judged as any stranger's are, through their processes."""
 
 import os
 import re
@@ -12,6 +12,8 @@ import pytest
 from lash_conformance import report
 
 ADAPTER = Path(__file__).parents[2] / "conformance" / "adapters" / "node"
+HOST = ADAPTER.parent / "node-host"
+PART = "HST.*,TRN.1,SES.33,SES.75,CAN.6,HOK.12,SNP.42,OBS.4,FRM.4,WAI.2,PRM.6,OPS.8,REG.10,TOO.11,!kind:machine"
 OLDEST = 20
 
 
@@ -64,3 +66,17 @@ def test_races_and_killed_calls_end_well_while_the_log_is_compacted(tmp_path: Pa
 
     assert {check.verdict for check in made.checks} <= {"pass", "not-applicable"}
     assert made.check_counts["pass"] > 4
+
+
+def test_the_host_passes_a_part_of_every_chapter(tmp_path: Path):
+    """Whatever it declares; what it does not declare is refused."""
+    command = [
+        sys.executable, "-m", "lash_conformance", "run", "--profile", "host", "--target", f"stdio:node '{HOST / 'main.js'}'",
+        "--select", PART, "--report", str(tmp_path),
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, check=False)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    made = report.load(tmp_path / "report.json")
+    assert {check.verdict for check in made.checks} == {"pass"}
+    assert (made.check_counts["pass"] > 30, "children" in made.target.capabilities) == (True, False)

@@ -3,14 +3,15 @@
 
 import asyncio
 import itertools
+from typing import Any
 
-from lash_conformance.mutants.host import BrokenHost, host_mutant
+from lash_conformance.mutants.host import BrokenHost, SentStore, host_mutant
 from lash_conformance.mutants.host_observation import _opens_a_stream
 from lash_ref.hooks import hook_error
 from lash_ref.outcome import Finished, ToolValue
 from lash_ref.plugin_events import PluginOwned
 from lash_ref.scalars import Json
-from lash_ref.waits import TimedOut
+from lash_ref.waits import Resolved, TimedOut
 
 
 @host_mutant("TRN.6", character="Careless: a value that is not true is none.")
@@ -47,6 +48,20 @@ class StoresLostNodesLater(BrokenHost):
 class WaitsForDeafTools(BrokenHost):
     def breaks(self, patch):
         patch("lash_ref.dispatch:GRACE_S", lambda _: 3600.0)
+
+
+@host_mutant("CAN.13", character="Present-minded: listens for a cancel from now on, and not for the one that was.")
+class MissesTheEarlierCancel(BrokenHost):
+    def breaks(self, patch):
+        def make(cancelled):
+            async def broken(token):
+                if token.is_cancelled():
+                    await asyncio.Event().wait()
+                await cancelled(token)
+
+            return broken
+
+        patch("lash_ref.cancel:CancellationToken.cancelled", make)
 
 
 @host_mutant("SES.74", character="Partial: a turn that failed gives back what began it, and keeps what steered it.")
@@ -150,3 +165,40 @@ class MixesSessionsThatLookAlike(BrokenHost):
 
         patch("lash_ref.observe:LiveReplayStore.append", make)
         patch("lash_ref.observe:LiveReplayStore.tail", _opens_a_stream)
+
+
+@host_mutant("TOO.3", character="Inheriting: what its table of tools has by itself is taken for one of the tools.")
+class TakesMembersForTools(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            async def broken(dispatch, effect_id, calls):
+                known = [call.but(tool_name="echo") if hasattr(dict, call.tool_name) else call for call in calls]
+                return await original(dispatch, effect_id, tuple(known))
+
+            return broken
+
+        patch("lash_ref.dispatch:ToolDispatch.run_all", make)
+
+
+@host_mutant("SES.1", character="Inheriting: an id that its table of sessions answers to is a session that was.")
+class RefusesInheritedNames(BrokenHost):
+    class sends(SentStore):
+        async def load_session(self, scope: Any) -> Any:
+            read = await self.inner.load_session(scope)
+            if read is not None and hasattr(dict, read.session_id):
+                return None
+            return read
+
+
+@host_mutant("WAI.1", character="Careless: an answer that is not true is no answer.")
+class TakesSlightAnswersForNone(BrokenHost):
+    def breaks(self, patch):
+        def make(resolve):
+            def broken(waits, key, resolution):
+                if isinstance(resolution, Resolved) and not resolution.value.value:
+                    resolution = Resolved()
+                return resolve(waits, key, resolution)
+
+            return broken
+
+        patch("lash_ref.waits:Waits.resolve", make)

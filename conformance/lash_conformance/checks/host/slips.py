@@ -3,13 +3,14 @@
 from typing import Any
 
 from lash_conformance.check import host_check
-from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host import Data, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     asked,
     calls,
     exchange,
+    failures,
     line,
     named,
     opened,
@@ -18,6 +19,7 @@ from lash_conformance.host_words import (
     script,
     seen,
     stored_lines,
+    transcript,
 )
 from lash_conformance.plugin_words import aborts, adds
 
@@ -64,6 +66,22 @@ async def a_tool_that_does_not_listen_is_left(bench: HostBench, core: HostCore, 
         await session.fire("stop")
         assert answer(await running) == "stopped cancelled"
 
+    assert answer(await say(session, "more")) == "says fine"
+
+
+@host_check("CAN.13")
+async def a_tool_that_starts_late_sees_the_cancel(bench: HostBench) -> None:
+    """The cancel came while a hook guarded the call: whatever then starts is stopped, and nobody opens its gate."""
+    core = await bench.core("a", tools=("slow",), options={"a": {"waits": {"before_tool": "guard"}}})
+    session = await opened(core)
+    await script(core, calls(("slow", {"gate": "g"})), "fine")
+    running = bench.start(say(session, "hi", cancel="stop"))
+    await core.reached("guard")
+    await session.fire("stop")
+    await core.release("guard")
+
+    async with bench.promptly():
+        assert answer(await running) == "stopped cancelled"
     assert answer(await say(session, "more")) == "says fine"
 
 
@@ -169,3 +187,44 @@ async def sessions_that_look_alike_are_strangers(core: HostCore) -> None:
 
     told = [len((await one.resume_from(at))["events"]) for one, at in zip(sessions, cursors, strict=True)]
     assert told == [4, 0, 0, 0, 0]
+
+
+INHERITED = ("constructor", "__proto__", "toString", "hasOwnProperty", "__class__", "keys")
+"""Names that an object of some language answers to before anybody put them there."""
+
+
+@host_check("TOO.3")
+async def what_every_object_has_is_no_tool(core: HostCore, session: HostSession) -> None:
+    """Calls by names that maps of some languages inherit: each is unavailable, and nothing else happens."""
+    nothing: Data = {}
+    await script(core, calls(*[(name, nothing) for name in INHERITED]), "done")
+
+    report = await say(session, "hi")
+
+    assert (answer(report), failures(report)) == ("says done", ["tool_unavailable"] * len(INHERITED))
+
+
+@host_check("SES.1")
+async def what_every_object_has_may_be_a_name(bench: HostBench, core: HostCore) -> None:
+    """Sessions and turns of such names begin empty, run, and are found again by another core."""
+    for number, name in enumerate(INHERITED):
+        session = await opened(core, name)
+        assert await transcript(session) == []
+        await script(core, f"a{number}")
+        assert answer(await say(session, f"q{number}", turn_id=name)) == f"says a{number}"
+        await session.close()
+    second = await bench.core()
+
+    for number, name in enumerate(INHERITED):
+        assert await transcript(await opened(second, name)) == [f"user: q{number}", f"assistant: a{number}"]
+
+
+@host_check("WAI.1")
+async def a_slight_resolution_is_a_resolution(core: HostCore, session: HostSession) -> None:
+    """Nought, false, empty text, null, an empty list and object are what whoever waits is told."""
+    for number, value in enumerate(SLIGHT):
+        key = await core.call("wait_key", {"session_id": "s1", "wait_id": f"w{number}"})
+        assert await core.call("resolve", {"key": key, "resolution": {"ok": value}}) == "resolved"
+
+        told = await core.call("await", {"key": key})
+        assert (told, type(told["ok"])) == ({"ok": value}, type(value))
