@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Awaitable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -27,6 +28,8 @@ from lash_ref.records import (
 
 T = TypeVar("T")
 LEASE_MS = 30_000
+REAL_LEASE_MS = 3_000
+"""Of a core whose time is real: what it leaves held is waited for."""
 PROMPT_S = 20.0
 KIT_TOOLS = ("echo", "fail", "slow", "pending", "meet", "finish", "give_up", "switch_frame", "put")
 """The kit's tools, as ``docs/kit.md`` has them."""
@@ -106,6 +109,7 @@ class HostBench:
         self.offered: set[HostCapability] = set(target.capabilities)
         """What calls may be behind; a check that looks at refusals adds to it."""
         self.clock: Clock = VirtualClock() if "clock" in target.capabilities else RealClock()
+        self.lease_ms = LEASE_MS if isinstance(self.clock, VirtualClock) else REAL_LEASE_MS
         self.directory = directory
         self.mint = Minting()
         self.memory: dict[str, object] = {}
@@ -129,6 +133,8 @@ class HostBench:
     async def build(self, spec: CoreSpec) -> HostCore:
         """A core of any description."""
         require(self.offered, "core", (spec,))
+        if spec.lease_ttl_ms == LEASE_MS != self.lease_ms and spec.lease_renew_ms == LEASE_MS // 3:
+            spec = replace(spec, lease_ttl_ms=self.lease_ms, lease_renew_ms=self.lease_ms // 3)
         if not self._backends:
             self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
         main, other = self._backends
@@ -188,7 +194,7 @@ class HostBench:
 
     async def after_expiry(self) -> None:
         """Let every lease that a dead core left run out."""
-        await self.pass_time(LEASE_MS + 1)
+        await self.pass_time(self.lease_ms + 1)
 
     def start(self, attempt: Coroutine[Any, Any, T]) -> "asyncio.Task[T]":
         """Run something beside the check; what still runs when the bench closes is cancelled."""

@@ -77,6 +77,22 @@ class KeepsWhatSteeredIt(BrokenHost):
         patch("lash_ref.claims:TurnClaims.abandon", make)
 
 
+@host_mutant("SES.48", character="Two-laned: a drain does not wait for the turns of its session.")
+class DrainsBesideTurns(BrokenHost):
+    def breaks(self, patch):
+        def make(queued):
+            async def broken(loop, request, batch_ids=(), drain_id=None):
+                writer, loop.runtime.writer = loop.runtime.writer, asyncio.Lock()
+                try:
+                    return await queued(loop, request, batch_ids, drain_id)
+                finally:
+                    loop.runtime.writer = writer
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop.queued", make)
+
+
 @host_mutant("HOK.2", "HOK.18", character="Eager: who answers first stands first.")
 class TheQuickestHookFirst(BrokenHost):
     def breaks(self, patch):

@@ -103,6 +103,23 @@ async def steering_input_of_a_turn_without_an_outcome_waits_on(bench: HostBench)
     assert asked((await core.requests())[-1])[-2:] == ["tool: done", "user: faster"]
 
 
+@host_check("SES.48")
+async def a_drain_follows_the_turn_of_its_clone(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Asked for while a clone's turn runs it waits for it, sees what it said, and both are committed."""
+    clone = await session.clone()
+    await session.call("enqueue", {"text": "later"})
+    await script(core, {"text": "first", "gate": "g"}, "second")
+    running = bench.start(say(clone, "one"))
+    await core.reached("g")
+    draining = bench.start(session.queued_turn())
+    await bench.breathe()
+    before = len(await core.requests())
+    await core.release("g")
+
+    assert [answer(await one) for one in (running, draining)] == ["says first", "says second"]
+    assert (before, stored_lines(await bench.stored())) == (1, ["user: one", "assistant: first", "user: later", "assistant: second"])
+
+
 @host_check("HOK.2", "HOK.18")
 async def a_slow_hook_keeps_its_place(bench: HostBench) -> None:
     """The lower plugin answers long after the upper one: its message stands first, and its abort does not win."""
@@ -128,12 +145,12 @@ async def a_slow_hook_keeps_its_place(bench: HostBench) -> None:
 @host_check("PRM.6")
 async def priorities_are_numbers(bench: HostBench) -> None:
     """Of one digit, of two and below nought, by their size and not by their digits."""
-    prompts = [{"slot": "guidance", "content": f"<{number}>", "priority": number} for number in (10, 9, -10, 100, -9, 2)]
+    prompts = [{"slot": "guidance", "content": f"<{number}>", "priority": number} for number in (10, 9, 1, 0, -10, 100, -9, 2)]
     core = await bench.core("a", options={"a": {"prompts": prompts}})
     await exchange(core, await opened(core), "hi", "hello")
 
     told = (await core.requests())[0]["system"]
-    assert sorted((-10, -9, 2, 9, 10, 100), key=lambda number: told.index(f"<{number}>")) == [-10, -9, 2, 9, 10, 100]
+    assert sorted((-10, -9, 0, 1, 2, 9, 10, 100), key=lambda number: told.index(f"<{number}>")) == [-10, -9, 0, 1, 2, 9, 10, 100]
 
 
 @host_check("HOK.50")
