@@ -48,6 +48,13 @@ class DropsToolState(Slots):
         return checkpoint.but(tool_state=None)
 
 
+@mutant("STO.50", character="Seven bits: keeps of the execution bytes what is ASCII.")
+class KeepsAscii(Slots):
+    def edited(self, checkpoint):
+        state = checkpoint.execution_state
+        return checkpoint.but(execution_state=state and state.decode("ascii", "ignore").encode())
+
+
 @mutant("STO.50", character="Confused: answers the plugin snapshot where the tool state belongs.")
 class ConfusesSlots(Slots):
     async def load_session(self, scope):

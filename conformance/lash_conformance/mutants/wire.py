@@ -193,6 +193,16 @@ class Suspicious(Server):
         return await super().store_method(family, method, params)
 
 
+@wire_mutant("WIR.9", character="Case-blind: knows a member by its letters, small or not.")
+class CaseBlind(Server):
+    async def store_method(self, family: str, method: str, params: dict[str, Any]) -> Any:
+        folded = {
+            name: {key.lower(): member for key, member in cast("dict[str, Any]", value).items()} if isinstance(value, dict) else value
+            for name, value in params.items()
+        }
+        return await super().store_method(family, method, folded)
+
+
 @wire_mutant("WIR.10", character="Double: carries every number as a double.")
 class Double(Server):
     async def on_smoke(self, value: Any) -> Any:

@@ -35,9 +35,9 @@ async def _hydrated(store: RuntimePersistence) -> HydratedSessionCheckpoint:
 
 @check("STO.50")
 async def inline_parts_come_back_hydrated(store: RuntimePersistence, lane: Lane) -> None:
-    """Tool state, plugin snapshot and execution bytes, each as committed."""
+    """Tool state, plugin snapshot and execution bytes of every value, each as committed."""
     parts = checkpoint(
-        1, tool_state=tool_state(3), plugin_snapshot=plugin_snapshot(2, {"n": 1}), execution_state=b"\x00\x01"
+        1, tool_state=tool_state(3), plugin_snapshot=plugin_snapshot(2, {"n": 1}), execution_state=bytes(range(256))
     )
 
     await store.commit_runtime_state(commit(lane, checkpoint=parts))
@@ -46,7 +46,7 @@ async def inline_parts_come_back_hydrated(store: RuntimePersistence, lane: Lane)
     assert (read.tool_state, read.plugin_snapshot, read.execution_state) == (
         tool_state(3),
         plugin_snapshot(2, {"n": 1}),
-        b"\x00\x01",
+        bytes(range(256)),
     )
 
 

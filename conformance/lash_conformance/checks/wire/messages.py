@@ -134,6 +134,18 @@ async def what_is_not_known_in_a_request_is_ignored(line: Line) -> None:
     assert await wire.result("store.load_node", store=store, node_id="n1", later=[1]) is None
 
 
+@check("WIR.9", "REC.12", needs=("wire",))
+async def a_member_of_another_case_is_not_known(line: Line) -> None:
+    """Beside the member that it looks like, or in the place of one that may be absent."""
+    wire = await line.greeted()
+    store = await wire.store(await wire.place(line.directory))
+    meta = {"session_id": "s1", "session_name": "mine", "created_at": "t", "model": "m", "relation": {"kind": "root"}}
+
+    await wire.result("store.save_session_meta", store=store, meta=meta | {"Session_Name": "theirs", "CWD": "/x"})
+
+    assert await wire.result("store.load_session_meta", store=store) == meta
+
+
 @check("WIR.10", needs=("wire",))
 async def json_is_carried_exactly(line: Line) -> None:
     """The largest and smallest integers, fractions, nulls, nesting, NUL and astral text."""
