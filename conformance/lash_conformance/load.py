@@ -206,6 +206,8 @@ async def turns(driver: Driver, writer: Writer) -> int:
     wanted = [f"n{n}" for n in range(1, head + 1)], head * (head + 1) // 2, [f"k{n}" for n in range(1, head + 1)]
     if (nodes, spent, keys) != wanted:
         raise Unexpected(f"{head} whole turns", f"nodes {nodes[-3:]}, {spent} tokens, batches {keys[-3:]}")
+    if len({one["batch_id"] for one in queue}) < len(queue):
+        raise Unexpected("a batch id of its own for each batch", f"{[one['batch_id'] for one in queue]}")
     return int(head)
 
 

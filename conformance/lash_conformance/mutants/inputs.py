@@ -262,3 +262,13 @@ class RefusesEmptyInputCompletions(Store):
         if not completion.input_ids:
             raise TurnInputClaimSuperseded(completion.session_id, completion.claim_id)
         return await super().completed_inputs(rows, completion)
+
+
+@mutant("INP.16", character="Fresh start: counts the claims of each opening from one.")
+class CountsClaimsFromOne(StoreWrapper):
+    counted = 0
+
+    async def claim_next_turn_inputs(self, session_id, session_execution_lease, owner, max_inputs):
+        made = await self.inner.claim_next_turn_inputs(session_id, session_execution_lease, owner, max_inputs)
+        self.counted += 1
+        return made and made.but(fencing_token=self.counted)

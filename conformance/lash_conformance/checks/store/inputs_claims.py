@@ -127,6 +127,21 @@ async def a_later_generation_takes_over_deferred_input(store: RuntimePersistence
     assert new.session_lease_generation == lane.fence.fencing_token
 
 
+@check("INP.16", needs=("durable",))
+async def numbers_of_claims_go_on_after_reopening(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
+    """Five generations, each after another opening, take one input in turn."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    numbers: list[int] = []
+    for _ in range(5):
+        claim = await claim_next(store, lane)
+        assert claim is not None
+        numbers.append(claim.fencing_token)
+        lane.store = store = await bench.session(on=await bench.reopen())
+        await lane.hand_over()
+
+    assert numbers == sorted(set(numbers))
+
+
 @check("INP.21")
 async def finished_input_is_not_claimable(store: RuntimePersistence, lane: Lane) -> None:
     """Cancelled or completed, in this generation or a later one."""
