@@ -44,7 +44,7 @@ def check(run) -> Check:
 
 
 def host(mode: str, bounds: Bounds = BOUNDS) -> StdioHost:
-    return StdioHost(f"{sys.executable} -S -E {SCRIPT} {mode}", bounds)
+    return StdioHost(f"{sys.executable} -S -E {SCRIPT} {mode} host", bounds)
 
 
 def judged(target: StdioHost, run=turn, deadline_s: float = 30) -> Result:

@@ -149,6 +149,7 @@ def main() -> None:
             "initialize": {
                 "protocol": 99 if MODE == "other_protocol" else 1, "edition": "2026.11", "capabilities": ["clock"],
                 "target": {"name": MODE, "version": "0"}, "store": "sqlite",
+                "limits": {"in_flight": 8 if "host" in sys.argv else 1},
             },
             "smoke": 0 if MODE == "does_not_echo" else asked["params"].get("value"),
             "open": {"place": "p"},
