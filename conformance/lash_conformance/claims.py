@@ -1,4 +1,4 @@
-"""Claims of queued work and of user input in session "s1" under a lane, and what they hold."""
+"""Claims of a lane, and under it of queued work and user input in session "s1", and what they hold."""
 
 from typing import Any
 
@@ -6,7 +6,22 @@ from lash_conformance.bench import Lane
 from lash_conformance.vocabulary import batch, task, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import TurnInputClaim
+from lash_ref.lease import Acquired, Busy, LeaseOwnerIdentity
 from lash_ref.work import QueuedWorkBatch, QueuedWorkBatchDraft, QueuedWorkClaim
+
+
+async def claim_lane(
+    store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000, session_id: str = "s1"
+) -> Acquired | Busy:
+    """Claim a session's lane."""
+    return await store.try_claim_session_execution_lease(session_id, by, ttl)
+
+
+async def hold_lane(store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000) -> Acquired:
+    """The lane of session "s1", which must be free."""
+    outcome = await claim_lane(store, by, ttl)
+    assert isinstance(outcome, Acquired), "the lane is free, yet it was not granted"
+    return outcome
 
 
 def joining(text: str = "work", **parts: Any) -> QueuedWorkBatchDraft:

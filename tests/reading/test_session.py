@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from lash_ref.activity import TurnActivity
 from lash_ref.attachments import FileAttachmentStore, InMemoryAttachmentStore
 from lash_ref.cancel import CancellationToken
 from lash_ref.core import LashCore
@@ -280,7 +281,9 @@ def test_a_turn_is_streamed_collected_or_awaited(wiring):
         assert [shown.event.type async for shown in stream][-1] == "usage"
         assert await stream.next_activity() is None
         assert (await stream.finish()).assistant_output.safe_text == "one"
-        assert (await session.turn("hi").collect())[-1].event.type == "usage"
+        shown = (await session.turn("hi").collect())[-1]
+        assert shown.event.type == "usage"
+        assert TurnActivity.from_data(shown.to_data()) == shown
         assert (await session.turn("hi")).result.assistant_output.safe_text == "three"
         await session.enqueue("hi")
         assert (await session.queued_turn()).result.assistant_output.safe_text == "four"

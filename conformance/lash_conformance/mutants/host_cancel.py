@@ -109,10 +109,13 @@ class CommitsPartialProse(BrokenHost):
         patch("lash_ref.turn_commit:_close_history", close)
 
 
-@host_mutant("CAN.5", character="Ashamed: a cancelled turn forgets the question, too.")
-class ForgetsTheQuestion(BrokenHost):
+class _TakesBack(BrokenHost):
+    """A cancelled turn takes back what was appended since a stage of it."""
+
+    since: str
+
     def breaks(self, patch: Patch) -> None:
-        def run(original: Any) -> Any:
+        def stage(original: Any) -> Any:
             async def broken(turn: Any) -> Any:
                 turn.before = turn.runtime.state.session_graph.savepoint()
                 return await original(turn)
@@ -127,30 +130,18 @@ class ForgetsTheQuestion(BrokenHost):
 
             return broken
 
-        patch("lash_ref.turn:Turn.run", run)
+        patch(self.since, stage)
         patch("lash_ref.turn_commit:_close_history", close)
+
+
+@host_mutant("CAN.5", character="Ashamed: a cancelled turn forgets the question, too.")
+class ForgetsTheQuestion(_TakesBack):
+    since = "lash_ref.turn:Turn.run"
 
 
 @host_mutant("CAN.6", character="Amnesiac: a cancelled turn forgets what its tools did.")
-class ForgetsTheTools(BrokenHost):
-    def breaks(self, patch: Patch) -> None:
-        def drive(original: Any) -> Any:
-            async def broken(turn: Any) -> Any:
-                turn.before = turn.runtime.state.session_graph.savepoint()
-                return await original(turn)
-
-            return broken
-
-        def close(original: Any) -> Any:
-            def broken(turn: Any, *, cancelled: bool) -> None:
-                if cancelled:
-                    turn.runtime.state.session_graph.rollback(turn.before)
-                original(turn, cancelled=cancelled)
-
-            return broken
-
-        patch("lash_ref.turn:Turn._drive", drive)
-        patch("lash_ref.turn_commit:_close_history", close)
+class ForgetsTheTools(_TakesBack):
+    since = "lash_ref.turn:Turn._drive"
 
 
 @host_mutant("CAN.7", character="Generous: what a cancelled turn spent is on the house.")

@@ -7,24 +7,13 @@ import sys
 
 from lash_conformance.bench import Bench, Lane, owner
 from lash_conformance.check import check
+from lash_conformance.claims import claim_lane, hold_lane
 from lash_conformance.vocabulary import batch, refused, turn
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import QueuedWorkClaimSuperseded, SessionExecutionLeaseExpired
 from lash_ref.lease import Acquired, Busy, LeaseOwnerIdentity, LocalProcess, Opaque, this_process
 
 HOST = "host-1"
-
-
-async def _claim(
-    store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000, session_id: str = "s1"
-) -> Acquired | Busy:
-    return await store.try_claim_session_execution_lease(session_id, by, ttl)
-
-
-async def _held(store: RuntimePersistence, by: LeaseOwnerIdentity, ttl: int = 60_000) -> Acquired:
-    outcome = await _claim(store, by, ttl)
-    assert isinstance(outcome, Acquired)
-    return outcome
 
 
 def _alive() -> tuple[subprocess.Popen[bytes], LeaseOwnerIdentity]:
@@ -50,15 +39,15 @@ def _claimant() -> LeaseOwnerIdentity:
 @check("LEA.10", needs=("process_liveness",))
 async def a_plain_claim_does_not_take_from_the_dead(store: RuntimePersistence) -> None:
     """Only a reclaim may."""
-    await _held(store, _dead())
+    await hold_lane(store, _dead())
 
-    assert isinstance(await _claim(store, _claimant()), Busy)
+    assert isinstance(await claim_lane(store, _claimant()), Busy)
 
 
 @check("LEA.18", needs=("process_liveness",))
 async def a_provably_dead_holder_is_replaced(store: RuntimePersistence) -> None:
     """The lease is live, its process is gone, the observation matches."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
     rescuer = _claimant()
 
     outcome = await store.reclaim_session_execution_lease("s1", rescuer, dead.fence(), 60_000)
@@ -77,7 +66,7 @@ async def a_recycled_pid_does_not_stand_for_its_first_process(store: RuntimePers
     older = this_process("worker", "1", HOST, os.getpid())
     if isinstance(older.liveness, LocalProcess):
         older = older.but(liveness=older.liveness.but(process_start="1"))
-    dead = await _held(store, older)
+    dead = await hold_lane(store, older)
 
     outcome = await store.reclaim_session_execution_lease("s1", rescuer, dead.fence(), 60_000)
 
@@ -87,7 +76,7 @@ async def a_recycled_pid_does_not_stand_for_its_first_process(store: RuntimePers
 @check("LEA.19", needs=("process_liveness",))
 async def a_stale_observation_reclaims_nothing(store: RuntimePersistence) -> None:
     """The holder observed is not the holder that is there."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
     stale = dead.fence().but(lease_token="older")
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), stale, 60_000)
@@ -99,7 +88,7 @@ async def a_stale_observation_reclaims_nothing(store: RuntimePersistence) -> Non
 @check("LEA.19", needs=("process_liveness",))
 async def an_observation_of_another_number_reclaims_nothing(store: RuntimePersistence) -> None:
     """The token is right, the number is not."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
     odd = dead.fence().but(fencing_token=dead.fencing_token + 1)
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), odd, 60_000)
@@ -110,7 +99,7 @@ async def an_observation_of_another_number_reclaims_nothing(store: RuntimePersis
 @check("LEA.19", needs=("process_liveness",))
 async def an_observation_of_another_incarnation_reclaims_nothing(store: RuntimePersistence) -> None:
     """The worker observed is not the one that holds."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
     odd = dead.fence().but(owner=dead.owner.but(incarnation_id="2"))
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), odd, 60_000)
@@ -123,7 +112,7 @@ async def a_running_holder_is_not_replaced(store: RuntimePersistence) -> None:
     """The process is there, under its own start time."""
     process, alive = _alive()
     try:
-        lease = await _held(store, alive)
+        lease = await hold_lane(store, alive)
 
         outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
 
@@ -136,7 +125,7 @@ async def a_running_holder_is_not_replaced(store: RuntimePersistence) -> None:
 @check("LEA.20", needs=("process_liveness",))
 async def an_opaque_holder_is_not_replaced(store: RuntimePersistence) -> None:
     """Nothing proves its death."""
-    lease = await _held(store, owner("a"))
+    lease = await hold_lane(store, owner("a"))
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
 
@@ -149,7 +138,7 @@ async def a_dead_pid_of_another_host_is_not_replaced(store: RuntimePersistence) 
     dead = _dead()
     if isinstance(dead.liveness, LocalProcess):
         dead = dead.but(liveness=dead.liveness.but(host_id="elsewhere"))
-    lease = await _held(store, dead)
+    lease = await hold_lane(store, dead)
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
 
@@ -162,7 +151,7 @@ async def a_dead_pid_of_another_boot_is_not_replaced(store: RuntimePersistence) 
     dead = _dead()
     if isinstance(dead.liveness, LocalProcess):
         dead = dead.but(liveness=dead.liveness.but(boot_id="another-boot"))
-    lease = await _held(store, dead)
+    lease = await hold_lane(store, dead)
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), lease.fence(), 60_000)
 
@@ -172,7 +161,7 @@ async def a_dead_pid_of_another_boot_is_not_replaced(store: RuntimePersistence) 
 @check("LEA.21", needs=("process_liveness",))
 async def an_opaque_claimant_reclaims_nothing(store: RuntimePersistence) -> None:
     """It cannot see the holder's host."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
 
     outcome = await store.reclaim_session_execution_lease("s1", owner("b"), dead.fence(), 60_000)
 
@@ -217,7 +206,7 @@ async def an_expired_lane_is_reclaimed(bench: Bench, store: RuntimePersistence) 
 @check("LEA.23", needs=("process_liveness",))
 async def one_of_three_reclaims_wins(store: RuntimePersistence) -> None:
     """The winner is alive to the others."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
     rescuers = [_claimant().but(owner_id=name) for name in ("x", "y", "z")]
 
     outcomes = await asyncio.gather(
@@ -231,7 +220,7 @@ async def one_of_three_reclaims_wins(store: RuntimePersistence) -> None:
 @check("LEA.24", without=("process_liveness",))
 async def without_liveness_a_live_lane_is_busy(store: RuntimePersistence) -> None:
     """Even for a holder that is dead."""
-    dead = await _held(store, _dead())
+    dead = await hold_lane(store, _dead())
 
     outcome = await store.reclaim_session_execution_lease("s1", _claimant(), dead.fence(), 60_000)
 
@@ -252,7 +241,7 @@ async def the_holder_is_told_that_its_own_lane_is_busy(store: RuntimePersistence
 @check("QUE.43", needs=("process_liveness",))
 async def a_batch_reclaimed_from_the_dead_is_not_completed_by_them(store: RuntimePersistence) -> None:
     """The rescuer took the lane and the batch; the old completion comes late."""
-    dead, rescuer = await _held(store, _dead()), _claimant()
+    dead, rescuer = await hold_lane(store, _dead()), _claimant()
     await store.enqueue_queued_work(batch())
     old = await store.claim_ready_queued_work("s1", dead.fence(), dead.owner, "idle", 1)
     assert old is not None
