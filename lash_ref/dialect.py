@@ -196,8 +196,9 @@ class Reading(ABC):
                 provider_code=self.no_evidence,
             )
         response = self.response(finished=self.terminal)
-        if any(not call.tool_name for call in response.tool_calls):
-            raise MalformedReply("a tool call with a name expected, found one without")
+        for call in response.tool_calls:
+            if not call.tool_name or "\0" in call.call_id:
+                raise MalformedReply(f"a tool call with a name and an id expected, found {call.tool_name!r}, {call.call_id!r}")
         return response
 
     def partial(self) -> LlmResponse:

@@ -52,8 +52,9 @@ class ModelCall:
     show: Show
     emit: Callable[[PluginOwned[PluginRuntimeEvent]], Awaitable[None]]
     call_id: str
-    text: str = ""
     usage: TokenUsage | None = None
+    _said: list[str] = field(default_factory=list[str])
+    """Text so far, in its pieces: an answer may have as many as it has tokens."""
     _prose: list[str] = field(default_factory=list[str])
     _reasoning: list[str] = field(default_factory=list[str])
     _attempt: int = 0
@@ -99,9 +100,8 @@ class ModelCall:
             done = await ladder.complete(self.provider, request, self.call_id, self._seen)
         except StreamAborted:
             await self._finished("aborted")
-            response = LlmResponse(
-                parts=(TextPart(text=self.text),) if self.text else (), usage=self.usage
-            )
+            said = "".join(self._said)
+            response = LlmResponse(parts=(TextPart(text=said),) if said else (), usage=self.usage)
             return LlmCompletion.from_data({
                 "record": {"call_id": self.call_id}, "response": response.to_data()
             })
@@ -143,7 +143,7 @@ class ModelCall:
             raise StreamAborted
 
     async def _say(self, text: str) -> None:
-        self.text += text
+        self._said.append(text)
         named = f"{self.call_id}:prose:{self._attempt}"
         if named not in self._prose:
             self._prose.append(named)
@@ -164,7 +164,7 @@ class ModelCall:
         )
         self._prose, self._reasoning = [], []
         self._attempt += 1
-        self.text, self.usage = "", None
+        self._said, self.usage = [], None
         await self.show(f"{self.call_id}:reset", reset)
 
     async def _finished(self, reason: StreamFinishReason) -> None:
