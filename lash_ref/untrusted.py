@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from pydantic_core import from_json
 
-from lash_ref.scalars import MAX_INT
+COUNT_LIMIT = 2**53 - 1
+"""More tokens than this nobody counted; a thousand such counts still add up within a record's integers."""
 
 
 class MalformedReply(Exception):
@@ -86,9 +87,9 @@ def words(owner: dict[str, Any], key: str) -> str:
 def count(owner: dict[str, Any], key: str) -> int | None:
     """The whole number under ``key``, floored at 0; null and absent are the same."""
     value = owner.get(key)
-    if value is None or (type(value) is int and 0 <= value <= MAX_INT):
+    if value is None or (type(value) is int and 0 <= value <= COUNT_LIMIT):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > MAX_INT or value != int(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > COUNT_LIMIT or value != int(value):
         raise _wrong(key, "a whole number", value)
     return max(0, int(value))
 

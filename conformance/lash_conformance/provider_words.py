@@ -154,6 +154,7 @@ ANTHROPIC: Final = Words(
         ({"type": "message_delta", "delta": {"stop_reason": 3}},),
         ({"type": "message_delta", "delta": {}, "usage": {"output_tokens": "many"}},),
         ({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 2**63}},),
+        ({"type": "message_delta", "delta": {}, "usage": {"output_tokens": 2**63 - 1}},),
         (_tool(1, None),),
         ({"type": "message_start", "message": []},),
         (_block(1, type="tool_use", id="t\0", name="f", input={}),),
