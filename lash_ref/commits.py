@@ -135,7 +135,7 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
                 named = blob_name(data)
                 blobs[named] = data
                 return named
-            if ref is not None and await rows.blob(ref) is None:
+            if ref is not None and not await rows.has_blob(ref):
                 raise UnreadableRecord("blob", ref, "the commit refers to it, but it is not stored")
             return ref
 

@@ -151,6 +151,9 @@ class MemoryRows(Rows):
     async def blob(self, ref: str) -> bytes | None:
         return self.blobs.get(ref)
 
+    async def has_blob(self, ref: str) -> bool:
+        return ref in self.blobs
+
     async def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
         for ref, data in blobs.items():
             self._put(self.blobs, ref, data)

@@ -146,6 +146,9 @@ class SqlRows(Rows):
         row = await self._one(NOBODY, "SELECT data FROM blobs WHERE ref = ?", ref)
         return None if row is None else bytes(row[0])
 
+    async def has_blob(self, ref: str) -> bool:
+        return await self._one(NOBODY, "SELECT 1 FROM blobs WHERE ref = ?", ref) is not None
+
     async def put_blobs(self, blobs: Mapping[str, bytes]) -> None:
         # In one order for everybody, so that two writers of the same blobs never wait for each other.
         sql = "INSERT INTO blobs (ref, data) VALUES (?, ?) ON CONFLICT (ref) DO NOTHING"

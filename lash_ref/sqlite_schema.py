@@ -5,7 +5,7 @@ SCHEMA_VERSION = 1
 
 SCHEMA = """
 -- one row a session that ever committed: SessionHeadMeta
-CREATE TABLE heads (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE heads (session_id TEXT PRIMARY KEY, record TEXT NOT NULL);
 -- the graph; position gives the stored order, hidden marks tombstones
 CREATE TABLE nodes (
     position INTEGER PRIMARY KEY, session_id TEXT NOT NULL, node_id TEXT NOT NULL, parent_id TEXT,
@@ -23,7 +23,7 @@ CREATE TABLE ledger (
 CREATE TABLE stamps (
     session_id TEXT NOT NULL, turn_id TEXT NOT NULL, committed_at_ms INTEGER NOT NULL,
     record TEXT NOT NULL, PRIMARY KEY (session_id, turn_id)
-) WITHOUT ROWID;
+);
 CREATE INDEX stamps_by_time ON stamps (session_id, committed_at_ms);
 -- SessionMeta
 CREATE TABLE metas (session_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;

@@ -103,8 +103,8 @@ class TurnBase:
         await self.show(f"plugin:{owned.plugin_id}", event)
 
     def _append(self, *messages: Message) -> None:
-        state = self.runtime.state
-        state.append_active_conversation_messages(messages, timestamp=self.timestamp)
+        if messages:
+            self.runtime.state.append_active_conversation_messages(messages, timestamp=self.timestamp)
 
     def _written(self, messages: Sequence[PluginMessage], where: str) -> list[Message]:
         return [message.message(f"{self.turn_id}.{where}{n}") for n, message in enumerate(messages)]
