@@ -59,24 +59,19 @@ class Lane:
         for token in self._told:
             token.cancel()
 
-    async def settled(self) -> None:
+    def settled(self) -> None:
         """A commit gave the lease back."""
         self.released = True
-        await self._stop()
+        self._renewing.cancel()
 
     async def release(self) -> None:
         """Give the lease back, unless it is gone."""
         if not self.released:
             self.released = True
-            await self._stop()
+            self._renewing.cancel()
             if not self.lost:
                 with suppress(LashError):
                     await self.store.release_session_execution_lease(self.lease.completion())
-
-    async def _stop(self) -> None:
-        self._renewing.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._renewing
 
 
 async def claim_lane(

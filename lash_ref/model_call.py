@@ -184,4 +184,4 @@ class ModelCall:
             )
         for owned in events:
             await self.emit(owned)
-        return completion.but(response=changed)
+        return completion if changed is response else completion.but(response=changed)

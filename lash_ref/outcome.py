@@ -1,5 +1,6 @@
 """How a turn ended, and everything a host learns of it."""
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -192,8 +193,8 @@ class TurnResult(Record):
         return isinstance(self.outcome, Stopped) and self.outcome.stop == "cancelled"
 
 
-def assistant_output(outcome: TurnOutcome, fallback: str, issues: int) -> AssistantOutput:
-    """The text to show for an outcome; ``fallback`` is the last answer that history holds."""
+def assistant_output(outcome: TurnOutcome, fallback: Callable[[], str], issues: int) -> AssistantOutput:
+    """The text to show for an outcome; ``fallback`` finds the last answer that history holds."""
     match outcome:
         case Finished(finish=AssistantMessage(text=text)):
             if text:
@@ -204,6 +205,6 @@ def assistant_output(outcome: TurnOutcome, fallback: str, issues: int) -> Assist
             text = said if isinstance(said, str) else value.text
             return AssistantOutput(safe_text=text, raw_text=text)
         case _:
-            if fallback:
-                return AssistantOutput(safe_text=fallback, raw_text=fallback, state="recovered_from_error")
+            if last := fallback():
+                return AssistantOutput(safe_text=last, raw_text=last, state="recovered_from_error")
             return AssistantOutput(state="traceback_only" if issues else "empty_output")

@@ -319,7 +319,7 @@ class Resident:
             await lane.release()
             raise
         self.shared_token_ledger.clear()
-        await lane.settled()
+        lane.settled()
         return True
 
     async def _rebase(self, lane: Lane) -> None:

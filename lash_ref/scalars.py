@@ -339,8 +339,8 @@ _NO_SCHEMA = frozenset({"cls", "config", "default", "function", "metadata", "ser
 """Members of a core schema that hold no schema of their own."""
 
 
-_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
-_U64: TypeAdapter[int] = TypeAdapter(U64)
+_IDENTIFIER = TypeAdapter[str](Identifier).validator
+_U64 = TypeAdapter[int](U64).validator
 
 
 def identifier(name: str, value: object) -> str:

@@ -117,15 +117,13 @@ def _assembled(
 ) -> TurnResult:
     runtime = turn.runtime
     records = tuple(turn.dispatch.records) if turn.dispatch is not None else ()
-    last = runtime.state.read_model().said[-1:]
-    fallback = last[0].text if last and last[0].role == "Assistant" else ""
     return TurnResult(
         session_id=runtime.session_id,
         turn_id=turn.turn_id,
         turn_index=runtime.state.turn_index,
         outcome=outcome,
         cancellation=evidence,
-        assistant_output=assistant_output(outcome, fallback, len(turn.issues)),
+        assistant_output=assistant_output(outcome, partial(_last_answer, turn), len(turn.issues)),
         execution=ExecutionSummary(
             had_tool_calls=bool(records),
             started_at_ms=turn.now_ms,
@@ -137,6 +135,11 @@ def _assembled(
         tool_calls=records,
         errors=tuple(turn.issues),
     )
+
+
+def _last_answer(turn: Turn) -> str:
+    last = turn.runtime.state.read_model().said[-1:]
+    return last[0].text if last and last[0].role == "Assistant" else ""
 
 
 async def _after_turn(turn: Turn, result: TurnResult) -> None:
@@ -191,7 +194,7 @@ async def _commit(turn: Turn, task: AgentFrameTask | None) -> Handoff | None:
     result = await runtime.commit(_stamped(turn, commit), deltas)
     runtime.shared_token_ledger.clear()
     if task is None:
-        await lane.settled()
+        lane.settled()
     if task is None or not result.enqueued_queue_batches:
         return None
     return Handoff(result.enqueued_queue_batches[0].batch_id, task)
