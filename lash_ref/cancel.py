@@ -5,10 +5,10 @@ first, and the other side learns so. The evidence of the winning request is kept
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -25,7 +25,7 @@ class CancellationToken:
         self.event = asyncio.Event()
         self.origin: str | None = None
         self._hinted = False
-        self._stopping: set[asyncio.Future[Any]] = set()
+        self._stopping: set[Callable[[], None]] = set()
 
     def hint(self, origin: str | None) -> None:
         """Say on whose behalf; the first word stands, also when it is none."""
@@ -35,20 +35,21 @@ class CancellationToken:
 
     def cancel(self) -> None:
         """Ask the turn to stop."""
-        self.event.set()
-        for work in self._stopping:
-            work.cancel()
+        if not self.is_cancelled():
+            self.event.set()
+            for stop in self._stopping:
+                stop()
 
     @contextmanager
-    def stops(self, work: "asyncio.Future[Any]") -> Generator[None]:
-        """Cancel ``work`` when the token is fired inside the block, or was before."""
-        self._stopping.add(work)
+    def stops(self, stop: Callable[[], None]) -> Generator[None]:
+        """Call ``stop`` when the token is fired inside the block, or was before."""
+        self._stopping.add(stop)
         if self.is_cancelled():
-            work.cancel()
+            stop()
         try:
             yield
         finally:
-            self._stopping.discard(work)
+            self._stopping.discard(stop)
 
     def is_cancelled(self) -> bool:
         """Whether it was fired."""

@@ -1,9 +1,9 @@
 """One model call of a turn: streamed through the plugins, retried by the ladder, recorded as one effect."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 from lash_ref import activity
 from lash_ref.cancel import CancellationToken
@@ -79,20 +79,21 @@ class ModelCall:
             await self._say(completion.response.full_text)
         return await self._responded(completion, completion.response)
 
-    async def _or_cancelled(self, work: Coroutine[Any, Any, LlmCompletion]) -> LlmCompletion:
-        run = asyncio.create_task(work)
+    async def _or_cancelled(self, work: Awaitable[LlmCompletion]) -> LlmCompletion:
+        done: LlmCompletion | None = None
         try:
-            with self.token.stops(run):
-                await asyncio.wait({run})
-            if self.token.is_cancelled():
-                raise TurnCancelled
-            return run.result()
+            async with asyncio.timeout(None) as limit:
+                with self.token.stops(partial(limit.reschedule, 0)):
+                    done = await work
+        except Exception:
+            if not self.token.is_cancelled():
+                raise
         finally:
-            if not run.done():
-                run.cancel()
-                await asyncio.gather(run, return_exceptions=True)
             if self.token.is_cancelled():
                 await self._finished("cancelled")
+        if done is None or self.token.is_cancelled():
+            raise TurnCancelled
+        return done
 
     async def _streamed(self, request: LlmRequest) -> LlmCompletion:
         ladder = Ladder(self.core.retry, self.core.clock, self.core.sleep)

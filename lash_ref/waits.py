@@ -99,6 +99,9 @@ class Accepted(Record):
     outcome: Literal["accepted"] = "accepted"
 
 
+_ACCEPTED: Final = Accepted()
+
+
 class AlreadyResolved(Record):
     """An earlier resolution stands."""
 
@@ -304,7 +307,7 @@ class Waits:
         self._wake(key)
         if before is not None or stands != resolution:
             return AlreadyResolved(resolution=stands)
-        return Accepted()
+        return _ACCEPTED
 
     async def wait(
         self,
