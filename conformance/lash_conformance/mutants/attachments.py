@@ -162,6 +162,13 @@ class NeverBelievesTheEvidence(Store):
         return await super().is_dead(rows, entry, cutoff, frozenset())
 
 
+@mutant("ATT.12", character="By the beginning: with a process all are gone whose names begin with its name.")
+class BelievesByBeginning(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        alike = entry.owner_kind == "process" and any(entry.owner_id.startswith(name) for name in gone)
+        return await super().is_dead(rows, entry, cutoff, frozenset((*gone, entry.owner_id)) if alike else gone)
+
+
 @mutant("ATT.14", character="Ageless: a dead owner's intent is forgotten however young.")
 class DeathIsEnough(Store):
     async def forget_aged_uncommitted_intents(self, intent_grace_cutoff_epoch_ms):

@@ -220,14 +220,15 @@ async def a_turns_intent_does_not_die_by_another_sessions_turn(
 
 @check("ATT.12", needs=("manifest", "process_evidence"))
 async def a_processs_intent_dies_with_its_process(bench: Bench, store: RuntimePersistence) -> None:
-    """One process is known to be gone, the other is not."""
+    """One process is known to be gone, others whose names are like its name are not."""
     await store.record_intent(_intent("gone", owner_kind="process", owner_id="p1"))
-    await store.record_intent(_intent("here", owner_kind="process", owner_id="p2"))
+    await store.record_intent(_intent("here", owner_kind="process", owner_id="p10"))
+    await store.record_intent(_intent("here too", owner_kind="process", owner_id="P1"))
     bench.processes.gone.add("p1")
 
     await store.forget_aged_uncommitted_intents(2**62)
 
-    assert await _open(store) == [("s1", "here")]
+    assert sorted(await _open(store)) == [("s1", "here"), ("s1", "here too")]
 
 
 @check("ATT.13", needs=("manifest",))
