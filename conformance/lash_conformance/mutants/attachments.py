@@ -156,6 +156,14 @@ class SameMillisecondKills(Store):
         return await super().is_dead(rows, entry, cutoff, gone)
 
 
+@mutant("ATT.11", character="Any turn will do: its own commit kills a turn's intent, too.")
+class OwnTurnKills(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        if entry.owner_kind == "turn" and entry.committed_at_epoch_ms is None and entry.intent_at_epoch_ms <= cutoff:
+            return await rows.other_turn_since(entry.session_id, "", entry.intent_at_epoch_ms)
+        return await super().is_dead(rows, entry, cutoff, gone)
+
+
 @mutant("ATT.12", character="Doubtful: never believes that a process is gone.")
 class NeverBelievesTheEvidence(Store):
     async def is_dead(self, rows, entry, cutoff, gone):

@@ -218,6 +218,17 @@ async def a_turns_intent_does_not_die_by_another_sessions_turn(
     assert await _open(store) == [("s2", "a1")]
 
 
+@check("ATT.11", needs=("manifest",))
+async def a_turns_own_commit_is_not_anothers(store: RuntimePersistence, lane: Lane) -> None:
+    """The intent came after it, and says a time before it."""
+    await store.commit_runtime_state(turn("t1", fence=lane))
+    await store.record_intent(_intent(at=0, owner_kind="turn", owner_id="t1"))
+
+    await store.forget_aged_uncommitted_intents(2**62)
+
+    assert await _open(store) == [("s1", "a1")]
+
+
 @check("ATT.12", needs=("manifest", "process_evidence"))
 async def a_processs_intent_dies_with_its_process(bench: Bench, store: RuntimePersistence) -> None:
     """One process is known to be gone, others whose names are like its name are not."""
