@@ -6,6 +6,7 @@ told twice, or told again after a crash, starts nothing twice ([TRG.2][]).
 
 import hashlib
 import sqlite3
+import weakref
 from pathlib import Path
 from typing import Protocol
 
@@ -77,6 +78,7 @@ class SqliteTriggers:
     def __init__(self, path: Path | None = None) -> None:
         self.tier: DurabilityTier = "inline" if path is None else "durable"
         self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30)
+        weakref.finalize(self, self._db.close)
         for table in ("subscriptions", "deliveries"):
             self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} (id TEXT PRIMARY KEY, row TEXT NOT NULL)")
 

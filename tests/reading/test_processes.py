@@ -28,7 +28,8 @@ from lash_ref.triggers import (
 
 def test_processes_and_triggers(tmp_path):
     async def run():
-        registry = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
+        rows = SqliteProcesses(tmp_path / "p.db")
+        registry = ProcessRegistry(rows)
 
         async def echo(context):
             return {"got": (await context.signal()).value}
@@ -71,8 +72,10 @@ def test_processes_and_triggers(tmp_path):
         assert report.running_processes == (running.process_id,)
         assert texts(await core.session("s").open()) == []
         await registry.close()
-        later = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
-        assert later.get(row.process_id).output == Json({"got": "ping"})
+        rows.close()
+        later = SqliteProcesses(tmp_path / "p.db")
+        assert ProcessRegistry(later).get(row.process_id).output == Json({"got": "ping"})
+        later.close()
         await place.close()
 
     asyncio.run(run())
