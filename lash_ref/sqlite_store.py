@@ -128,14 +128,10 @@ def _prepare(connection: sqlite3.Connection, patience_s: float) -> None:
             for statement in _statements(SCHEMA):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-            # Makes both files as long as the log will get, so that the first turns need not. Cut short here,
-            # it leaves a blob that nobody refers to, which the next garbage collection takes.
-            connection.execute("INSERT INTO blobs (ref, data) VALUES ('', zeroblob(?))", (LOG_PAGES * 4096,))
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-    connection.execute("DELETE FROM blobs WHERE ref = ''")
 
 
 def _is_new(connection: sqlite3.Connection) -> bool:

@@ -31,6 +31,8 @@ HANDS = 3
 ATTEMPTS = 40
 """How often a call is made while the disk has no room, which each thread of a process may have to find out."""
 CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept", "half written", "length kept")
+LENGTHS = ("append", "enqueue work", "put bytes")
+"""The scenes in which files that grew keep their length: a store that trusts a length does so whatever it writes."""
 AFTER_ANSWER = "after the answer"
 FULL_FOR = 5
 """How many calls of one name meet a full disk before it has room again."""
@@ -260,7 +262,7 @@ class Drill:
             played = until
             amid = 0 < number < len(steps) and steps[number - 1].kind == steps[number].kind == "write"
             for cut in cuts:
-                if cut in ("half written", "length kept") and amid:
+                if (cut in ("half written", "length kept") and amid) or (cut == "length kept" and scene.name not in LENGTHS):
                     continue
                 left = (number == len(steps), disk.left(cut))
                 if left not in seen:

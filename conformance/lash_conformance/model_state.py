@@ -7,6 +7,7 @@ Nothing here has seen an implementation: it is written from the contract alone.
 
 import pickle
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, TypeVar, cast
 
 MAX = 2**63 - 1
@@ -143,15 +144,25 @@ def rebuilt(value: T, names: dict[str, Any]) -> T:
 
 
 def _rebuilt(value: Any, names: dict[str, Any]) -> Any:
-    if isinstance(value, str):
+    """Most of a drill is spent here, so kinds are told apart by identity and scalars are not called for."""
+    kind = cast("type[Any]", type(value))
+    if kind is str:
         return names.get(value, value) if value[:1] == "$" else value
-    if isinstance(value, dict):
+    if kind is dict:
         members = cast("dict[Any, Any]", value)
-        return {_rebuilt(key, names): _rebuilt(member, names) for key, member in members.items()}
-    if isinstance(value, list | tuple | set):
+        return {_rebuilt(key, names): member if type(member) in _SCALARS else _rebuilt(member, names) for key, member in members.items()}
+    if kind is list or kind is tuple or kind is set:
         rebuilt = [_rebuilt(member, names) for member in cast("list[Any]", value)]
-        return cast("type[Any]", type(cast("Any", value)))(rebuilt)
-    if is_dataclass(value) and not isinstance(value, type):
-        copied = {part.name: _rebuilt(getattr(value, part.name), names) for part in fields(value)}
-        return type(value)(**copied)
+        return cast("Any", rebuilt if kind is list else kind(rebuilt))
+    if parts := _parts(kind):
+        return kind(**{part: _rebuilt(getattr(value, part), names) for part in parts})
     return value
+
+
+_SCALARS = frozenset((int, bool, float, type(None)))
+
+
+@cache
+def _parts(kind: type) -> tuple[str, ...]:
+    """The fields of a dataclass."""
+    return tuple(part.name for part in fields(kind)) if is_dataclass(kind) else ()

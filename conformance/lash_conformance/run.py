@@ -162,7 +162,7 @@ def header(options: Options) -> dict[str, Any]:
 
 
 def drill_beside(options: Options) -> list[str]:
-    """The checks of the crash drill, if another process is to judge them beside this one; nothing if it is not.
+    """The crash drill and the races, if another process is to judge them beside this one; nothing if it is not.
 
     A target that keeps a server for the run stays in the process that may let the server fall.
     """
@@ -171,8 +171,9 @@ def drill_beside(options: Options) -> list[str]:
     if isinstance(options.target, Served) and options.target.may_crash:
         return []
     chosen = [check for check in all_checks(options.profile) if selects(options.select, check) and not inapplicable(check, options.target)]
-    drill = [check.id for check in chosen if check.kind == "crash" and check.id != UNDER_LOAD]
-    return drill if len(drill) < len(chosen) else []
+    drill = [check.id for check in chosen if check.kind in ("crash", "race") and check.id != UNDER_LOAD]
+    crashes = any(check.kind == "crash" for check in chosen)
+    return drill if crashes and len(drill) < len(chosen) else []
 
 
 def arguments(options: Options) -> list[str]:
