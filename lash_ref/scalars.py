@@ -8,8 +8,7 @@ import base64
 import binascii
 import json
 import math
-from collections.abc import Callable, Sequence
-from functools import cache
+from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import (
@@ -26,7 +25,7 @@ from pydantic import (
     ValidationError,
     WithJsonSchema,
 )
-from pydantic_core import SchemaValidator, core_schema, from_json
+from pydantic_core import PydanticSerializationError, core_schema, from_json
 
 from lash_ref.errors import InvalidRecord
 
@@ -169,13 +168,6 @@ class Json:
         return value if isinstance(value, Json) else cls(value)
 
     @classmethod
-    def checked(cls, value: object) -> "Json":
-        """As `of`, but what was not made by the constructor is looked through."""
-        if not isinstance(value, Json):
-            return cls(value)
-        return value if getattr(value, "_checked", False) else cls(value.value)
-
-    @classmethod
     def __get_pydantic_core_schema__(
         cls, source: object, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
@@ -312,31 +304,10 @@ def admitted(record: R) -> R:
     """
     kind = type(record)
     try:
-        return _readmitting(kind).validate_python(record)
-    except ValidationError as err:
-        raise invalid(kind.__name__, err) from err
-
-
-@cache
-def _readmitting(kind: type[Record]) -> SchemaValidator:
-    """What validates a record from its fields, and every record in it, where pydantic takes an instance as it is."""
-    return SchemaValidator(_read_again(kind.__pydantic_core_schema__), _use_prebuilt=False)
-
-
-def _read_again(schema: Any) -> Any:
-    if isinstance(schema, (list, tuple)):
-        return [_read_again(part) for part in cast("Sequence[object]", schema)]
-    if not isinstance(schema, dict):
-        return schema
-    parts = cast("dict[str, Any]", schema)
-    if parts.get("type") == "function-plain" and parts["function"]["function"] == Json.of:
-        return core_schema.no_info_plain_validator_function(Json.checked)
-    fresh = {name: part if name in _NO_SCHEMA else _read_again(part) for name, part in parts.items()}
-    return fresh | {"revalidate_instances": "always"} if parts.get("type") == "model" else fresh
-
-
-_NO_SCHEMA = frozenset({"cls", "config", "default", "function", "metadata", "serialization"})
-"""Members of a core schema that hold no schema of their own."""
+        fields = record.model_dump(exclude_none=True, warnings=False)
+    except (PydanticSerializationError, ValueError, AttributeError) as err:
+        raise InvalidRecord(kind.__name__, "record", "a record JSON can carry", str(err)) from err
+    return kind.from_data(fields)
 
 
 _IDENTIFIER = TypeAdapter[str](Identifier).validator
