@@ -134,7 +134,7 @@ async def what_is_not_known_in_a_request_is_ignored(line: Line) -> None:
     assert await wire.result("store.load_node", store=store, node_id="n1", later=[1]) is None
 
 
-@check("WIR.9", "REC.12", needs=("wire",))
+@check("WIR.9", needs=("wire",))
 async def a_member_of_another_case_is_not_known(line: Line) -> None:
     """Beside the member that it looks like, or in the place of one that may be absent."""
     wire = await line.greeted()
