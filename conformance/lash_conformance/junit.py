@@ -5,6 +5,7 @@ from pathlib import Path
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from lash_conformance.report import CheckReport, Report
+from lash_conformance.shown import visible
 
 
 def _case(check: CheckReport) -> TestCase:
@@ -13,12 +14,12 @@ def _case(check: CheckReport) -> TestCase:
         case "pass":
             return case
         case "not-applicable" | "known-failure":
-            result = Skipped(f"{check.verdict}: {check.reason}")
+            result = Skipped(visible(f"{check.verdict}: {check.reason}"))
         case "fail":
-            result = Failure(check.note or check.reason, "fail")
+            result = Failure(visible(check.note or check.reason), "fail")
         case "unknown" | "error" | "not-run":
-            result = Error(check.reason or check.verdict, check.verdict)
-    result.text = "\n".join((check.claim, *(f"{n} {one}" for n, one in enumerate(check.lines, 1))))
+            result = Error(visible(check.reason or check.verdict), check.verdict)
+    result.text = visible("\n".join((check.claim, *(f"{n} {one}" for n, one in enumerate(check.lines, 1)))))
     case.result = [result]
     return case
 
@@ -36,7 +37,7 @@ def save(report: Report, path: Path) -> None:
         suite = TestSuite("run")
         for number, problem in enumerate(report.problems or (report.advice,), start=1):
             case = TestCase(f"run-{number}", classname="lash.run")
-            case.result = [Error(problem, report.outcome)]
+            case.result = [Error(visible(problem), report.outcome)]
             suite.add_testcase(case)
         xml.add_testsuite(suite)
     xml.update_statistics()

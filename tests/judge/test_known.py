@@ -1,10 +1,11 @@
 """Known failures are pinned to their reasons; what differs from run to run may be left open."""
 
 from datetime import date
+from pathlib import Path
 
 import pytest
 
-from lash_conformance.known import Known, judged, pins, update
+from lash_conformance.known import Known, judged, pins, read, update
 
 RACE = {
     "event": "check", "id": "STO.6:race", "kind": "race", "verdict": "fail",
@@ -54,3 +55,13 @@ def test_what_an_example_found_is_pinned_whole():
 
     assert entry.reason == "expected 1, found 2"
     assert (verdict, note) == ("fail", "fails otherwise than listed: expected 1, found 2")
+
+
+def test_a_reason_that_was_written_down_as_it_came_is_pinned_as_it_is_shown(tmp_path: Path):
+    """A list may be older than the escapes of the report."""
+    listed = tmp_path / "known.toml"
+    listed.write_text(
+        '[[failure]]\ncheck = "REC.2:nul"\nreason = "expected nothing, found a\\u0000b"\nlink = "x"\nexpires = 2999-01-01\n'
+    )
+
+    assert read(listed)["REC.2:nul"].reason == "expected nothing, found a\\x00b"
