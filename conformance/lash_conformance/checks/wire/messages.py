@@ -143,7 +143,8 @@ async def a_member_of_another_case_is_not_known(line: Line) -> None:
 
     await wire.result("store.save_session_meta", store=store, meta=meta | {"Session_Name": "theirs", "CWD": "/x"})
 
-    assert await wire.result("store.load_session_meta", store=store) == meta
+    found = await wire.result("store.load_session_meta", store=store)
+    assert {name: member for name, member in found.items() if member is not None} == meta, "a null is as good as nothing"
 
 
 @check("WIR.10", needs=("wire",))
