@@ -27,8 +27,10 @@ from lash_ref.errors import (
     SessionBindingMismatch,
     TurnInputClaimSuperseded,
 )
+from lash_ref.inputs import TurnInputClaim
 from lash_ref.nodes import Append, FullGraph, ReplaceFull
 from lash_ref.records import AttachmentIntent
+from lash_ref.work import QueuedWorkClaim
 
 
 @check("STO.9", "STO.20")
@@ -79,17 +81,23 @@ async def a_refused_commit_leaves_claims_inputs_stamps_and_intents(
     assert retry.head_revision == 2
 
 
-@check("STO.21")
-async def a_stale_input_completion_does_not_consume_the_queue_claim(
-    store: RuntimePersistence, lane: Lane
-) -> None:
-    """The queue completion in the same commit is valid; it still has to wait."""
+async def _both_claimed(store: RuntimePersistence, lane: Lane) -> tuple[QueuedWorkClaim, TurnInputClaim]:
+    """A batch and an input, each claimed."""
     await store.enqueue_queued_work(batch())
     await store.enqueue_pending_turn_input(said(input_id="i1"))
     work = await store.claim_ready_queued_work("s1", lane.fence, lane.owner, "idle", 1)
     held = await store.claim_next_turn_inputs("s1", lane.fence, lane.owner, 1)
     assert work is not None
     assert held is not None
+    return work, held
+
+
+@check("STO.21")
+async def a_stale_input_completion_does_not_consume_the_queue_claim(
+    store: RuntimePersistence, lane: Lane
+) -> None:
+    """The queue completion in the same commit is valid; it still has to wait."""
+    work, held = await _both_claimed(store, lane)
     stale = held.completion().but(lease_token="forged")
 
     attempt = turn(
@@ -107,12 +115,7 @@ async def a_stale_queue_completion_does_not_consume_the_input_claim(
     store: RuntimePersistence, lane: Lane
 ) -> None:
     """The other way round: the input stays claimed and can be completed by the retry."""
-    await store.enqueue_queued_work(batch())
-    await store.enqueue_pending_turn_input(said(input_id="i1"))
-    work = await store.claim_ready_queued_work("s1", lane.fence, lane.owner, "idle", 1)
-    held = await store.claim_next_turn_inputs("s1", lane.fence, lane.owner, 1)
-    assert work is not None
-    assert held is not None
+    work, held = await _both_claimed(store, lane)
     stale = work.completion().but(claim_id="forged")
 
     attempt = turn(
