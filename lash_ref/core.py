@@ -19,6 +19,7 @@ from lash_ref.rlm import RlmProtocolPluginFactory
 from lash_ref.runtime import ParkedSession
 from lash_ref.runtime_errors import (
     MissingSessionStoreFactory,
+    SessionDeleteProcess,
     StoreFactoryError,
 )
 from lash_ref.session import LashSession
@@ -119,17 +120,23 @@ class LashCore:
         return made
 
     async def delete_session(self, session_id: str) -> SessionDeleteReport:
-        """Delete a session: subscriptions, promises, store, in this order; its processes run on ([SES.43][]).
+        """Delete a session: processes and subscriptions let go, promises, store, in this order ([SES.43][]).
+
+        Its processes run on. A delete that failed half way can be repeated.
 
         Raises:
             MissingSessionStoreFactory: there is no factory, also when every store was explicit ([SES.42][]).
+            SessionDeleteProcess: its processes or subscriptions could not be let go; the session is still stored.
             StoreFactoryError: the store could not be deleted.
         """
         factory = self._factory()
         registry: ProcessRegistry | None = self.parts.env.background_task_host
-        running = registry.release_session(session_id) if registry is not None else ()
-        if self.parts.triggers is not None:
-            self.parts.triggers.forget_session(session_id)
+        try:
+            running = registry.release_session(session_id) if registry is not None else ()
+            if self.parts.triggers is not None:
+                self.parts.triggers.forget_session(session_id)
+        except Exception as err:
+            raise SessionDeleteProcess(session_id, str(err)) from err
         self.parts.effect_host.waits.revoke(session_id)
         try:
             await factory.delete_session(session_id)
@@ -178,9 +185,12 @@ class LashCoreBuilder(CoreWiring):
     """A core to wire."""
 
     async def build(self) -> LashCore:
-        """Wire the core.
+        """Wire the core, and start what triggers left recorded ([TRG.3][]).
 
         Raises:
             WiringError: a facet is missing, or parts cannot work together.
         """
-        return LashCore(await self.wired())
+        core = LashCore(await self.wired())
+        if (triggers := core.triggers()) is not None:
+            triggers.recover()
+        return core

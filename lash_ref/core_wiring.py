@@ -70,7 +70,7 @@ class CoreWiring(PromptLayerSink):
     _driver: QueuedWorkDriver | None = None
     _residency: Residency = Residency.KEEP_ALL
     _replay: LiveReplayStore | None = None
-    _concurrency: int = 8
+    _concurrency: int | None = None
     _owner_id: str = "lash-ref"
 
     def _with(self, **changes: Any) -> Self:
@@ -105,7 +105,10 @@ class CoreWiring(PromptLayerSink):
         return self
 
     def session_spec(self, spec: SessionSpec) -> Self:
-        """Replace what was said of provider id, model, turns and session prompt."""
+        """Replace what was said of provider id, model, turns and session prompt.
+
+        A spec without a provider id leaves it to the core's provider.
+        """
         self._policy = spec.resolve_against(SessionPolicy())
         return self
 
@@ -234,7 +237,7 @@ class CoreWiring(PromptLayerSink):
         return self._with(trace_sink=sink, trace_level=level, trace_context=context or Json({}))
 
     def process_execution_concurrency(self, limit: int) -> Self:
-        """How many processes run at once."""
+        """How many processes run at once; others wait ([PRC.10][]). What is not said is the registry's own."""
         self._concurrency = limit
         return self
 
@@ -246,12 +249,15 @@ class CoreWiring(PromptLayerSink):
         Raises:
             WiringError: a facet is missing, or parts cannot work together.
         """
-        if self._concurrency < 1:
+        if self._concurrency is not None and self._concurrency < 1:
             raise ProcessExecutionConcurrency(self._concurrency)
         if not self._protocols:
             raise MissingProtocolPlugin
         if self._policy.model is None or not self._policy.model.id:
             raise MissingModelSpec
+        policy = self._policy
+        if not policy.provider_id and self._provider is not None:
+            policy = policy.but(provider_id=self._provider.kind)
         effect_host, attachments, env_store = self._facets()
         await self._require_peers(attachments, env_store)
         resolver = self._config.provider_resolver
@@ -265,6 +271,8 @@ class CoreWiring(PromptLayerSink):
             provider_resolver=resolver,
             prompt=self._prompt or PromptLayer(),
         )
+        if self._registry is not None and self._concurrency is not None:
+            self._registry.limit(self._concurrency)
         env = RuntimeEnvironment(
             core=core,
             residency=self._residency,
@@ -274,7 +282,7 @@ class CoreWiring(PromptLayerSink):
         )
         return CoreParts(
             env=env,
-            policy=self._policy,
+            policy=policy,
             effect_host=effect_host,
             modes=self._protocols,
             default_mode=ModeId(name=next(iter(self._protocols))),

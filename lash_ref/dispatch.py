@@ -192,7 +192,7 @@ class ToolDispatch:
     async def _attempts(self, effect_id: str, manifest: ToolManifest, prepared: PreparedToolCall) -> Done:
         policy = manifest.retry_policy
         for attempt in range(1, policy.attempts + 1):
-            done = await self._attempt(f"{effect_id}.{attempt}", prepared, attempt, policy.attempts)
+            done = await self._attempt(effect_id, prepared, attempt, policy.attempts)
             retry = done.output.outcome.payload.retry if isinstance(done.output.outcome, Failure) else None
             if not isinstance(retry, SafeRetry) or policy.type == "never" or self.token.is_cancelled():
                 return done
@@ -217,12 +217,13 @@ class ToolDispatch:
 
     async def _attempt(self, effect_id: str, prepared: PreparedToolCall, attempt: int, most: int) -> Done:
         """One run of the tool with the hooks after it; parks while the tool's answer is pending."""
+        call, effect_id = effect_id, f"{effect_id}.{attempt}"
         performed = False
 
         async def perform() -> Json:
             nonlocal performed
             performed = True
-            return await self._performed(effect_id, prepared, attempt, most)
+            return await self._performed(call, effect_id, prepared, attempt, most)
 
         request = Json({"call": prepared.to_data(), "attempt": attempt})
         kept = await self.controller.run("tool_attempt", effect_id, request, perform)
@@ -244,7 +245,7 @@ class ToolDispatch:
                 self.plugins.restore(PluginSessionSnapshot.from_data(said["plugins"]))
 
     async def _performed(
-        self, effect_id: str, prepared: PreparedToolCall, attempt: int, most: int
+        self, call_effect: str, effect_id: str, prepared: PreparedToolCall, attempt: int, most: int
     ) -> Json:
         before = self.plugins.snapshot_revision_fingerprint()
         already = len(self.queued)
@@ -264,7 +265,7 @@ class ToolDispatch:
             agent_frame_id=self.agent_frame_id,
             attempt_number=attempt,
             max_attempts=most,
-            replay_key=f"{self.turn_id}:{prepared.call_id}",
+            replay_key=f"{self.turn_id}:{call_effect}",
             prepared_payload=prepared.prepared_payload,
             services=self.services,
             cancellation=self.token,

@@ -244,7 +244,7 @@ ContextCompactor = Callable[[CompactionContext], Awaitable[Sequence[Json] | None
 
 
 class AssistantProseProjector(Protocol):
-    """Makes of the assistant's prose what a reader sees."""
+    """Makes of prose that did not stream what a reader is shown; chunks go through the stream hooks."""
 
     def project_assistant_prose(self, text: str) -> str: ...
 

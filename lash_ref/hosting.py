@@ -35,9 +35,10 @@ AttachmentSourcePolicy = Callable[[AttachmentSource], Awaitable[str | None]]
 
 
 class TerminationPolicy(Record):
-    """How a turn that never said it was done is judged."""
+    """How a turn is judged whose protocol asks for nothing more and names no outcome."""
 
     treat_missing_done_as_failure: bool = True
+    """It stops as a runtime error, the issue's code being ``missing_done``; else its last prose is its answer."""
 
 
 class TurnPhaseProbe(Protocol):

@@ -75,8 +75,6 @@ class ModelCall:
         completion = kept.read(LlmCompletion)
         if completion.response is None:
             return completion
-        if not self._prose and completion.response.full_text:
-            await self._say(completion.response.full_text)
         return await self._responded(completion, completion.response)
 
     async def _or_cancelled(self, work: Awaitable[LlmCompletion]) -> LlmCompletion:
@@ -175,6 +173,8 @@ class ModelCall:
 
     async def _responded(self, completion: LlmCompletion, response: LlmResponse) -> LlmCompletion:
         try:
+            if not self._prose and (shown := self.plugins.project_prose(response.full_text)):
+                await self._say(shown)
             changed, events = await self.plugins.response(response)
         except PluginError as err:
             return completion.but(

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 from lash_ref.ladder import LlmCompletion
@@ -32,6 +33,7 @@ from lash_ref.outcome import (
     TurnOutcome,
 )
 from lash_ref.provider import (
+    LlmPart,
     LlmResponse,
     LlmTerminalReason,
     ProviderFailureKind,
@@ -160,6 +162,7 @@ def _llm(state: MachineState, input: Input) -> MachineState:
         return failed_call(state, input.completion)
     if (stopped := terminal_stop(state, response)) is not None:
         return stopped
+    response = with_distinct_calls(response)
     state, message_id = minted_id(state)
     spoken = assistant_message(message_id, response)
     if response.tool_calls:
@@ -171,6 +174,25 @@ def _llm(state: MachineState, input: Input) -> MachineState:
             return finish(state, Stopped(stop="provider_error"), issue)
         return reach(state.but(answer=None), "before_completion")
     return reach(state.but(answer=spoken), "before_completion")
+
+
+def with_distinct_calls(response: LlmResponse) -> LlmResponse:
+    """The response with an id for each of its calls: ``c``, ``c`` becomes ``c``, ``c-2`` ([TOO.13][])."""
+    given = [call.call_id for call in response.tool_calls]
+    if len(set(given)) == len(given):
+        return response
+    taken, seen = set(given), set[str]()
+    parts: list[LlmPart] = []
+    for part in response.parts:
+        if isinstance(part, ToolCallPart) and part.call_id in seen:
+            free = next(id for n in count(2) if (id := f"{part.call_id}-{n}") not in taken)
+            taken.add(free)
+            parts.append(part.but(call_id=free))
+        else:
+            if isinstance(part, ToolCallPart):
+                seen.add(part.call_id)
+            parts.append(part)
+    return response.but(parts=tuple(parts))
 
 
 def assistant_message(message_id: str, response: LlmResponse) -> Message:

@@ -224,6 +224,20 @@ class PluginSession:
         """A chunk of visible text as the hooks leave it."""
         return await hooks.pipe_stream(self.contributions.stream, self.session_id, chunk)
 
+    def project_prose(self, text: str) -> str:
+        """Prose that did not stream, as readers are shown it; it is stored as it was said ([HOK.42][]).
+
+        Raises:
+            PluginError: the projector failed.
+        """
+        held = self.contributions.prose_projector.held
+        if held is None:
+            return text
+        try:
+            return held.value.project_assistant_prose(text)
+        except Exception as err:
+            raise hooks.hook_error(held.plugin_id, "output.assistant_prose_projector", err) from err
+
     async def response(self, response: Any) -> tuple[Any, list[PluginOwned[PluginRuntimeEvent]]]:
         """A whole response as the hooks leave it."""
         return await hooks.pipe_response(self.contributions.response, self.session_id, response)

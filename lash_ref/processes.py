@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from lash_ref.contracts import Clock
 from lash_ref.records import DurabilityTier
@@ -39,7 +39,8 @@ class ProcessHandleSummary(Record):
 
     process_id: Identifier
     kind: Text
-    scope: SessionScope
+    scope: SessionScope | None = None
+    """None once its session was deleted."""
     state: ProcessState
     started_at_ms: U64
     ended_at_ms: U64 | None = None
@@ -151,6 +152,10 @@ class ProcessRegistry:
         """Whether rows survive the process."""
         return self.store.tier
 
+    def limit(self, concurrency: int) -> None:
+        """Run at most that many of the processes that are started from now on at once ([PRC.10][])."""
+        self._slots = asyncio.Semaphore(concurrency)
+
     def handle(self, kind: str, handler: ProcessHandler) -> None:
         """Register what runs processes of a kind."""
         self._handlers[kind] = handler
@@ -190,17 +195,19 @@ class ProcessRegistry:
         return row
 
     async def _run(self, handler: ProcessHandler, context: ProcessContext) -> None:
-        row = self._rows[context.process_id]
+        ended: dict[str, Any]
         try:
             async with self._slots:
                 output = Json.of(await handler(context))
-            ended = row.but(state="cancelled" if context.cancelled.is_set() else "completed", output=output)
+            ended = {"state": "cancelled" if context.cancelled.is_set() else "completed", "output": output}
         except asyncio.CancelledError:
-            ended = row.but(state="cancelled")
+            ended = {"state": "cancelled"}
         except Exception as err:
-            cancelled = context.cancelled.is_set()
-            ended = row.but(state="cancelled" if cancelled else "failed", error=f"{type(err).__name__}: {err}")
-        self._put(ended.but(ended_at_ms=self._clock.now_ms()))
+            state = "cancelled" if context.cancelled.is_set() else "failed"
+            ended = {"state": state, "error": f"{type(err).__name__}: {err}"}
+        # Read now: its session may have been deleted since it began.
+        row = self._rows[context.process_id]
+        self._put(row.but(ended_at_ms=self._clock.now_ms(), **ended))
         self._running.pop(context.process_id, None)
         self._ended[context.process_id].set()
 
@@ -220,7 +227,7 @@ class ProcessRegistry:
 
     def of_session(self, session_id: str) -> tuple[ProcessHandleSummary, ...]:
         """Every process of a session, oldest first ([PRC.1][])."""
-        return tuple(row for row in self._rows.values() if row.scope.session_id == session_id)
+        return tuple(row for row in self._rows.values() if row.scope and row.scope.session_id == session_id)
 
     async def await_output(self, process_id: str) -> ProcessHandleSummary:
         """The process once it has ended, also long after ([PRC.2][])."""
@@ -253,10 +260,11 @@ class ProcessRegistry:
         return self.get(process_id)
 
     def release_session(self, session_id: str) -> tuple[str, ...]:
-        """Forget which session's the processes are; ids of those that still run."""
-        return tuple(
-            row.process_id for row in self.of_session(session_id) if row.process_id in self._running
-        )
+        """Forget which session's the processes are; ids of those that still run ([PRC.5][], [PRC.11][])."""
+        released = self.of_session(session_id)
+        for row in released:
+            self._put(row.but(scope=None))
+        return tuple(row.process_id for row in released if row.process_id in self._running)
 
     async def close(self) -> None:
         """Stop everything that runs."""

@@ -12,7 +12,7 @@ LashError
 │   ├── StoreFactoryError             a session's store could not be made (code ``StoreFactory``)
 │   ├── StoreSessionMismatch          the loaded state is another session's
 │   ├── SessionStillInUse             a clone or a turn is alive
-│   ├── SessionConsumed               this handle was closed or parked
+│   ├── SessionConsumed               this handle was parked, closed or dropped
 │   ├── SessionError                  a session could not be built or kept (code ``Session``)
 │   ├── DurableEffectHostRequiresHandlerContext
 │   ├── SessionDeleteProcess          a deleted session's processes could not be released
@@ -147,10 +147,10 @@ class SessionStillInUse(EmbedError):
 
 
 class SessionConsumed(EmbedError):
-    """This handle was closed or parked; open or resume the session for another."""
+    """This handle was parked, closed or dropped; open or resume the session for another."""
 
     names = ("session_id",)
-    wording = "this handle of session {session_id!r} was closed or parked"
+    wording = "this handle of session {session_id!r} was parked, closed or dropped"
 
 
 class SessionError(EmbedError):

@@ -2,7 +2,8 @@
 
 Handles share one live session. Where lash consumes a handle by ownership, Python says so: `clone` makes
 another handle, `drop` (or letting it be collected) lets one go, and `close` and `park` need the sole handle
-and no turn, else `SessionStillInUse` and nothing is changed. After them the handle raises `SessionConsumed`.
+and no turn, else `SessionStillInUse` and nothing is changed. After any of these the handle raises
+`SessionConsumed`, but for reads, which show what was last published ([SES.51][]).
 """
 
 import asyncio
@@ -35,6 +36,7 @@ from lash_ref.policy import ModeId, SessionPolicy
 from lash_ref.processes import ProcessHandleSummary, SessionScope
 from lash_ref.resident import RuntimeObservation
 from lash_ref.runtime import ParkedSession
+from lash_ref.runtime_errors import SessionConsumed
 from lash_ref.session_admin import (
     PluginOperations,
     SessionAdmin,
@@ -67,15 +69,26 @@ class LashSession:
 
     # -- ownership
 
+    @property
+    def _held(self) -> Shared:
+        """What the handle holds.
+
+        Raises:
+            SessionConsumed: it was parked, closed or dropped ([SES.51][]).
+        """
+        if self not in self._shared.handles:
+            raise SessionConsumed(self.session_id())
+        return self._shared
+
     def clone(self) -> "LashSession":
         """Another handle on the same live session ([SES.48][])."""
-        self._shared.require_live()
-        return LashSession(self._shared)
+        return LashSession(self._held)
 
     def clone_from(self, source: "LashSession") -> Self:
         """Let this handle go and hold what ``source`` holds."""
+        held = source._held
         self.drop()
-        self._shared = source._shared
+        self._shared = held
         self._shared.handles.add(self)
         return self
 
@@ -90,10 +103,9 @@ class LashSession:
             SessionStillInUse: a clone or a turn is alive; nothing was changed.
             RuntimeFailure: the flush failed; the session stays live.
         """
-        runtime = self._shared.require_sole("close")
-        await runtime.persist()
-        runtime.unregister()
-        self._shared.end("close")
+        with self._held.ending("close") as runtime:
+            await runtime.persist()
+            runtime.unregister()
 
     async def park(self) -> ParkedSession:
         """Persist what is dirty, end the live session, and answer what `LashCore.resume` takes.
@@ -103,9 +115,8 @@ class LashSession:
             SessionError: there is no store.
             RuntimeFailure: the flush failed; the session stays live.
         """
-        parked = await self._shared.require_sole("park").park()
-        self._shared.end("park")
-        return parked
+        with self._held.ending("park") as runtime:
+            return await runtime.park()
 
     # -- reads of what was last published
 
@@ -149,17 +160,15 @@ class LashSession:
 
     def turn(self, input: TurnInput | str) -> TurnBuilder:
         """A turn to run."""
-        self._shared.require_live()
-        return TurnBuilder(self._shared, as_input(input))
+        return TurnBuilder(self._held, as_input(input))
 
     def queued_turn(self) -> QueuedTurnBuilder:
         """A drain of the queue."""
-        self._shared.require_live()
-        return QueuedTurnBuilder(self._shared)
+        return QueuedTurnBuilder(self._held)
 
     def enqueue(self, input: TurnInput | str) -> EnqueueTurnBuilder:
         """Input for a later turn."""
-        return EnqueueTurnBuilder(self._shared, as_input(input))
+        return EnqueueTurnBuilder(self._held, as_input(input))
 
     def cancel_running_turns(self) -> int:
         """Cancel every turn that runs or waits through this handle and its clones; how many ([CAN.8][])."""
@@ -184,7 +193,7 @@ class LashSession:
 
     def admin(self) -> SessionAdmin:
         """Every facet."""
-        return SessionAdmin(self._shared)
+        return SessionAdmin(self._held)
 
     async def configure(self, patch: SessionConfigPatch) -> None:
         """Change provider, model or prompt; durable by the next commit, park or close."""
@@ -214,11 +223,11 @@ class LashSession:
 
     async def refresh_background_graph(self) -> None:
         """Take up what processes committed to this session."""
-        await self._shared.require_live().refresh_background_graph()
+        await self._held.require_live().refresh_background_graph()
 
     async def set_turn_phase_probe(self, probe: TurnPhaseProbe | None) -> None:
         """Watch the phases of this session's turns."""
-        runtime = self._shared.require_live()
+        runtime = self._held.require_live()
         async with runtime.writer:
             runtime.turn_phase_probe = probe
 
@@ -226,15 +235,15 @@ class LashSession:
 
     async def queued_work(self) -> tuple[QueuedWorkBatch, ...]:
         """Batches that wait: commands, wakes, tasks; user input is in `pending_turn_inputs`."""
-        return await self._shared.queue_store().list_pending_queued_work(self.session_id())
+        return await self._held.queue_store().list_pending_queued_work(self.session_id())
 
     async def pending_turn_inputs(self) -> tuple[PendingTurnInput, ...]:
         """Input that waits and that nobody claimed."""
-        return await self._shared.queue_store().list_pending_turn_inputs(self.session_id())
+        return await self._held.queue_store().list_pending_turn_inputs(self.session_id())
 
     async def cancel_pending_turn_input(self, input_id: str) -> CancelOutcome:
         """Cancel one input, or learn why it cannot be ([SES.78][])."""
-        store = self._shared.queue_store()
+        store = self._held.queue_store()
         outcome = await store.cancel_pending_turn_input(self.session_id(), input_id)
         self._tell_cancelled((outcome,))
         return outcome
@@ -243,14 +252,14 @@ class LashSession:
         self, targets: Iterable[CancelTarget]
     ) -> tuple[CancelResult, ...]:
         """Cancel several, by input id or source key, in one unit; one result a target, in order."""
-        store = self._shared.queue_store()
+        store = self._held.queue_store()
         results = await store.cancel_pending_turn_inputs(self.session_id(), tuple(targets))
         self._tell_cancelled([result.outcome for result in results])
         return results
 
     async def cancel_pending_turn_input_suffix(self, anchor: CancelTarget) -> SuffixCancelOutcome:
         """Cancel an input and everything enqueued after it, in one unit."""
-        store = self._shared.queue_store()
+        store = self._held.queue_store()
         outcome = await store.cancel_pending_turn_input_suffix(self.session_id(), anchor)
         if outcome.outcome == "outcomes":
             self._tell_cancelled(outcome.data.outcomes)
@@ -263,7 +272,7 @@ class LashSession:
 
     async def cancel_queued_work_batch(self, batch_id: str) -> QueuedWorkBatch | None:
         """Remove a batch nobody claimed; none when it is claimed or unknown."""
-        store = self._shared.queue_store()
+        store = self._held.queue_store()
         batch = await store.cancel_queued_work_batch(self.session_id(), batch_id)
         if batch is not None:
             self._shared.tell_queue("cancelled", batch_id)
@@ -271,22 +280,22 @@ class LashSession:
 
     async def abandon_queued_work_claim(self, claim: QueuedWorkClaim) -> None:
         """Give a claim back, so that its batches can be claimed at once."""
-        await self._shared.queue_store().abandon_queued_work_claim(claim)
+        await self._held.queue_store().abandon_queued_work_claim(claim)
 
     async def abandon_turn_input_claim(self, claim: TurnInputClaim) -> None:
         """Give a claim back, so that its inputs can be claimed at once."""
-        await self._shared.queue_store().abandon_turn_input_claim(claim)
+        await self._held.queue_store().abandon_turn_input_claim(claim)
 
     async def revoke_durable_waits(self) -> None:
         """Cancel every open wait of the session but turn control; later waits work ([WAI.5][], [WAI.6][])."""
-        self._shared.effect_host.waits.sweep(self.session_id())
+        self._held.effect_host.waits.sweep(self.session_id())
 
     async def await_queued_work_batch(self, batch_id: str) -> None:
         """Until the batch is no longer pending, whoever drained or cancelled it; at once when it is unknown.
 
         There is no deadline: bound it with `asyncio.timeout`.
         """
-        store, pause = self._shared.queue_store(), FIRST_LOOK_S
+        store, pause = self._held.queue_store(), FIRST_LOOK_S
         while True:
             try:
                 pending = await store.list_pending_queued_work(self.session_id())

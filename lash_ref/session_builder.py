@@ -102,7 +102,7 @@ class SessionBuilder(PromptLayerSink):
         return self
 
     def session_spec(self, spec: SessionSpec) -> Self:
-        """Replace the whole spec, earlier prompt edits and provider id too."""
+        """Replace the whole spec, also what `provider` and prompt edits said before: say those after it."""
         self.spec = spec
         self._prompt = None
         return self

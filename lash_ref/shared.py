@@ -1,5 +1,7 @@
 """What all handles of one opened session share, and who holds it."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, Protocol
 from weakref import WeakSet
@@ -88,10 +90,23 @@ class Shared:
             raise SessionStillInUse(self.session_id)
         return runtime
 
-    def end(self, event: Literal["close", "park"]) -> None:
-        """No handle is good for anything from here on."""
+    @contextmanager
+    def ending(self, event: Literal["close", "park"]) -> Generator[LashRuntime]:
+        """End the session with the block: no handle is good for a change from its start, all are again if it fails.
+
+        Raises:
+            SessionStillInUse: as `require_sole`.
+        """
+        runtime = self.require_sole(event)
+        before, held = self.phase, list(self.handles)
         self.phase = SESSION_TRANSITIONS[self.phase, event]
         self.handles.clear()
+        try:
+            yield runtime
+        except BaseException:
+            self.phase = before
+            self.handles.update(held)
+            raise
 
     def queue_store(self) -> RuntimePersistence:
         """The store that holds the queue.

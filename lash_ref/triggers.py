@@ -7,6 +7,7 @@ told twice, or told again after a crash, starts nothing twice ([TRG.2][]).
 import hashlib
 import sqlite3
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -77,7 +78,8 @@ class SqliteTriggers:
 
     def __init__(self, path: Path | None = None) -> None:
         self.tier: DurabilityTier = "inline" if path is None else "durable"
-        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30)
+        # The garbage collector closes it from whatever thread it happens to run in.
+        self._db = sqlite3.connect(path or ":memory:", isolation_level=None, timeout=30, check_same_thread=False)
         weakref.finalize(self, self._db.close)
         for table in ("subscriptions", "deliveries"):
             self._db.execute(f"CREATE TABLE IF NOT EXISTS {table} (id TEXT PRIMARY KEY, row TEXT NOT NULL)")
@@ -139,15 +141,37 @@ class TriggerRouter:
         return subscription
 
     def emit(self, occurrence: TriggerOccurrence) -> list[ProcessHandleSummary]:
-        """Tell an event; one process for each subscription, however often it is told."""
+        """Tell an event; one process for each subscription, however often it is told.
+
+        Raises:
+            ProcessError: nothing runs the kind that a subscription names; the others' processes are started.
+        """
         wanted = [s for s in self.store.subscriptions() if s.source_type == occurrence.source_type]
         deliveries = [TriggerDelivery(subscription=s, occurrence=occurrence) for s in wanted]
         self.store.record(deliveries)
-        return [self._deliver(delivery) for delivery in deliveries]
+        started, faults = self._delivered(deliveries)
+        if faults:
+            raise faults[0]
+        return started
 
     def recover(self) -> list[ProcessHandleSummary]:
-        """Start what was recorded and not started when the host died."""
-        return [self._deliver(delivery) for delivery in self.store.undelivered()]
+        """Start what was recorded and not started when the host died ([TRG.3][]).
+
+        What nothing runs yet stays recorded. A core does this when it is built: register handlers before.
+        """
+        return self._delivered(self.store.undelivered())[0]
+
+    def _delivered(
+        self, deliveries: Sequence[TriggerDelivery]
+    ) -> tuple[list[ProcessHandleSummary], list[ProcessError]]:
+        started: list[ProcessHandleSummary] = []
+        faults: list[ProcessError] = []
+        for delivery in deliveries:
+            try:
+                started.append(self._deliver(delivery))
+            except ProcessError as err:
+                faults.append(err)
+        return started, faults
 
     def _deliver(self, delivery: TriggerDelivery) -> ProcessHandleSummary:
         subscription = delivery.subscription

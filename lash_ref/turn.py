@@ -12,10 +12,10 @@ from lash_ref.directives import PluginDirective
 from lash_ref.errors import PluginError
 from lash_ref.inputs import TurnInput
 from lash_ref.machine import Begin, Cancel, MachineState
-from lash_ref.outcome import TurnIssue, TurnOutcome
+from lash_ref.outcome import AssistantMessage, Finished, TurnIssue, TurnOutcome
 from lash_ref.plugin_events import PluginOwned
 from lash_ref.protocol import ProtocolDriver
-from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
+from lash_ref.runtime_errors import RuntimeErrorCode
 from lash_ref.scalars import U64, Json, Record, RecordJson
 from lash_ref.turn_steps import TurnSteps
 from lash_ref.usage import PromptUsage
@@ -92,9 +92,16 @@ class Turn(TurnSteps):
             else:
                 self.held.extend(held)
         self.issues.extend(machine.issues)
-        if machine.outcome is None:
-            raise RuntimeFailure("missing_done", "the protocol asked for nothing and did not finish")
-        return machine.outcome
+        return self._unfinished() if machine.outcome is None else machine.outcome
+
+    def _unfinished(self) -> TurnOutcome:
+        """The end of a turn whose protocol asks for nothing and does not finish, as the termination policy has it."""
+        if not self.runtime.host.core.termination.treat_missing_done_as_failure:
+            last = self.runtime.state.read_model().said[-1:]
+            said = last[0].text if last and last[0].role == "Assistant" else ""
+            return Finished(finish=AssistantMessage(text=said))
+        problem = "the protocol asked for nothing and did not finish"
+        return self._stop("runtime_error", TurnIssue(kind="runtime", code="missing_done", message=problem))
 
     async def take_late(self, emitted: Sequence[PluginOwned[PluginDirective]]) -> None:
         """Carry out what the hooks after the turn ask for."""

@@ -198,7 +198,7 @@ class TurnLoop:
                 runtime.services.attachments.owner = None
 
     async def _undo(self, turn: Turn, lane: Lane | None) -> None:
-        """Give claims back; a lane whose commit failed is left to run out, as the commit may have landed."""
+        """Give claims back; the lane is freed by whoever claimed it, and a commit that lands late meets its fence."""
         store = self.runtime.services.store
         if store is None or lane is None:
             return

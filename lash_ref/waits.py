@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import sqlite3
+from collections import deque
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -125,6 +126,13 @@ _EVENTS: Final[dict[str, WaitEvent]] = {
 }  # fmt: skip
 
 
+_Name = tuple[str, WaitKind, str]
+
+
+def _name(key: AwaitEventKey) -> _Name:
+    return key.session_id, key.kind, key.wait_id
+
+
 def _changes(before: WaitState, event: WaitEvent) -> bool:
     """Whether a store writes anything for the event."""
     return (before, event) in WAIT_TRANSITIONS
@@ -158,43 +166,63 @@ class WaitStore(Protocol):
         ...
 
 
-class MemoryWaits:
-    """Waits that live in this object."""
+ENDED_TURNS: Final = 1024
+"""How many ended turns `MemoryWaits` remembers, of all sessions together."""
 
-    def __init__(self) -> None:
-        self._settled: dict[AwaitEventKey, Resolution] = {}
-        self._open: dict[AwaitEventKey, None] = {}
+
+class MemoryWaits:
+    """Waits that live in this object.
+
+    The gate and the terminal of a turn are kept until ``turns`` later turns have ended, so that a host that
+    lives long does not grow. A forgotten turn was committed and never runs again: a late request to cancel it
+    is taken down and stops nothing, and who drives it again is told that it was committed.
+    """
+
+    def __init__(self, turns: int = ENDED_TURNS) -> None:
+        self._turns = turns
+        self._settled: dict[_Name, Resolution] = {}
+        self._open: dict[_Name, AwaitEventKey] = {}
+        self._ended: deque[tuple[str, str]] = deque()
         self._revoked: set[str] = set()
 
     def _state(self, key: AwaitEventKey) -> WaitState:
         if key.session_id in self._revoked:
             return "revoked"
-        if key in self._settled:
+        if _name(key) in self._settled:
             return "resolved"
-        return "pending" if key in self._open else "missing"
+        return "pending" if _name(key) in self._open else "missing"
 
     def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
         if _changes(self._state(key), _EVENTS[resolution.type]):
-            self._open.pop(key, None)
-            self._settled[key] = resolution
-        return self._settled.get(key)
+            self._open.pop(_name(key), None)
+            self._settled[_name(key)] = resolution
+            if key.kind == "turn_terminal":
+                self._ended.append((key.session_id, key.wait_id))
+                self._forget()
+        return self._settled.get(_name(key))
+
+    def _forget(self) -> None:
+        while len(self._ended) > self._turns:
+            session_id, turn_id = self._ended.popleft()
+            for kind in RESERVED:
+                self._settled.pop((session_id, kind, turn_id), None)
 
     def look(self, key: AwaitEventKey) -> Resolution | None:
-        return self._settled.get(key)
+        return self._settled.get(_name(key))
 
     def open_wait(self, key: AwaitEventKey) -> bool:
         if _changes(self._state(key), "await"):
-            self._open[key] = None
+            self._open[_name(key)] = key
         return key.session_id not in self._revoked
 
     def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:
-        return tuple(key for key in self._open if key.session_id == session_id)
+        return tuple(key for key in self._open.values() if key.session_id == session_id)
 
     def revoke(self, session_id: str) -> None:
         self._revoked.add(session_id)
         for table in (self._settled, self._open):
-            for key in [key for key in table if key.session_id == session_id]:
-                del table[key]
+            for name in [name for name in table if name[0] == session_id]:
+                del table[name]
 
     def is_revoked(self, session_id: str) -> bool:
         return session_id in self._revoked

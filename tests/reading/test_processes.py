@@ -14,6 +14,7 @@ from lash_ref.processes import ProcessRegistry, SqliteProcesses
 from lash_ref.registrar import TriggerEvent
 from lash_ref.runtime_errors import (
     ProcessError,
+    SessionDeleteProcess,
 )
 from lash_ref.scalars import Json
 from lash_ref.scripted import ScriptedProvider
@@ -111,5 +112,84 @@ def test_environments_are_kept_by_their_content(tmp_path):
         ):
             ref = await store.put(b"PATH=/bin")
             assert (await again.get(ref), await again.get("elsewhere")) == (b"PATH=/bin", None)
+
+    asyncio.run(run())
+
+
+def _delivery(kind):
+    wanted = TriggerSubscription(subscription_id=kind, session_id="s", source_type="a.b", process_kind=kind)
+    return TriggerDelivery(subscription=wanted, occurrence=TriggerOccurrence(occurrence_id="o", source_type="a.b"))
+
+
+def test_a_core_starts_what_triggers_left_recorded(tmp_path):
+    """A kind that nothing runs yet stays recorded and keeps no other from being started."""
+
+    async def run():
+        async def quick(context):
+            return context.arguments.value["occurrence_id"]
+
+        before = SqliteTriggers(tmp_path / "t.db")
+        before.record([_delivery("unknown"), _delivery("quick")])
+        before.close()
+        registry = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
+        registry.handle("quick", quick)
+        triggers = SqliteTriggers(tmp_path / "t.db")
+        core = await Place(tmp_path).builder(ScriptedProvider()).process_registry(registry).trigger_store(triggers).build()
+
+        (started,) = (await core.session("s").open()).processes().list_all()
+
+        assert (await registry.await_output(started.process_id)).output == Json("o")
+        assert [each.subscription.process_kind for each in triggers.undelivered()] == ["unknown"]
+
+    asyncio.run(run())
+
+
+def test_a_subscription_that_cannot_be_served_holds_up_no_other():
+    async def run():
+        async def quick(context):
+            return context.process_id
+
+        registry = ProcessRegistry()
+        registry.handle("quick", quick)
+        router = TriggerRouter(SqliteTriggers(), registry)
+        for kind in ("unknown", "quick"):
+            router.store.subscribe(_delivery(kind).subscription)
+        with pytest.raises(ProcessError, match="unknown"):
+            router.emit(_delivery("quick").occurrence)
+        assert [row.kind for row in registry.of_session("s")] == ["quick"]
+
+    asyncio.run(run())
+
+
+def test_a_session_whose_processes_cannot_be_let_go_is_not_deleted(tmp_path):
+    class Full(SqliteProcesses):
+        full = False
+
+        def put(self, row):
+            if self.full:
+                raise OSError("no space left")
+            super().put(row)
+
+    async def run():
+        async def quick(context):
+            return context.process_id
+
+        rows = Full(tmp_path / "p.db")
+        registry = ProcessRegistry(rows)
+        registry.handle("quick", quick)
+        core = await Place(tmp_path).builder(ScriptedProvider(["hello"])).process_registry(registry).build()
+        session = await core.session("s").open()
+        await session.turn("hi").run()
+        await session.processes().await_output(session.processes().start("quick").process_id)
+        rows.full = True
+        with pytest.raises(SessionDeleteProcess, match="no space left"):
+            await core.delete_session("s")
+        assert texts(await core.session("s").open()) == ["hi", "hello"]
+
+        rows.full = False
+        await core.delete_session("s")
+        again = await core.session("s").open()
+        assert (texts(again), list(again.processes().list_all())) == ([], [])
+        assert [row.scope for row in SqliteProcesses(tmp_path / "p.db").rows()] == [None]
 
     asyncio.run(run())

@@ -131,3 +131,29 @@ def test_a_turn_ends_once(waits):
         other.request(evidence(" "))
     waits.revoke("s")
     assert gate.request(evidence("d")) == CancelUnknownOrRevoked()
+
+
+def test_a_host_in_memory_remembers_the_last_turns_only():
+    async def run():
+        waits = Waits(b"k", MemoryWaits(turns=2))
+        gates = {turn: TurnCancelGate(waits, "s", turn) for turn in ("t1", "t2", "t3", "asked")}
+        gates["asked"].request(TurnCancellationEvidence(request_id="a", requested_at_ms=1))
+        open_ = asyncio.ensure_future(waits.wait(waits.key("s", "external", "w")))
+        waits.resolve(waits.key("s", "external", "early"), YES)
+        await asyncio.sleep(0)
+        for turn in ("t1", "t2", "t3"):
+            gates[turn].settle(None)
+            waits.resolve(waits.key("s", "turn_terminal", turn), YES)
+
+        def late(turn):
+            return gates[turn].request(TurnCancellationEvidence(request_id="late", requested_at_ms=2)).outcome
+
+        told = {turn: waits.store.look(waits.key("s", "turn_terminal", turn)) for turn in ("t1", "t2", "t3")}
+        assert told == {"t1": None, "t2": YES, "t3": YES}
+        assert [late(turn) for turn in ("t2", "t3")] == ["completion_won_race", "completion_won_race"]
+        assert late("asked") == "already_requested"
+        assert waits.resolve(waits.key("s", "external", "w"), YES) == Accepted()
+        assert await open_ == YES
+        assert waits.resolve(waits.key("s", "external", "early"), YES) == AlreadyResolved(resolution=YES)
+
+    asyncio.run(run())

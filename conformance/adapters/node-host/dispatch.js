@@ -12,10 +12,11 @@ class Dispatch {
     this.tools = new Map(tools.map((tool) => [tool.manifest.name, tool]));
     this.queued = []; // messages of hooks, for the next checkpoint
     this.records = [];
+    this.made = 0; // a model may give two calls of a turn one id, so each has a number too
   }
 
   async runAll(calls) {
-    const answers = await Promise.all(calls.map((call) => this.#run(call)));
+    const answers = await Promise.all(calls.map((call) => this.#run({ ...call, number: this.made += 1 })));
     this.records.push(...answers.map(({ record }) => record));
     return answers;
   }
@@ -59,20 +60,20 @@ class Dispatch {
     const policy = tool.manifest.retry_policy;
     const most = policy?.max_attempts ?? 1;
     for (let attempt = 1; ; attempt += 1) {
-      const output = await this.#attempt(call, tool, prepared);
+      const output = await this.#attempt(call, tool, prepared, attempt);
       const safe = output.outcome.status === "failure" && output.outcome.payload.retry.type === "safe";
       if (!safe || !policy || this.turn.signal.aborted) return output;
       if (attempt >= most) return { ...output, outcome: { ...output.outcome, payload: { ...output.outcome.payload, retry: { type: "exhausted", attempts: attempt } } } };
     }
   }
 
-  async #attempt(call, tool, prepared) {
+  async #attempt(call, tool, prepared, attempt) {
     const { turn } = this;
     let key;
     const context = {
-      signal: turn.signal, replayKey: `${turn.id}:${call.id}`, payload: prepared.payload, put: turn.put,
+      signal: turn.signal, replayKey: `${turn.id}:${call.number}`, payload: prepared.payload, put: turn.put,
       completionKey: () => {
-        key ??= turn.waits.key(turn.session, "tool_completion", `${turn.id}:${call.id}`);
+        key ??= turn.waits.key(turn.session, "tool_completion", `${turn.id}:${call.number}:${attempt}`);
         turn.waits.opened(key);
         return key;
       },

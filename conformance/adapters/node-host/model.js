@@ -53,19 +53,39 @@ async function attempted({ stage, stack, signal, show, request, correlation }) {
   const reply = stage.replies.shift() ?? EMPTY;
   const text = reply.text ?? (reply.chunks ?? []).join("");
   if (reply.reasoning) show("reasoning_delta", { text: reply.reasoning }, correlation.reasoning);
+  let streamed = false;
   for (const chunk of reply.chunks ?? (text ? [text] : [])) {
     const piped = await stack.piped("stream", chunk);
     if (piped) show("assistant_prose_delta", { text: piped }, correlation.prose);
+    streamed ||= piped !== "";
   }
   if (reply.gate !== undefined && !await stage.stand(reply.gate, signal)) return undefined;
   if (reply.error) throw new ProviderFailure(reply.error);
-  const calls = reply.tools ?? [];
+  const whole = streamed ? "" : stack.prose(text);
+  if (whole) show("assistant_prose_delta", { text: whole }, correlation.prose);
+  const calls = distinct(reply.tools ?? []);
   const usage = reply.usage ?? { input_tokens: 10, output_tokens: 5 };
   const spent = Object.keys(usage).length ? usage : reply.streamed_usage;
   return {
     text: text ? await stack.piped("response", text) : "", reasoning: reply.reasoning, calls, usage: spent && counted(spent),
     finish: reply.finish ?? (calls.length ? "tool_use" : "stop"),
   };
+}
+
+// Calls to which the model gave one id are told apart: c, c become c, c-2.
+function distinct(calls) {
+  const taken = new Set(calls.map(({ id }) => id));
+  const seen = new Set();
+  return calls.map((call) => {
+    if (!seen.has(call.id)) {
+      seen.add(call.id);
+      return call;
+    }
+    let number = 2;
+    while (taken.has(`${call.id}-${number}`)) number += 1;
+    taken.add(`${call.id}-${number}`);
+    return { ...call, id: `${call.id}-${number}` };
+  });
 }
 
 module.exports = { callModel, add, counted, pause, COUNTERS, NO_USAGE };

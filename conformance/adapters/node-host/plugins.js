@@ -177,7 +177,7 @@ const written = (id, given) => (stage, told) => {
           for (const trigger of says.triggers ?? []) reg.trigger(trigger);
           if (says.prompts) reg.prompt(async () => { await stand("prompt"); return says.prompts; });
           if (says.removes) reg.removes(says.removes);
-          for (const place of says.claims ?? []) reg.claim(place, place === "tool_result_projector" ? (text) => text + (says.shown ?? "") : undefined);
+          for (const place of says.claims ?? []) reg.claim(place, CLAIMED[place] && ((text) => text + (says[CLAIMED[place]] ?? "")));
           reg.hook("before_turn", directed("before_turn", ({ messages }) => [messages.length]));
           reg.hook("checkpoint", (asked) => directed(`checkpoint ${asked.kind}`)(asked));
           reg.hook("after_turn", directed("after_turn"));
@@ -202,6 +202,9 @@ const written = (id, given) => (stage, told) => {
     },
   };
 };
+
+// Which option is put behind a text by whoever takes the place.
+const CLAIMED = { tool_result_projector: "shown", prose_projector: "prose" };
 
 function outcome({ status, payload }) {
   if (status === "success") return ["success", compact(payload)];

@@ -80,11 +80,16 @@ class Session {
   async #flushed() {
     this.#usable();
     if (this.live.handles > 1 || this.live.running.size) throw new Refused("SessionStillInUse", { session_id: this.live.id });
-    await this.live.flush();
-    this.drop();
+    this.open = false; // what is begun during the flush is refused
+    try { await this.live.flush(); } catch (err) {
+      this.open = true;
+      throw err;
+    }
+    this.live.handles -= 1;
   }
 
   async park() {
+    this.#usable();
     if (!this.live.store) throw sessionError("a session without a store cannot be parked; close it");
     await this.#flushed();
     return { session_id: this.live.id, other: this.live.place === this.live.core.places.other, policy: this.live.state.policy };
@@ -130,6 +135,7 @@ class Session {
   call({ method, arguments: given }) {
     const member = MEMBERS[method];
     if (!member) throw unsupported(method.split(".")[0]);
+    this.#usable();
     return member(this.live, given);
   }
 }

@@ -53,7 +53,8 @@ class Stack {
       claim: (place, act) => {
         if (place !== "tool_result_projector" && place !== "prose_projector" && place !== "code_executor") throw new PluginError(`lash.standard and ${id} both take ${place}`);
         one(this.taken, place, id);
-        if (act) this.projector = act;
+        if (place === "tool_result_projector") this.projector = act;
+        if (place === "prose_projector") this.prose = act;
       },
       operation: (definition, run) => {
         one(this.taken, `the operation ${definition.name}`, id);
@@ -61,6 +62,8 @@ class Stack {
       },
     };
   }
+
+  prose(text) { return text; } // what readers are shown of prose that did not stream, unless a plugin takes the place
 
   asked(kind) { return this.hooks.get(kind) ?? []; }
 

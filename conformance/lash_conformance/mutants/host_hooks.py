@@ -189,6 +189,22 @@ class DropsLateEvents(BrokenHost):
         patch(f"{PLUGINS}.after_turn", without(EmitRuntimeEvents))
 
 
+@host_mutant("HOK.16", character="Hasty: tells events after a turn before it is committed.")
+class TellsLateEventsEarly(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            async def broken(turn, point, emitted):
+                asked = await original(turn, point, emitted)
+                late, turn.late_events = turn.late_events, []
+                for owned in late:
+                    await turn.emit(owned)
+                return asked
+
+            return broken
+
+        patch("lash_ref.turn_base:TurnBase._directed", make)
+
+
 @host_mutant("HOK.17", character="Deaf: a hook that fails after a turn is passed over.")
 class ForgivesAfterTurnHooks(BrokenHost):
     def breaks(self, patch):
@@ -210,6 +226,27 @@ class ResponsesArePipedBackwards(BrokenHost):
 class StreamsAreNotPiped(BrokenHost):
     def breaks(self, patch):
         patch("lash_ref.hooks:pipe_stream", lambda original: lambda owned, *rest: original(owned[-1:], *rest))
+
+
+@host_mutant("HOK.42", character="Plain: shows prose as the model wrote it.")
+class ProjectsNoProse(BrokenHost):
+    def breaks(self, patch):
+        patch(f"{PLUGINS}.project_prose", lambda _: lambda self, text: text)
+
+
+@host_mutant("HOK.42", character="Literal: stores prose as it was shown.")
+class StoresProjectedProse(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            async def broken(self, response):
+                shown = tuple(
+                    part.but(text=self.project_prose(part.text)) if part.type == "text" else part for part in response.parts
+                )
+                return await original(self, response.but(parts=shown))
+
+            return broken
+
+        patch(f"{PLUGINS}.response", make)
 
 
 @host_mutant("HOK.50", character="Upside down: the lowest priority speaks first.")

@@ -1,4 +1,4 @@
-"""Broken hosts of the process chapter ([PRC.1] to [PRC.9], [TRG.1], [TRG.2])."""
+"""Broken hosts of the process chapter ([PRC.1] to [PRC.11], [TRG.1], [TRG.2])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -201,3 +201,39 @@ class HidesWhatChildrenSpent(BrokenHost):
             return broken
 
         patch("lash_ref.turn_commit:_assembled", make)
+
+
+@host_mutant("PRC.10", character="Generous: runs as many processes as are started.")
+class RunsAllProcesses(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch(f"{REGISTRY}.limit", method(lambda registry, concurrency: None))
+
+
+@host_mutant("PRC.10", character="Single file: runs one process at a time, whatever it may.")
+class RunsOneProcess(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch(f"{REGISTRY}.limit", lambda limit: lambda registry, concurrency: limit(registry, 1))
+
+
+@host_mutant("PRC.11", character="Nostalgic: a new session of the id is shown the work of the old one.")
+class ListsADeletedSessionsWork(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def broken(registry: Any, session_id: str) -> tuple[str, ...]:
+            return tuple(row.process_id for row in registry.of_session(session_id) if row.state == "running")
+
+        patch(f"{REGISTRY}.release_session", method(broken))
+
+
+@host_mutant("PRC.11", character="Forgetful: an end writes the row as it was at the start.")
+class EndsBringTheScopeBack(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(put: Any) -> Any:
+            scopes: dict[str, Any] = {}
+
+            def broken(registry: Any, row: Any) -> None:
+                scope = scopes.setdefault(row.process_id, row.scope)
+                put(registry, row if row.state == "running" else row.but(scope=scope))
+
+            return broken
+
+        patch(f"{REGISTRY}._put", make)

@@ -1,4 +1,4 @@
-"""Broken hosts of a session's lease ([SES.60] to [SES.66])."""
+"""Broken hosts of a session's lease ([SES.60] to [SES.68])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -116,3 +116,10 @@ class TakesLostForBusy(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         for module in ("lane", "turn_steps", "turn_commit"):
             patch(f"lash_ref.{module}:lease_lost", method(lane_busy))
+
+
+@host_mutant("SES.68", character="Sulking: keeps the lane of a turn that failed.")
+class KeepsTheLaneOfFailedTurns(BrokenHost):
+    class sends(SentStore):
+        async def release_session_execution_lease(self, completion: Any) -> None:
+            pass

@@ -1,7 +1,8 @@
-"""Broken hosts of parking, closing, configuring, deleting and reading sessions ([SES.30] to [SES.50])."""
+"""Broken hosts of parking, closing, configuring, deleting and reading sessions ([SES.30] to [SES.51])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -298,3 +299,41 @@ class PatchesWipeThePrompt(BrokenHost):
             return broken
 
         patch("lash_ref.session_admin:SessionConfigAdmin.update", make)
+
+
+class Undying(BrokenHost):
+    """What held a session once goes on to hold it."""
+
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.session:LashSession._held", method(property(lambda session: session._shared)))
+        patch("lash_ref.shared:Shared.require_live", method(lambda shared: shared.runtime))
+
+
+@host_mutant("SES.51", character="Undead: a handle that was parked, closed or dropped works on.")
+class UsesConsumedHandles(Undying):
+    pass
+
+
+@host_mutant("SES.51", character="Late: a session ends only when its flush is over.")
+class EndsAfterTheFlush(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        @contextmanager
+        def broken(shared: Any, event: Any) -> Any:
+            yield shared.require_sole(event)
+            shared.phase = "parked" if event == "park" else "closed"
+            shared.handles.clear()
+
+        patch("lash_ref.shared:Shared.ending", method(broken))
+
+
+@host_mutant("SES.51", character="Final: a session whose park failed is over all the same.")
+class EndsDespiteAFailedFlush(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        @contextmanager
+        def broken(shared: Any, event: Any) -> Any:
+            runtime = shared.require_sole(event)
+            shared.phase = "parked" if event == "park" else "closed"
+            shared.handles.clear()
+            yield runtime
+
+        patch("lash_ref.shared:Shared.ending", method(broken))

@@ -329,3 +329,62 @@ class OneFailureStopsTheBatch(Hasty):
 class ControlsDoNotWait(Hasty):
     def ends(self, output):
         return output.is_success and output.control is not None
+
+
+@host_mutant("TOO.13", character="Literal: two calls of one id are two calls of one id.")
+class LeavesTwinsAlike(BrokenHost):
+    def breaks(self, patch):
+        patch("lash_ref.moves:with_distinct_calls", lambda _: lambda response: response)
+
+
+@host_mutant("TOO.13", character="Thrifty: of calls with one id only the first is made.")
+class DropsTwins(BrokenHost):
+    def breaks(self, patch):
+        def broken(response):
+            first = {part.call_id: part for part in reversed(response.tool_calls)}
+            kept = tuple(part for part in response.parts if part.type != "tool_call" or first[part.call_id] is part)
+            return response.but(parts=kept)
+
+        patch("lash_ref.moves:with_distinct_calls", lambda _: broken)
+
+
+@host_mutant("TOO.13", character="Careless: a new id may be one that another call has.")
+class NamesTwinsAfterOthers(BrokenHost):
+    def breaks(self, patch):
+        def broken(response):
+            seen, parts = {}, []
+            for part in response.parts:
+                if part.type == "tool_call":
+                    seen[part.call_id] = seen.get(part.call_id, 0) + 1
+                    number = seen[part.call_id]
+                    parts.append(part if number == 1 else part.but(call_id=f"{part.call_id}-{number}"))
+                else:
+                    parts.append(part)
+            return response.but(parts=tuple(parts))
+
+        patch("lash_ref.moves:with_distinct_calls", lambda _: broken)
+
+
+@host_mutant("TOO.26", character="Trusting: a call is known by the id that the model gave it.")
+class KeysCallsByTheirIds(BrokenHost):
+    def breaks(self, patch):
+        def make(context):
+            def broken(**parts):
+                turn = parts["replay_key"].rpartition(":")[0]
+                return context(**parts | {"replay_key": f"{turn}:{parts['call_id']}"})
+
+            return broken
+
+        patch("lash_ref.dispatch:ToolContext", make)
+
+
+@host_mutant("TOO.26", character="Short of names: a turn has one completion key.")
+class HasOneCompletionKeyATurn(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            def broken(waits, session_id, kind, wait_id):
+                return original(waits, session_id, kind, wait_id.partition(":")[0] if kind == "tool_completion" else wait_id)
+
+            return broken
+
+        patch("lash_ref.waits:Waits.key", make)

@@ -1,4 +1,4 @@
-"""Broken hosts that mistake what waits: inputs, tasks, wakes and handoffs ([SES.73] to [SES.93], [FRM.9], [FRM.10])."""
+"""Broken hosts that mistake what waits: inputs, tasks, wakes and handoffs ([SES.73] to [SES.95], [FRM.9], [FRM.10])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -179,3 +179,23 @@ class WakesComeWithAnEmptyWord(BrokenHost):
             return broken
 
         patch("lash_ref.turn:Turn._take_in", make)
+
+
+@host_mutant("SES.95", character="Clean slate: a reset forgets what was spent.")
+class ResetsTheLedger(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(reset: Any) -> Any:
+            def broken(runtime: Any) -> None:
+                reset(runtime)
+                runtime.state.token_ledger = ()
+
+            return broken
+
+        patch("lash_ref.session_commands:_reset", make)
+
+
+@host_mutant("SES.82", character="Clinging: keeps an abandoned claim of work until the lease ends.")
+class KeepsAbandonedWork(BrokenHost):
+    class sends(SentStore):
+        async def abandon_queued_work_claim(self, claim: Any) -> None:
+            pass

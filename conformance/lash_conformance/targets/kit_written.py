@@ -200,7 +200,7 @@ class WrittenPlugin(SessionPlugin):
     def _claim(self, reg: PluginRegistrar) -> None:
         places = {
             "tool_result_projector": lambda: reg.tool_results().projector(self._project),
-            "prose_projector": lambda: reg.output().assistant_prose_projector(_AsItIs()),
+            "prose_projector": lambda: reg.output().assistant_prose_projector(_Behind(self._options.get("prose", ""))),
             "code_executor": lambda: reg.execution().code_executor(object()),
             "protocol_session": lambda: reg.protocol().session(object()),
             "protocol_driver": lambda: reg.protocol().protocol_driver(object()),
@@ -306,12 +306,15 @@ class WrittenPlugin(SessionPlugin):
         return None if text is None else (seed(text),)
 
 
-class _AsItIs:
-    """A prose projector that changes nothing."""
+class _Behind:
+    """A prose projector that puts a text behind the prose."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
 
     def project_assistant_prose(self, text: str) -> str:
-        """The text itself."""
-        return text
+        """The prose and the text."""
+        return text + self._text
 
 
 # -- what is written, as the reading has it

@@ -324,5 +324,7 @@ class ReferenceCore:
         for session in self.sessions:
             session.inner.drop()
         self.sessions.clear()
+        if self.core is not None and (processes := self.core.process_registry()) is not None:
+            await processes.close()
         if self.shared is not None:
             await self.shared.close()

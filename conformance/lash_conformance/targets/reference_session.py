@@ -167,7 +167,6 @@ class ReferenceSession:
     async def read(self, what: str) -> Any:
         """A non-blocking read."""
         inner = self.inner
-        state = inner.admin().state().export_state
         match what:
             case "session_id":
                 return inner.session_id()
@@ -183,9 +182,9 @@ class ReferenceSession:
             case "turn_index":
                 return inner.read_view().turn_index
             case "frames":
-                return data(state().agent_frames)
+                return data(inner.admin().state().export_state().agent_frames)
             case "current_frame":
-                return state().current_agent_frame_id
+                return inner.admin().state().export_state().current_agent_frame_id
             case "tool_state":
                 return data(inner.observe().tool_state())
             case "active_tools":

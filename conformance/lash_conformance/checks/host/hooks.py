@@ -48,6 +48,12 @@ async def the_last_abort_wins(bench: HostBench) -> None:
     assert [issue.get("code") for issue in report["errors"]] == ["late"]
 
 
+def _told(replayed: Data, event: str) -> int:
+    """How many of the events of a replay are a plugin's of that name."""
+    events = replayed.get("events", [])
+    return sum(one["type"] == "plugin_runtime" and event in str(one) for one in events)
+
+
 # -- before a turn
 
 
@@ -208,18 +214,35 @@ async def an_abort_after_the_turn_is_an_error(bench: HostBench) -> None:
 
 
 @host_check("HOK.16")
-async def events_after_the_turn_follow_the_commit(bench: HostBench) -> None:
-    """With a commit they are streamed; without one they are not."""
+async def events_of_a_lost_turn_are_not_told(bench: HostBench) -> None:
+    """The commit fails: nobody who watches is told what the hook emitted."""
     core, session = await directed(bench, a={"after_turn": [emits("done")]})
-    observed = await session.observe()
+    cursor = (await session.observe())["cursor"]
     await bench.line(core).fail(COMMIT)
     await script(core, "hello")
     await refusal("Runtime", say(session))
-    lost = await session.resume_from(observed["cursor"])
-    assert [event for event in lost.get("events", []) if "done" in str(event)] == []
 
+    assert _told(await session.resume_from(cursor), "done") == 0
+
+
+@host_check("HOK.16", needs=("line",))
+async def events_after_the_turn_follow_the_commit(bench: HostBench) -> None:
+    """While the turn stands at its commit nobody is told; once it is over, whoever watches is, and once."""
+    core, session = await directed(bench, a={"after_turn": [emits("done")]})
+    cursor = (await session.observe())["cursor"]
+    await script(core, "hello")
+
+    early = await bench.at_commit(core, say(session), session.resume_from(cursor))
+
+    assert (_told(early, "done"), _told(await session.resume_from(cursor), "done")) == (0, 1)
+
+
+@host_check("HOK.16")
+async def events_after_the_turn_are_told_with_it(bench: HostBench) -> None:
+    """Who ran the turn finds them among its activities."""
     core, session = await directed(bench, a={"after_turn": [emits("done")]})
     report = await exchange(core, session, "hi", "hello")
+
     assert [one["name"] for one in report["activities"] if one["type"] == "plugin_runtime"] == ["done"]
 
 
@@ -249,6 +272,20 @@ async def stream_hooks_are_piped(bench: HostBench) -> None:
     report = await exchange(core, await opened(core), "hi", {"chunks": ["x", "y"]})
 
     assert [line for line in activities(report) if line.startswith("prose")] == ["prose xba", "prose yba"]
+
+
+@host_check("HOK.42")
+async def prose_that_did_not_stream_is_projected(bench: HostBench) -> None:
+    """It is shown with the projector's mark, and answered, stored and shown to the model without."""
+    core = await bench.core("a", options={"a": {"claims": ["prose_projector"], "prose": " (shown)"}})
+    session = await opened(core)
+    report = await exchange(core, session, "hi", {"text": "hello", "chunks": []})
+
+    assert [line for line in activities(report) if line.startswith("prose")] == ["prose hello (shown)"]
+    assert answer(report) == "says hello"
+    assert stored_lines(await bench.stored()) == ["user: hi", "assistant: hello"]
+    await exchange(core, session, "more", "fine")
+    assert asked((await core.requests())[1]) == ["user: hi", "assistant: hello", "user: more"]
 
 
 # -- context

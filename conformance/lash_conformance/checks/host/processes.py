@@ -1,4 +1,4 @@
-"""Checks of processes, triggers and children ([PRC.1] to [PRC.9], [TRG.1], [TRG.2])."""
+"""Checks of processes, triggers and children ([PRC.1] to [PRC.11], [TRG.1], [TRG.2])."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from lash_conformance.host_words import (
     script,
     stored_lines,
     transcript,
+    wrote,
 )
 
 EVENT = {"resource_type": "kit", "alias": "door", "event": "opened"}
@@ -163,6 +164,62 @@ async def a_core_without_processes_lists_none(core: HostCore, session: HostSessi
     assert await session.call("processes.list", {}) == []
 
     await refused(session.call("processes.start", {"name": "echo"}))
+
+
+@host_check("PRC.10", needs=("processes",))
+async def no_more_processes_run_than_may(bench: HostBench) -> None:
+    """One at a time: the second starts when the first has ended."""
+    core = await _core(bench, process_concurrency=1)
+    session = await opened(core)
+    first = await _start(session, "wait", gate="g")
+    await core.reached("g")
+    second = await _start(session, "echo")
+    await bench.breathe()
+    early = await wrote(core, "process ")
+
+    await core.release("g")
+
+    states = [(await session.call("processes.await", {"id": one}))["state"] for one in (first, second)]
+    assert (early, states) == ([], ["completed", "completed"])
+    assert await wrote(core, "process ") == [f"process {second}"]
+
+
+@host_check("PRC.10", needs=("processes",))
+async def as_many_processes_run_as_may(bench: HostBench) -> None:
+    """Of two at a time neither waits for the other, and a third does."""
+    core = await _core(bench, process_concurrency=2)
+    session = await opened(core)
+    for gate in ("g1", "g2"):
+        await _start(session, "wait", gate=gate)
+        async with bench.promptly():
+            await core.reached(gate)
+    third = await _start(session, "echo")
+    await bench.breathe()
+    early = await wrote(core, "process ")
+
+    await core.release("g2")
+
+    assert (early, (await session.call("processes.await", {"id": third}))["state"]) == ([], "completed")
+
+
+@host_check("PRC.11", needs=("processes",))
+async def a_deleted_session_leaves_no_process_to_the_next(bench: HostBench) -> None:
+    """One that ended and one that still runs: a session of the same id lists neither, also after the second's end."""
+    core = await _core(bench)
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    ended, running = await _start(session, "echo"), await _start(session, "wait", gate="g")
+    await session.call("processes.await", {"id": ended})
+    await core.reached("g")
+    await session.close()
+    await core.delete("s1")
+
+    again = await opened(core)
+
+    assert await again.call("processes.list", {}) == []
+    await core.release("g")
+    await again.call("processes.await", {"id": running})
+    assert await again.call("processes.list", {}) == []
 
 
 @host_check("TRG.1", needs=("triggers",))

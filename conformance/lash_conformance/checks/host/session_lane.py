@@ -1,4 +1,4 @@
-"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.67])."""
+"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.68])."""
 
 import asyncio
 
@@ -7,6 +7,7 @@ from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     exchange,
+    named,
     opened,
     refusal,
     say,
@@ -192,3 +193,29 @@ async def only_a_busy_lane_is_worth_a_retry(bench: HostBench) -> None:
     await clone.drop()
     told = [await bench.pure("is_retryable", {"code": e.code, "fields": e.fields}) for e in (busy, in_use, failed)]
     assert told == [True, False, False]
+
+
+@host_check("SES.68")
+async def a_failed_turn_leaves_the_lane_free(bench: HostBench) -> None:
+    """A hook before the turn fails it, or one after it: another worker can claim at once."""
+    for point in ("before_turn", "after_turn"):
+        core = await bench.core("a", options={"a": {"fails_at": [point]}})
+        session = await opened(core)
+        await script(core, "hello")
+        await refusal("Runtime", say(session, "hi"))
+
+        await bench.free_lane(await bench.take_lane())
+        await core.close()
+
+
+@host_check("SES.68")
+async def a_failed_drain_leaves_the_lane_free(bench: HostBench) -> None:
+    """As a turn that a host waits for; its input is pending again."""
+    core = await bench.core("a", options={"a": {"fails_at": ["before_turn"], "fail_times": 1}})
+    session = await opened(core)
+    row = await session.call("enqueue", {"text": "hi"})
+    await refusal("Runtime", session.queued_turn())
+
+    await bench.free_lane(await bench.take_lane())
+
+    assert named(await session.call("pending_turn_inputs", {}), "input_id") == [row["input_id"]]

@@ -1,4 +1,4 @@
-"""Checks of parking, resuming, closing and configuring sessions ([SES.30] to [SES.41])."""
+"""Checks of parking, resuming, closing and configuring sessions ([SES.30] to [SES.41], [SES.51])."""
 
 
 from lash_conformance.check import host_check
@@ -6,6 +6,7 @@ from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
     exchange,
+    named,
     opened,
     refusal,
     refused,
@@ -260,3 +261,83 @@ async def a_patch_without_a_turn_survives_the_park(bench: HostBench) -> None:
     await exchange(core, again, "more", "fine")
 
     assert [one["model"] for one in await core.requests()] == ["m-1", "m-2"]
+
+
+@host_check("SES.51")
+async def a_handle_that_is_over_refuses(bench: HostBench) -> None:
+    """Parked, closed or dropped: no turn, no change and no other end of it is taken, and nothing reaches model or store."""
+    core = await bench.core()
+    witness = await opened(core)
+    await exchange(core, witness, "hi", "hello")
+    before = await bench.stored()
+    await script(core, "late")
+    for end in ("park", "close", "drop"):
+        session = await opened(core)
+        clone = await session.clone() if end == "drop" else None
+        await getattr(session, end)()
+
+        await refusal("SessionConsumed", say(session, "late"))
+        await refusal("SessionConsumed", session.configure({"model": "m-2"}))
+        await refusal("SessionConsumed", session.clone())
+        for again in ("park", "close"):
+            await refusal("SessionConsumed", getattr(session, again)())
+        if clone is not None:
+            assert (await clone.read("policy"))["model"]["id"] == "m-1"
+
+    assert (len(await core.requests()), await bench.stored()) == (1, before)
+
+
+@host_check("SES.51")
+async def a_handle_that_is_over_queues_nothing(bench: HostBench) -> None:
+    """Nor does it drain: the input that waits goes on waiting."""
+    core = await bench.core()
+    session, witness = await opened(core), await opened(core)
+    row = await session.call("enqueue", {"text": "waits"})
+    await session.close()
+    await script(core, "late")
+
+    await refusal("SessionConsumed", session.call("enqueue", {"text": "late"}))
+    await refusal("SessionConsumed", session.call("cancel_pending_turn_input", {"input_id": row["input_id"]}))
+    await refusal("SessionConsumed", session.queued_turn())
+
+    assert named(await witness.call("pending_turn_inputs", {}), "input_id") == [row["input_id"]]
+
+
+@host_check("SES.51", needs=("line",))
+async def a_session_that_is_being_parked_takes_no_turn(bench: HostBench) -> None:
+    """The turn begins while the flush stands at its commit: it is refused, and the park is whole."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+    await script(core, "late")
+    await bench.line(core).halt("before", 1)
+    parking = bench.start(session.park())
+    await bench.ended(parking, core)
+    late = bench.start(say(session, "late"))
+    await bench.breathe()
+
+    await bench.line(core).go_on()
+    parked = await parking
+
+    await refusal("SessionConsumed", late)
+    resumed = await core.resume(parked)
+    assert (await transcript(resumed), (await resumed.read("policy"))["model"]["id"]) == (
+        ["user: hi", "assistant: hello"], "m-2",
+    )  # fmt: skip
+
+
+@host_check("SES.51", "SES.35", needs=("line",))
+async def a_session_whose_park_failed_goes_on(bench: HostBench) -> None:
+    """The flush is refused by the store: the handle is as before, and the next turn keeps what was configured."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+    await bench.line(core).fail(COMMIT)
+    await refusal("Runtime", session.park(), runtime_code="store_commit_failed")
+    await bench.line(core).fail()
+    await bench.after_expiry()
+
+    assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+    assert (await core.requests())[-1]["model"] == "m-2"

@@ -256,6 +256,22 @@ async def an_abandoned_claim_frees_its_rows(bench: HostBench, core: HostCore, se
     assert named(await session.call("pending_turn_inputs", {}), "input_id") == [row["input_id"]]
 
 
+@host_check("SES.82")
+async def an_abandoned_claim_of_work_frees_its_batches(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Work claimed by a driver that stops is pending again at once."""
+    store = await bench.store()
+    made = await store.enqueue_queued_work(batch(task("later")))
+    lease = await bench.take_lane()
+    claim = await store.claim_ready_queued_work("s1", lease.fence(), lease.owner, "idle", 8)
+    assert claim is not None, "work waits, yet nothing could be claimed"
+    hidden = await session.call("queued_work", {})
+
+    await session.call("abandon_queued_work_claim", {"claim": claim.to_data()})
+
+    assert hidden == []
+    assert named(await session.call("queued_work", {}), "batch_id") == [made.batch_id]
+
+
 @host_check("SES.83")
 async def a_batch_can_be_cancelled_until_it_is_claimed(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """The batch once, then none, and none for an unknown id."""

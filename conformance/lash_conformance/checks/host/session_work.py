@@ -1,4 +1,4 @@
-"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.94])."""
+"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.95])."""
 
 from typing import Any
 
@@ -15,6 +15,7 @@ from lash_conformance.host_words import (
     refusal,
     say,
     script,
+    spent,
     stored_lines,
     transcript,
 )
@@ -208,3 +209,16 @@ async def input_of_a_turn_without_an_outcome_waits_on(bench: HostBench) -> None:
     assert answer(await session.queued_turn()) == "says heard"
     assert stored_lines(await bench.stored()) == ["user: later", "assistant: heard"]
     assert await session.queued_turn() is None
+
+
+@host_check("SES.95")
+async def a_reset_forgets_no_cost(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """What was spent before it is in the report after it, and in that of a later open."""
+    await exchange(core, session, "hi", "hello")
+    await session.call("command", {"kind": "reset_session", "key": "k1", "reason": "why"})
+    await session.queued_turn()
+
+    assert spent(await session.read("usage_report")) == (10, 5)
+    await exchange(core, session, "anew", "yes")
+    assert spent(await session.read("usage_report")) == (20, 10)
+    assert spent(await (await opened(core)).read("usage_report")) == (20, 10)

@@ -9,6 +9,7 @@ from lash_conformance.host_words import (
     asked,
     calls,
     failures,
+    named,
     opened,
     say,
     script,
@@ -16,6 +17,7 @@ from lash_conformance.host_words import (
     within,
     wrote,
 )
+from lash_ref.messages import message_of
 
 DURABLE = ("session_store", "attachment_store", "process_env_store")
 """Every facet that a journal needs beside it."""
@@ -133,6 +135,41 @@ async def every_call_starts_and_completes_once(bench: HostBench) -> None:
     ]
 
 
+def _alike(*words: str) -> Data:
+    """A reply that calls ``echo`` for each of the words, every call under the id ``c``."""
+    return {"tools": [{"id": "c", "name": "echo", "args": {"text": word}} for word in words]}
+
+
+@host_check("TOO.13")
+async def calls_of_one_id_are_calls_of_their_own(bench: HostBench) -> None:
+    """Both run, are paired, shown and stored; the first is still the model's ``c``, the second is not."""
+    core = await bench.core(tools=("echo",))
+    report = await _ran(core, await opened(core), _alike("x", "y"))
+
+    ids = named(report["tool_calls"], "call_id")
+    assert (ids[0], len(ids), len(set(ids))) == ("c", 2, 2)
+    for kind in ("tool_call_started", "tool_call_completed"):
+        assert sorted(one["call_id"] for one in report["activities"] if one["type"] == kind) == sorted(ids)
+    assert asked((await core.requests())[-1])[-2:] == ["tool: x", "tool: y"]
+    parts = [part for one in map(message_of, (await bench.loaded()).graph.nodes) if one for part in one.parts]
+    for kind in ("ToolCall", "ToolResult"):
+        assert [part.tool_call_id for part in parts if part.kind == kind] == ids
+
+
+@host_check("TOO.13")
+async def a_new_id_takes_nobody_s(bench: HostBench) -> None:
+    """Of ``c``, ``c`` and the id that the second was given before, the third keeps its own and all differ."""
+    core = await bench.core(tools=("echo",))
+    session = await opened(core)
+    _, given = named((await _ran(core, session, _alike("x", "y")))["tool_calls"], "call_id")
+    reply = _alike("x", "y", "z")
+    reply["tools"][2]["id"] = given
+
+    ids = named((await _ran(core, session, reply))["tool_calls"], "call_id")
+
+    assert ((ids[0], ids[2]), len(set(ids))) == (("c", given), 3)
+
+
 # -- retries
 
 
@@ -184,6 +221,33 @@ async def attempts_share_their_replay_key(bench: HostBench) -> None:
     assert len(keys) == 6
     assert sorted(keys.count(key) for key in set(keys)) == [3, 3]
     assert "" not in keys
+
+
+@host_check("TOO.26")
+async def calls_of_one_id_have_keys_of_their_own(bench: HostBench) -> None:
+    """Two rounds whose calls have one id, the second with two of them: three keys, three attempts each."""
+    core = await bench.core(tools=("doomed",))
+    twice: Data = {"tools": [{"id": "c1", "name": "doomed", "args": {}}] * 2}
+    await script(core, calls(("doomed", {})), twice, "done")
+    await say(await opened(core))
+
+    keys = await wrote(core, "doomed attempt")
+    assert sorted(keys.count(key) for key in set(keys)) == [3, 3, 3]
+
+
+@host_check("TOO.26")
+async def calls_of_one_id_are_answered_apart(bench: HostBench) -> None:
+    """Two rounds with a pending call of one id each: the answer to the first is none to the second."""
+    core = await bench.core(tools=("pending",))
+    session = await opened(core)
+    await script(core, calls(("pending", {"name": "p1"})), calls(("pending", {"name": "p2"})), "done")
+    running = bench.start(say(session))
+    for name, value in (("p1", "one"), ("p2", "two")):
+        key = await bench.pending_key(core, name)
+        assert await core.call("resolve", {"key": key, "resolution": {"ok": value}}) == "resolved"
+
+    assert answer(await running) == "says done"
+    assert [line for line in asked((await core.requests())[-1]) if line.startswith("tool")] == ["tool: one", "tool: two"]
 
 
 @host_check("TOO.25", needs=("durable",))
