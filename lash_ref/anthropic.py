@@ -29,9 +29,9 @@ from lash_ref.dialect import (
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, InlineSource
+from lash_ref.joined import Joined
 from lash_ref.provider import (
     AttachmentBlock,
-    Delta,
     LlmBlock,
     LlmPart,
     LlmRequest,
@@ -57,7 +57,7 @@ from lash_ref.provider_errors import (
     told_words,
 )
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 _REASONS: Final[dict[str, LlmTerminalReason]] = {
@@ -227,12 +227,20 @@ class _Block:
     def __init__(self, start: dict[str, Any]) -> None:
         self.type = words(start, "type")
         self.start = start
-        self.pieces: list[str] = [words(start, "text") or words(start, "thinking")]
-        self.json: list[str] = []
+        self.said = Joined()
+        self.json = Joined()
         self.signature = words(start, "signature")
 
+    def opening(self) -> str:
+        """What the block says already where it starts."""
+        return piece(self.start, "text") or piece(self.start, "thinking")
+
+    def sign(self, signature: str) -> None:
+        """More of the signature; one that comes again, or all of it so far, takes its place."""
+        self.signature = signature if signature.startswith(self.signature) else self.signature + signature
+
     def part(self, reading: "MessagesReading", index: int) -> LlmPart | None:
-        said = "".join(self.pieces)
+        said = str(self.said)
         match self.type:
             case "text":
                 return TextPart(text=said) if said else None
@@ -246,7 +254,7 @@ class _Block:
                 return ToolCallPart(
                     call_id=words(self.start, "id") or f"call_{reading.response_id or 0}_{index}",
                     tool_name=words(self.start, "name"),
-                    input_json=reading.written("".join(self.json) or (Json(given).text if given else "")),
+                    input_json=reading.written(str(self.json) or (Json(given).text if given else "")),
                 )
             case _:
                 return None
@@ -276,22 +284,26 @@ class MessagesReading(Reading):
                 self._count(part(data, "usage"))
             case "message_stop":
                 self.terminal = self._started
+            case "message" if not self._started:
+                self.whole(data)
+                yield from self.tell_whole()
             case "error":
                 raise failure(_refusal(data, None), AnthropicMessages.codes, in_stream=True)
-            case None if data.get("error") is not None:
+            case None if is_error(data.get("error")):
                 raise failure(_refusal(data, None), AnthropicMessages.codes, in_stream=True)
             case _:
                 pass
 
     def whole(self, body: dict[str, Any]) -> None:
         """A message that was not streamed."""
-        if body.get("type") == "error" or body.get("error") is not None:
+        if body.get("type") == "error" or is_error(body.get("error")):
             raise failure(_refusal(body, None), AnthropicMessages.codes, in_stream=True)
         if body.get("type") != "message":
             raise MalformedReply(f"type: 'message' expected, found {body.get('type')!r}")
         self._start(body)
         for index, block in enumerate(parts(body, "content")):
-            self._blocks[index] = _Block(block)
+            made = self._blocks[index] = _Block(block)
+            made.said.add(made.opening())
         self._stop(body)
         self.output_started = bool(self._blocks)
         self.terminal = self.finish is not None
@@ -306,7 +318,7 @@ class MessagesReading(Reading):
         if index in self._blocks:
             raise MalformedReply(f"content_block_start: block {index} was opened before")
         block = self._blocks[index] = _Block(start)
-        yield from self._told(block.type, block.pieces[0])
+        yield from self._say(block, block.type, block.opening())
 
     def _grow(self, index: int, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         block = self._blocks.get(index)
@@ -314,27 +326,25 @@ class MessagesReading(Reading):
             raise MalformedReply(f"content_block_delta: no block {index} is open")
         match delta.get("type"):
             case "text_delta":
-                block.pieces.append(words(delta, "text"))
-                yield from self._told("text", block.pieces[-1])
+                yield from self._say(block, "text", piece(delta, "text"))
             case "thinking_delta":
-                block.pieces.append(words(delta, "thinking"))
-                yield from self._told("thinking", block.pieces[-1])
+                yield from self._say(block, "thinking", piece(delta, "thinking"))
             case "input_json_delta":
-                block.json.append(words(delta, "partial_json"))
+                block.json.add(piece(delta, "partial_json"))
                 self.output_started = True
             case "signature_delta":
-                block.signature += words(delta, "signature")
+                block.sign(words(delta, "signature"))
             case _:
                 pass
 
-    def _told(self, kind: str, said: str) -> Iterator[LlmStreamEvent]:
-        if not said:
-            return
-        self.output_started = True
+    def _say(self, block: _Block, kind: str, said: str) -> Iterator[LlmStreamEvent]:
         if kind == "text":
-            yield Delta(text=said)
-        elif kind == "thinking" and self.endpoint.expose_thinking:
-            yield ReasoningDelta(text=said)
+            yield from self.tell(block.said, said)
+            return
+        self.output_started = self.output_started or bool(said)
+        new = block.said.add(said)
+        if new and kind == "thinking" and self.endpoint.expose_thinking:
+            yield ReasoningDelta(text=new)
 
     def _stop(self, said: dict[str, Any]) -> None:
         self.finish = text(said, "stop_reason") or self.finish

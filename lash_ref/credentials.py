@@ -15,7 +15,7 @@ from lash_ref.provider import ProviderFailure
 from lash_ref.provider_errors import redacted, retry_after_s
 from lash_ref.scalars import U64, Record, Text
 from lash_ref.trust import trust
-from lash_ref.untrusted import MalformedReply, parsed
+from lash_ref.untrusted import MalformedReply, mended, parsed
 
 REFRESH_EARLY_MS = 5 * 60_000 + 30_000
 """How long before its end a token is renewed: a long request must not outlive it."""
@@ -91,7 +91,7 @@ class OAuth(httpx.Auth):
             wait = retry_after_s(reply.headers, self.clock.now_ms())
             raise _failure("token_unavailable", f"the token endpoint answered {reply.status_code}", True, wait)
         try:
-            body = parsed(reply.content)
+            body = mended(parsed(reply.content))
         except MalformedReply:
             body = dict[str, Any]()
         if reply.status_code != 200 or not isinstance(body.get("access_token"), str):

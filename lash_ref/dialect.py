@@ -12,7 +12,9 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 
 from lash_ref.capability import Chosen, Termination, capability, chosen, selection
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource, InlineSource
+from lash_ref.joined import Joined
 from lash_ref.provider import (
+    Delta,
     LlmBlock,
     LlmPart,
     LlmRequest,
@@ -118,6 +120,8 @@ class Reading(ABC):
         """What was reported; replaced, never changed, so that it is counted only when it is new."""
         self.diagnostic: str | None = None
         self.metadata: dict[str, Any] = {}
+        self._told = Joined()
+        """The visible text that was told last."""
         self._usage: TokenUsage | None = None
         self._counted = self.raw_usage
         self._probes = [name for name in endpoint.metadata if name.startswith("body:")]
@@ -180,6 +184,25 @@ class Reading(ABC):
                     yield UsageSnapshot(usage=usage)
         except ValueError as err:
             raise unrecordable(err) from err
+
+    def tell(self, text: Joined, said: str) -> Iterator[LlmStreamEvent]:
+        """More of a visible text, as far as it is whole ([PRV.68][])."""
+        self._told = text
+        if said:
+            self.output_started = True
+        if new := text.add(said):
+            yield Delta(text=new)
+
+    def last_words(self) -> Iterator[LlmStreamEvent]:
+        """What is left to tell of the visible text when the stream is over."""
+        if alone := self._told.close():
+            yield Delta(text=alone)
+
+    def tell_whole(self) -> Iterator[LlmStreamEvent]:
+        """The visible text of a reply that one event held whole ([PRV.77][])."""
+        for part in self.parts():
+            if isinstance(part, TextPart):
+                yield Delta(text=part.text)
 
     def end(self) -> LlmResponse:
         """The finished reply.
@@ -346,7 +369,7 @@ def thawed(frozen: Json | None) -> dict[str, Any]:
     return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
 
 
-def joined_text(parts: list[str]) -> tuple[TextPart, ...]:
+def joined_text(pieces: Joined) -> tuple[TextPart, ...]:
     """One text part, or none when nothing was said."""
-    text = "".join(parts)
+    text = str(pieces)
     return (TextPart(text=text),) if text else ()

@@ -28,9 +28,9 @@ from lash_ref.dialect import (
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, InlineSource
+from lash_ref.joined import Joined
 from lash_ref.provider import (
     AttachmentBlock,
-    Delta,
     LlmBlock,
     LlmPart,
     LlmRequest,
@@ -58,7 +58,7 @@ from lash_ref.provider_errors import (
     told_words,
 )
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, mended, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 _FILTERED: Final = frozenset({
@@ -210,11 +210,11 @@ class _Speech:
 
     def __init__(self, thought: bool) -> None:
         self.thought = thought
-        self.pieces: list[str] = []
+        self.said = Joined()
         self.signature: str | None = None
 
     def part(self, model: str) -> LlmPart | None:
-        said = "".join(self.pieces)
+        said = str(self.said)
         if self.thought:
             replay = Json({"signature": self.signature}) if self.signature else None
             return ReasoningPart(text=said, replay=replay) if said or replay else None
@@ -237,7 +237,7 @@ class GeminiReading(Reading):
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         """One frame."""
-        if data.get("error") is not None:
+        if is_error(data.get("error")):
             raise failure(_refusal(data, None), Gemini.codes, in_stream=True)
         self._framed = self._framed or "candidates" in data or "promptFeedback" in data
         self.served_model = text(data, "modelVersion") or self.served_model
@@ -248,11 +248,12 @@ class GeminiReading(Reading):
         blocked = text(part(data, "promptFeedback"), "blockReason")
         if blocked:
             self._blocked = self.terminal = True
-            self.finish = self.diagnostic = blocked
+            self.finish = blocked
+            self.diagnostic = text(part(data, "promptFeedback"), "blockReasonMessage") or blocked
         for candidate in parts(data, "candidates"):
             if (count(candidate, "index") or 0) == 0:
-                for piece in parts(part(candidate, "content"), "parts"):
-                    yield from self._grow(piece)
+                for one in parts(part(candidate, "content"), "parts"):
+                    yield from self._grow(one)
                 finish = text(candidate, "finishReason")
                 if finish:
                     self.finish, self.terminal = finish, True
@@ -276,30 +277,25 @@ class GeminiReading(Reading):
             raise MalformedReply("candidates: a frame of this dialect expected, found none")
         return super().end()
 
-    def _grow(self, piece: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+    def _grow(self, one: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         self.output_started = True
-        signature = text(piece, "thoughtSignature")
-        if piece.get("functionCall") is not None:
-            self._call(part(piece, "functionCall"), signature)
-            return
-        if "text" not in piece and not piece.keys() <= {"thought", "thoughtSignature"}:
-            return
-        said = words(piece, "text")
-        thought = piece.get("thought") is True
-        self._say(said, signature, thought=thought)
-        if said and not thought:
-            yield Delta(text=said)
-        elif said and self.endpoint.expose_thinking:
-            yield ReasoningDelta(text=said)
+        signature = text(one, "thoughtSignature")
+        if one.get("functionCall") is not None:
+            self._call(part(one, "functionCall"), signature)
+        elif "text" in one or one.keys() <= {"thought", "thoughtSignature"}:
+            yield from self._say(piece(one, "text"), signature, thought=one.get("thought") is True)
 
-    def _say(self, said: str, signature: str | None, *, thought: bool) -> None:
+    def _say(self, said: str, signature: str | None, *, thought: bool) -> Iterator[LlmStreamEvent]:
         """Append to the last part of the same kind, keeping the newest opaque payload ([PRV.6][])."""
         last = self._spoken[-1] if self._spoken else None
         if not isinstance(last, _Speech) or last.thought is not thought:
             last = _Speech(thought)
             self._spoken.append(last)
-        last.pieces.append(said)
         last.signature = signature or last.signature
+        if not thought:
+            yield from self.tell(last.said, said)
+        elif (new := last.said.add(said)) and self.endpoint.expose_thinking:
+            yield ReasoningDelta(text=new)
 
     def _call(self, call: dict[str, Any], signature: str | None) -> None:
         if call.get("partialArgs") is not None or call.get("willContinue"):
@@ -311,7 +307,7 @@ class GeminiReading(Reading):
             ToolCallPart(
                 call_id=named or f"call_{self.response_id or 0}_{self._calls}",
                 tool_name=words(call, "name"),
-                input_json=Json(part(call, "args")).text,
+                input_json=Json(mended(part(call, "args"))).text,
                 replay=Json(kept) if kept else None,
             )
         )

@@ -13,6 +13,7 @@ import httpx
 
 from lash_ref.capability import UnusableReasoning
 from lash_ref.contracts import Clock
+from lash_ref.decoding import decoded
 from lash_ref.dialect import Dialect, Endpoint, HttpCall, Reading, thawed
 from lash_ref.errors import InvalidRecord
 from lash_ref.provider import LlmEventSink, LlmRequest, LlmResponse, ProviderFailure
@@ -79,6 +80,8 @@ class HttpProvider:
                 if reply.status_code >= 300:
                     raise await self._refused(reply)
                 await self._read(reply, reading, events)
+                for told in [*reading.last_words()]:
+                    await events(told)
                 with distrusting():
                     response = reading.end()
             except MalformedReply as err:
@@ -133,7 +136,7 @@ class HttpProvider:
     async def _refused(self, reply: httpx.Response) -> ProviderFailure:
         raw = b""
         try:
-            async for chunk in reply.aiter_bytes():
+            async for chunk in decoded(reply):
                 raw += chunk
                 if len(raw) > REFUSAL_LIMIT_BYTES:
                     break
@@ -147,14 +150,15 @@ class HttpProvider:
             words = raw.decode("utf-8", "replace").strip()
             refusal, delay = Refusal(words or f"HTTP {reply.status_code}", status=reply.status_code), None
         wait = retry_after_s(reply.headers, self.clock.now_ms())
-        return failure(refusal, self.dialect.codes, retry_after_s=wait if wait is not None else delay)
+        asked = {"true": True, "false": False}.get(reply.headers.get("x-should-retry", "").strip().lower())
+        return failure(refusal, self.dialect.codes, retry_after_s=wait if wait is not None else delay, asked=asked)
 
     async def _read(self, reply: httpx.Response, reading: Reading, events: LlmEventSink) -> None:
         framer = Framer()
         head = b""
         buffer: list[bytes] | None = None
         try:
-            async for chunk in reply.aiter_bytes():
+            async for chunk in decoded(reply):
                 fresh = chunk
                 if not _opening(head):
                     head += chunk
@@ -181,12 +185,18 @@ class HttpProvider:
 
     async def _feed(self, framed: list[ServerSentEvent], reading: Reading, events: LlmEventSink) -> None:
         for event in framed:
-            if not _is_blank(event.data):
+            if _is_blank(event.data):
+                continue
+            try:
                 data = parsed(event.data)
-                if event.name == "error" and "error" not in data and data.get("type") != "error":
-                    data = {"error": data}
-                for told in [*reading.take(data)]:
-                    await events(told)
+            except MalformedReply:
+                if reading.terminal:  # the answer is whole ([PRV.56][])
+                    continue
+                raise
+            if event.name == "error" and data.get("error") is None and data.get("type") != "error":
+                data = {"error": data}
+            for told in [*reading.take(data)]:
+                await events(told)
 
     def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
         try:

@@ -15,6 +15,7 @@ from lash_ref.capability import (
     ProviderDefault,
     capability,
 )
+from lash_ref.chat_calls import ChatCall
 from lash_ref.dialect import (
     Endpoint,
     HttpCall,
@@ -28,10 +29,10 @@ from lash_ref.dialect import (
     unrepresentable,
 )
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource
+from lash_ref.joined import Joined
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
-    Delta,
     LlmMessage,
     LlmPart,
     LlmRequest,
@@ -49,19 +50,19 @@ from lash_ref.provider import (
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
-_REASONS: Final[dict[str, LlmTerminalReason]] = {
-    "stop": "stop",
-    "length": "output_limit",
-    "model_length": "context_overflow",
-    "tool_calls": "tool_use",
-    "function_call": "tool_use",
-    "content_filter": "content_filter",
-    "error": "provider_error",
-    "insufficient_system_resource": "provider_error",
+_WORDS: Final[dict[LlmTerminalReason, str]] = {
+    "stop": "stop eos eos_token stop_sequence end_turn",
+    "output_limit": "length max_tokens",
+    "context_overflow": "model_length model_context_window_exceeded",
+    "tool_use": "tool_calls function_call tool_use",
+    "content_filter": "content_filter safety sensitive refusal recitation prohibited_content",
+    "provider_error": "error insufficient_system_resource network_error abort",
 }
+_REASONS: Final[dict[str, LlmTerminalReason]] = {word: reason for reason, words in _WORDS.items() for word in words.split()}
+"""By finish reason, in small letters: OpenAI's own, and those of who speaks like it."""
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
@@ -221,30 +222,26 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
 # -- reading
 
 
-class _Call:
-    """A tool call as its fragments arrive."""
-
-    def __init__(self) -> None:
-        self.id = ""
-        self.name = ""
-        self.pieces: list[str] = []
-
-    def grow(self, fragment: dict[str, Any]) -> None:
-        function = part(fragment, "function")
-        self.id = text(fragment, "id") or self.id
-        name = words(function, "name")
-        self.name += name if name != self.name else ""
-        self.pieces.append(text(function, "arguments") or "")
-
-
 def _content(delta: dict[str, Any]) -> tuple[str, str]:
     """Text and reasoning of a content that is a text or, with look-alikes, a list of typed pieces."""
     if not isinstance(delta.get("content"), list):
-        return words(delta, "content"), ""
-    pieces = parts(delta, "content")
-    said = [words(piece, "text") for piece in pieces if piece.get("type") == "text"]
-    thoughts = [words(one, "text") for piece in pieces if piece.get("type") == "thinking" for one in parts(piece, "thinking")]
+        return piece(delta, "content"), ""
+    typed = parts(delta, "content")
+    said = [piece(one, "text") for one in typed if one.get("type") == "text"]
+    thoughts = [piece(each, "text") for one in typed if one.get("type") == "thinking" for each in parts(one, "thinking")]
     return "".join(said), "".join(thoughts)
+
+
+def _numbered(message: dict[str, Any]) -> dict[str, Any]:
+    """A whole message as a delta: its calls are one behind the other."""
+    for index, call in enumerate(parts(message, "tool_calls")):
+        call["index"] = index
+    return message
+
+
+def _delta(choice: dict[str, Any]) -> dict[str, Any]:
+    """What a choice adds; gateways that only pretend to stream put the whole message there ([PRV.77][])."""
+    return part(choice, "delta") if choice.get("delta") is not None else _numbered(part(choice, "message"))
 
 
 class ChatReading(Reading):
@@ -254,10 +251,10 @@ class ChatReading(Reading):
 
     def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
         super().__init__(request, endpoint)
-        self._text: list[str] = []
-        self._reasoning: list[str] = []
-        self._refusal: list[str] = []
-        self._calls: dict[tuple[int, int], _Call] = {}
+        self._text = Joined()
+        self._reasoning = Joined()
+        self._refusal = Joined()
+        self._calls: dict[tuple[int, int], ChatCall] = {}
         """By index, and by order where several calls have one."""
         self._details: list[dict[str, Any]] = []
 
@@ -269,7 +266,7 @@ class ChatReading(Reading):
             if (count(choice, "index") or 0) == 0:
                 self._refuse(choice)
                 self._spend(choice)
-                yield from self._grow(part(choice, "delta"))
+                yield from self._grow(_delta(choice))
                 finish = text(choice, "finish_reason")
                 if finish and not self.terminal:
                     self.finish, self.terminal = finish, True
@@ -284,16 +281,14 @@ class ChatReading(Reading):
             raise MalformedReply("choices: at least one expected, found none")
         self._head(body)
         message = part(choices[0], "message")
-        for index, call in enumerate(parts(message, "tool_calls")):
-            call["index"] = index
-        for _ in self._grow(message):
+        for _ in self._grow(_numbered(message)):
             pass
         self.finish = text(choices[0], "finish_reason")
         self.terminal = bool(self.finish)
 
     def _refuse(self, data: dict[str, Any]) -> None:
         """An error, nested as OpenAI sends it or flat as some look-alikes do ([PRV.35][])."""
-        if data.get("error") is not None or data.get("object") == "error":
+        if is_error(data.get("error")) or data.get("object") == "error":
             raise failure(openai_refusal(told_error(data), None), OPENAI_CODES, in_stream=True)
 
     def _head(self, data: dict[str, Any]) -> None:
@@ -308,23 +303,19 @@ class ChatReading(Reading):
 
     def _grow(self, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         said, thought = _content(delta)
-        thought = next((named for field in _REASONING_FIELDS if (named := text(delta, field))), thought)
-        if thought:
-            self._reasoning.append(thought)
-            self.output_started = True
-            if self.endpoint.expose_thinking:
-                yield ReasoningDelta(text=thought)
+        thought = next((named for field in _REASONING_FIELDS if (named := piece(delta, field))), thought)
+        self.output_started = self.output_started or bool(thought)
+        new = self._reasoning.add(thought)
+        if new and self.endpoint.expose_thinking:
+            yield ReasoningDelta(text=new)
         self._details += parts(delta, "reasoning_details")
-        if said:
-            self._text.append(said)
-            self.output_started = True
-            yield Delta(text=said)
-        self._refusal.append(words(delta, "refusal"))
+        yield from self.tell(self._text, said)
+        self._refusal.add(piece(delta, "refusal"))
         legacy = part(delta, "function_call")
         for fragment in (*parts(delta, "tool_calls"), *([{"index": 0, "function": legacy}] if legacy else [])):
             if self.terminal:
                 raise MalformedReply("tool_calls: none expected after the finish reason, found a fragment")
-            self._calls.setdefault(self._place(fragment), _Call()).grow(fragment)
+            self._calls.setdefault(self._place(fragment), ChatCall()).grow(fragment)
             self.output_started = True
 
     def _place(self, fragment: dict[str, Any]) -> tuple[int, int]:
@@ -333,16 +324,16 @@ class ChatReading(Reading):
         last = max((place for place in self._calls if index is None or place[0] == index), default=None)
         if last is None:
             return index or 0, 0
+        if index is not None:
+            return (index, last[1] + 1) if self._calls[last].begins_another(fragment) else last
         before, named = self._calls[last].id, words(fragment, "id")
         begins = bool(words(part(fragment, "function"), "name"))
-        if index is not None:
-            return (index, last[1] + 1) if begins and before and named not in {"", before} else last
         return (last[0] + 1, 0) if (named != before if named else begins) else last
 
     def _tool_calls(self) -> Iterator[ToolCallPart]:
-        for (index, _), call in sorted(self._calls.items()):
-            call_id = call.id or f"call_{self.response_id or 0}_{index}"
-            written = self.written("".join(call.pieces))
+        for (index, order), call in sorted(self._calls.items()):
+            call_id = call.id or f"call_{self.response_id or 0}_{index}" + (f"_{order}" if order else "")
+            written = self.written(str(call.arguments))
             made = ToolCallPart(call_id=call_id, tool_name=call.name, input_json=written)
             sealed = [d for d in self._details if d.get("type") == "reasoning.encrypted" and d.get("id") == call_id]
             yield made.but(replay=Json({"reasoning_details": sealed})) if sealed else made
@@ -350,7 +341,7 @@ class ChatReading(Reading):
     def end(self) -> Any:
         """As the shared rule; a reply that stops having said nothing is a failure to repeat ([PRV.24][])."""
         response = super().end()
-        silent = not response.parts and not "".join(self._refusal)
+        silent = not response.parts and not self._refusal
         if silent and self.terminal and response.terminal_reason in {"stop", "tool_use"}:
             raise ProviderFailure(
                 "the reply is empty", "stream", retryable=True, provider_code="empty_response"
@@ -359,10 +350,9 @@ class ChatReading(Reading):
 
     def parts(self) -> tuple[LlmPart, ...]:
         """Reasoning, text, calls."""
-        thought = "".join(self._reasoning)
-        refused = "".join(self._refusal)
-        if refused:
-            self.diagnostic = refused
+        thought = str(self._reasoning)
+        if self._refusal:
+            self.diagnostic = str(self._refusal)
         return (
             *((ReasoningPart(text=thought),) if thought else ()),
             *joined_text(self._text),
@@ -379,12 +369,17 @@ class ChatReading(Reading):
         for alias in ("cached_tokens", "prompt_cache_hit_tokens"):
             read = count(raw, alias) if read is None else read
         written = count(details, "cache_write_tokens") or 0
+        prompt, completion = count(raw, "prompt_tokens") or 0, count(raw, "completion_tokens") or 0
+        reasoning = count(part(raw, "completion_tokens_details"), "reasoning_tokens")
+        beyond = (count(raw, "total_tokens") or 0) - prompt - completion
+        if beyond > 0 and (beyond == reasoning or (reasoning is None and read is None)):
+            completion += beyond  # some services count reasoning beside the completion, in the total alone
         return TokenUsage(
-            input_tokens=max(0, (count(raw, "prompt_tokens") or 0) - (read or 0) - written),
-            output_tokens=count(raw, "completion_tokens") or 0,
+            input_tokens=max(0, prompt - (read or 0) - written),
+            output_tokens=completion,
             cache_read_input_tokens=read or 0,
             cache_write_input_tokens=written,
-            reasoning_output_tokens=count(part(raw, "completion_tokens_details"), "reasoning_tokens") or 0,
+            reasoning_output_tokens=reasoning or 0,
         )
 
     def reports_reasoning(self) -> bool:
@@ -393,6 +388,6 @@ class ChatReading(Reading):
 
     def reason(self) -> LlmTerminalReason:
         """By the finish reason; a refusal is one whatever the finish says ([PRV.25][])."""
-        if "".join(self._refusal):
+        if self._refusal:
             return "content_filter"
-        return _REASONS.get(self.finish or "", "unknown")
+        return _REASONS.get((self.finish or "").lower(), "unknown")

@@ -14,11 +14,11 @@ from lash_ref.capability import (
     ProviderDefault,
 )
 from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, reasoning_of, thawed, unrepresentable
+from lash_ref.joined import Joined
 from lash_ref.openai_chat import attachment_url
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
-    Delta,
     LlmMessage,
     LlmPart,
     LlmRequest,
@@ -37,7 +37,7 @@ from lash_ref.provider import (
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error, told_status
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, part, parts, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 
@@ -193,12 +193,12 @@ class ResponsesReading(Reading):
         super().__init__(request, endpoint)
         self._items: dict[int, dict[str, Any]] = {}
         """Output items by place; replaced by their finished form."""
-        self._grown: dict[int, list[str]] = {}
+        self._grown: dict[int, Joined] = {}
         """What deltas have added to an item that is not finished yet."""
         self._done: set[int] = set()
         self._whole: set[int] = set()
         """Items whose finished form says all; gateways send hollow ones."""
-        self._refusal: list[str] = []
+        self._refusal = Joined()
         self._incomplete: str | None = None
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
@@ -212,38 +212,46 @@ class ResponsesReading(Reading):
                     raise MalformedReply(f"response.output_item.added: item {index} was added before")
                 self._items[index] = part(data, "item")
             case "response.output_text.delta":
-                yield from self._told(index, words(data, "delta"))
+                yield from self._say(index, piece(data, "delta"))
             case "response.output_text.done" if index not in self._grown:
-                yield from self._told(index, words(data, "text"))
+                yield from self._say(index, words(data, "text"))
             case "response.function_call_arguments.delta":
-                self._grow(index, "function_call", words(data, "delta"))
+                self._grow(index, "function_call", piece(data, "delta"))
             case "response.function_call_arguments.done" if index not in self._grown:
                 self._grow(index, "function_call", words(data, "arguments"))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                self._grow(index, "reasoning", words(data, "delta"))
-                if self.endpoint.expose_thinking and words(data, "delta"):
-                    yield ReasoningDelta(text=words(data, "delta"))
+                new = self._grow(index, "reasoning", piece(data, "delta"))
+                if new and self.endpoint.expose_thinking:
+                    yield ReasoningDelta(text=new)
             case "response.refusal.delta":
-                self._refusal.append(words(data, "delta"))
+                self._refusal.add(piece(data, "delta"))
+                self.output_started = True
+            case "response.refusal.done" if not self._refusal:
+                self._refusal.add(words(data, "refusal"))
                 self.output_started = True
             case "response.output_item.done":
                 yield from self._finished(index, part(data, "item"))
-            case "response.completed" | "response.incomplete" | "response.done":
+            case "response.completed" | "response.done":
                 self._end(part(data, "response"))
+            case "response.incomplete":
+                self._end(part(data, "response"), "incomplete")
             case "response.failed":
                 self._head(part(data, "response"))
                 raise self._failed(part(part(data, "response"), "error"))
             case "error":
                 raise self._failed(told_error(data), told_status(data))
-            case None if data.get("error") is not None:
+            case None if is_error(data.get("error")):
                 raise self._failed(told_error(data), told_status(data))
+            case None if data.get("object") == "response" and not self.output_started:
+                self._end(data)
+                yield from self.tell_whole()
             case _:
                 pass
 
     def whole(self, body: dict[str, Any]) -> None:
         """A response that was not streamed."""
         if body.get("object") != "response":
-            if body.get("error") is not None:
+            if is_error(body.get("error")):
                 raise self._failed(told_error(body))
             raise MalformedReply(f"object: 'response' expected, found {body.get('object')!r}")
         self._end(body)
@@ -259,16 +267,17 @@ class ResponsesReading(Reading):
             error = {key: value for key, value in error.items() if key != "type"}
         return failure(openai_refusal(error, status), OPENAI_CODES, in_stream=True)
 
-    def _grow(self, index: int, kind: str, said: str) -> None:
-        if said:
-            self.output_started = True
-            self._items.setdefault(index, {"type": kind})
-            self._grown.setdefault(index, []).append(said)
+    def _begin(self, index: int, kind: str) -> Joined:
+        self.output_started = True
+        self._items.setdefault(index, {"type": kind})
+        return self._grown.setdefault(index, Joined())
 
-    def _told(self, index: int, said: str) -> Iterator[LlmStreamEvent]:
-        self._grow(index, "message", said)
+    def _grow(self, index: int, kind: str, said: str) -> str:
+        return self._begin(index, kind).add(said) if said else ""
+
+    def _say(self, index: int, said: str) -> Iterator[LlmStreamEvent]:
         if said:
-            yield Delta(text=said)
+            yield from self.tell(self._begin(index, "message"), said)
 
     def _finished(self, index: int, item: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         if index in self._done:
@@ -283,12 +292,12 @@ class ResponsesReading(Reading):
             for made in self._made(index, item):
                 yield PartDone(part=made)
 
-    def _end(self, response: dict[str, Any]) -> None:
+    def _end(self, response: dict[str, Any], unsaid: str = "completed") -> None:
         self._head(response)
-        status = words(response, "status")
+        status = words(response, "status") or unsaid
         if status == "failed":
             raise self._failed(part(response, "error"))
-        self.finish = status or "completed"
+        self.finish = status
         self._incomplete = text(part(response, "incomplete_details"), "reason")
         if status == "incomplete":
             self.diagnostic = self._incomplete
@@ -305,7 +314,7 @@ class ResponsesReading(Reading):
         self.terminal = status not in {"queued", "in_progress"}
 
     def _made(self, index: int, item: dict[str, Any]) -> Iterator[LlmPart]:
-        grown = "".join(self._grown.get(index, ()))
+        grown = str(self._grown.get(index, ""))
         match item.get("type"):
             case "message":
                 said = "".join(words(piece, "text") for piece in parts(item, "content")) + grown
@@ -339,7 +348,7 @@ class ResponsesReading(Reading):
         return tuple(made for index in sorted(self._items) for made in self._made(index, self._items[index]))
 
     def _refused(self) -> str:
-        return "".join(self._refusal) or "".join(
+        return str(self._refusal) or "".join(
             words(piece, "refusal") for item in self._items.values() for piece in parts(item, "content")
         )
 
@@ -370,7 +379,7 @@ class ResponsesReading(Reading):
         match self.finish, self._incomplete:
             case "completed", _:
                 return "stop"
-            case "incomplete", "max_output_tokens":
+            case "incomplete", "max_output_tokens" | "max_tokens":
                 return "output_limit"
             case "incomplete", "content_filter":
                 return "content_filter"

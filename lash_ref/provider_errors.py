@@ -6,13 +6,13 @@ Structured codes are asked first, known phrases next, the HTTP status last ([PRV
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 from lash_ref.provider import LlmTerminalReason, ProviderFailure, ProviderFailureKind
-from lash_ref.untrusted import part
+from lash_ref.untrusted import mended, part, whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ def told_error(body: dict[str, Any]) -> dict[str, Any]:
     """The error of a reply: an object, a bare text, or the reply itself where it is flat ([PRV.35][])."""
     told = body.get("error")
     if isinstance(told, str):
-        return {"message": told}
+        return {"message": whole(told)}
     flat = {key: value for key, value in body.items() if (key, value) != ("type", "error")}
-    return part(body, "error") or flat
+    return mended(part(body, "error") or flat)
 
 
 def told_words(error: dict[str, Any]) -> str:
@@ -130,6 +130,11 @@ def told_code(error: dict[str, Any]) -> str | None:
 
 def meaning(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning:
     """What the refusal means to the ladder and to the turn."""
+    return _told(refusal, codes) or _by_status(refusal.status)
+
+
+def _told(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning | None:
+    """What its code or its words decide."""
     if refusal.code is not None and refusal.code in codes:
         return codes[refusal.code]
     words = f"{refusal.message} {refusal.raw}".lower()
@@ -139,7 +144,7 @@ def meaning(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning:
         return HARD_QUOTA
     if refusal.status == 429 and _GOOGLE_SPENT.search(words) and not _GOOGLE_PACED.search(words):
         return HARD_QUOTA
-    return _by_status(refusal.status)
+    return None
 
 
 def _by_status(status: int | None) -> Meaning:
@@ -170,9 +175,15 @@ def failure(
     *,
     in_stream: bool = False,
     retry_after_s: float | None = None,
+    asked: bool | None = None,
 ) -> ProviderFailure:
-    """The failure that the refusal is; inside a stream its kind is always ``stream`` ([PRV.34][])."""
+    """The failure that the refusal is; inside a stream its kind is always ``stream`` ([PRV.34][]).
+
+    ``asked`` is whether the provider asked for a repeat, or not to be asked again ([PRV.69][]).
+    """
     meant = meaning(refusal, codes)
+    if asked is False or (asked and _told(refusal, codes) is None):
+        meant = replace(meant, retryable=asked)
     return ProviderFailure(
         redacted(refusal.message)[:DIAGNOSTIC_LIMIT],
         "stream" if in_stream else meant.kind,

@@ -1,7 +1,7 @@
 """Server-sent events, framed from bytes.
 
-A line ends with LF, with an optional CR before it; nothing else ends a line, so a U+2028 inside a JSON string
-stays where it is, and a code point may be split over chunks ([PRV.1][], [PRV.2][], [PRV.3][]).
+A line ends with LF, CR LF or CR, as the HTML standard has it; nothing else ends a line, so a U+2028 inside a JSON
+string stays where it is, and a code point may be split over chunks ([PRV.1][], [PRV.2][], [PRV.3][]).
 """
 
 import re
@@ -22,7 +22,7 @@ class ServerSentEvent:
 class Framer:
     """Turns chunks, however the network cut them, into events."""
 
-    __slots__ = ("_data", "_name", "_rest", "stray")
+    __slots__ = ("_after_cr", "_data", "_name", "_rest", "stray")
 
     def __init__(self) -> None:
         self.stray: list[bytes] = []
@@ -30,9 +30,18 @@ class Framer:
         self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._name = ""
+        self._after_cr = False
+        """Whether the last byte was a CR, which ended its line: an LF behind it ends none."""
 
     def feed(self, chunk: bytes) -> list[ServerSentEvent]:
         """The events that ``chunk`` completes."""
+        if not chunk:
+            return []
+        if self._after_cr:
+            chunk = chunk.removeprefix(b"\n")
+        self._after_cr = chunk.endswith(b"\r")
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         if b"\n" not in chunk:
             if chunk:
                 self._rest.append(chunk)
@@ -50,7 +59,6 @@ class Framer:
         return [event for line in (rest, b"") if (event := self._line(line)) is not None]
 
     def _line(self, line: bytes) -> ServerSentEvent | None:
-        line = line.removesuffix(b"\r")
         if line.startswith(b"data:"):
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line.startswith(b"event:"):

@@ -1,5 +1,7 @@
 """Reading a provider's JSON without trusting its shape: a wrong type is a malformed reply, never a crash."""
 
+import json
+import re
 from codecs import BOM_UTF8
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -9,6 +11,10 @@ from pydantic_core import from_json
 
 COUNT_LIMIT = 2**53 - 1
 """More tokens than this nobody counted; a thousand such counts still add up within a record's integers."""
+
+
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escaped half of a surrogate pair."""
 
 
 class MalformedReply(Exception):
@@ -42,7 +48,7 @@ def parsed(data: bytes) -> dict[str, Any]:
     try:
         value = from_json(data.removeprefix(BOM_UTF8), allow_inf_nan=False)
     except ValueError as err:
-        raise MalformedReply(f"a JSON object expected, found {data[:80]!r}: {err}") from err
+        value = _with_halves(data, err)
     match value:
         case [{"error": _}]:
             value = value[0]
@@ -51,6 +57,20 @@ def parsed(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise MalformedReply(f"a JSON object expected, found {data[:80]!r}")
     return cast("dict[str, Any]", value)
+
+
+def _with_halves(data: bytes, err: ValueError) -> Any:
+    """The JSON in ``data`` when nothing is wrong with it but lone surrogates, which other deltas may complete."""
+    try:
+        if not _HALF.search(data):
+            raise err
+        return json.loads(data.decode(), parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        raise MalformedReply(f"a JSON object expected, found {data[:80]!r}: {err}") from err
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"a number expected, found {name}")
 
 
 def documents(data: bytes) -> list[dict[str, Any]]:
@@ -71,12 +91,42 @@ def _wrong(path: str, expected: str, found: object) -> MalformedReply:
     return MalformedReply(f"{path}: {expected} expected, found {found!r:.80}")
 
 
-def text(owner: dict[str, Any], key: str) -> str | None:
-    """The text under ``key``; null and absent are the same."""
+def whole(said: str) -> str:
+    """The text with its surrogate pairs joined, and U+FFFD for each half that is alone ([PRV.68][])."""
+    try:
+        said.encode()
+    except UnicodeEncodeError:
+        return said.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return said
+
+
+def mended(value: Any) -> Any:
+    """A JSON value, every text in it `whole`."""
+    if isinstance(value, str):
+        return whole(value)
+    if isinstance(value, list):
+        return [mended(member) for member in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {whole(key): mended(member) for key, member in cast("dict[str, Any]", value).items()}
+    return value
+
+
+def piece(owner: dict[str, Any], key: str) -> str:
+    """The delta under ``key``, which may begin or end with half a character; null and absent are empty."""
     value = owner.get(key)
     if value is None or isinstance(value, str):
-        return value
+        return value or ""
     raise _wrong(key, "text", value)
+
+
+def text(owner: dict[str, Any], key: str) -> str | None:
+    """The text under ``key``; null and absent are the same."""
+    return None if owner.get(key) is None else whole(piece(owner, key))
+
+
+def is_error(told: object) -> bool:
+    """Whether an ``error`` member tells of one: null, false and an empty text are none."""
+    return told is not None and told is not False and told != ""
 
 
 def words(owner: dict[str, Any], key: str) -> str:

@@ -224,7 +224,7 @@ CHAT: Final = Words(
         (_chunk({}, usage={"prompt_tokens": 1e300}),),
         (_call(id="t1", function={"name": None, "arguments": "{}"}),),
         (_call(id="t\0", function={"name": "f", "arguments": "{}"}),),
-        (_call(id="t1", function={"name": "f", "arguments": {"a": 1}}),),
+        (_call(id="t1", function={"name": "f", "arguments": [1]}),),
         (_call(id="t1", function={"name": "f", "arguments": "{"}), _chunk({}, "tool_calls"), _call(function={"arguments": "}"})),
     ),
     calling=(

@@ -36,7 +36,7 @@ class KeepsTheLastPieceOfAName(BrokenHost):
 
             return grow
 
-        patch("lash_ref.openai_chat:_Call.grow", make)
+        patch("lash_ref.chat_calls:ChatCall.grow", make)
 
 
 @host_mutant("PRV.15", character="Partial: derives ids in the OpenAI dialects alone.")

@@ -258,3 +258,30 @@ class KnowsStrangersAtTheTop(BrokenHost):
             } | {"provenance": {"kind": "synthetic", "source": "?"}, "exchanges": [], "calls": []})  # fmt: skip
 
         _gathers(patch, take)
+
+
+def _pauses(patch: Patch, length_s: Any) -> None:
+    """Patch how long a pause of the fixture is."""
+
+    def make(original: Any) -> Any:
+        def wait(self: Any, replay: Any, step: Any) -> None:
+            if step.delay_ms is None:
+                original(self, replay, step)
+            else:
+                self.server.stopping.wait(length_s(step.delay_ms))
+
+        return wait
+
+    patch("lash_conformance.replay_server:_Handler._wait", make)
+
+
+@host_mutant("RPL.24", character="Faithful: waits for recorded time.")
+class WaitsForRecordedTime(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _pauses(patch, lambda delay_ms: delay_ms / 1000)
+
+
+@host_mutant("RPL.24", character="Busy: makes no pause.")
+class MakesNoPause(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _pauses(patch, lambda delay_ms: 0)

@@ -86,10 +86,10 @@ class FailsOnStrangers(BrokenHost):
 class DropsRepeatedText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def say(self: Any, said: str, signature: str | None, *, thought: bool) -> None:
-                last = self._spoken[-1].pieces if self._spoken else []
+            def say(self: Any, said: str, signature: str | None, *, thought: bool) -> Any:
+                last = self._spoken[-1].said.pieces if self._spoken else []
                 if last != [said]:
-                    original(self, said, signature, thought=thought)
+                    yield from original(self, said, signature, thought=thought)
 
             return say
 

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import time
 from typing import Any
 
 import httpx
@@ -94,6 +95,23 @@ async def a_body_is_cut_as_the_run_asks(bench: HostBench) -> None:
             _, url = await asker.begin(chunking)
             async with asker.client.stream("POST", f"{url}/chat/completions", json=ASKED) as reply:
                 assert [piece async for piece in reply.aiter_raw()] == pieces
+
+
+@host_check("RPL.24", needs=("replay",))
+async def a_pause_is_kept_and_never_long(bench: HostBench) -> None:
+    """Twenty pauses of 40 ms take that long; pauses of an hour, which nobody waits for, end all the same."""
+    for pause_ms, least_s in ((40, 0.79), (3_600_000, 0.0)):
+        frames: list[Data] = [{"data": "a"}, *[{"delay_ms": pause_ms}] * 20, {"data": "b"}]
+        async with serving(bench, filed(bench, exchange(frames, b"data: a\n\ndata: b\n\n"))) as asker:
+            _, url = await asker.begin()
+            began, found = time.monotonic(), b""
+            try:
+                found = (await asker.ask(url)).content
+            except httpx.ReadTimeout:
+                found = b"nothing within the bound"
+
+            assert found == b"data: a\n\ndata: b\n\n"
+            assert time.monotonic() - began >= least_s, "the pauses are kept"
 
 
 @host_check("RPL.9", needs=("replay",))

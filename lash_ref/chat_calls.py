@@ -1,0 +1,43 @@
+"""Tool calls of the Chat dialect, put together from fragments as many servers cut them."""
+
+import json
+from typing import Any
+
+from lash_ref.dialect import arguments
+from lash_ref.joined import Joined
+from lash_ref.untrusted import part, piece, text, words
+
+
+class ChatCall:
+    """A tool call as its fragments arrive."""
+
+    def __init__(self) -> None:
+        self.id = ""
+        self.name = ""
+        self.arguments = Joined()
+
+    def grow(self, fragment: dict[str, Any]) -> None:
+        function = part(fragment, "function")
+        self.id = text(fragment, "id") or self.id
+        name = words(function, "name")
+        self.name += name if name != self.name else ""
+        self.arguments.add(_arguments(function))
+
+    def begins_another(self, fragment: dict[str, Any]) -> bool:
+        """Whether a fragment at this call's index is of another call ([PRV.55][])."""
+        named, function = words(fragment, "id"), part(fragment, "function")
+        name = words(function, "name")
+        if not name or named == self.id != "":
+            return False
+        if named and self.id:
+            return True
+        repeats = name == self.name and not _arguments(function)
+        return not repeats and arguments(str(self.arguments)) is not None
+
+
+def _arguments(function: dict[str, Any]) -> str:
+    """Arguments as text; some servers send the object itself ([PRV.78][])."""
+    if isinstance(function.get("arguments"), dict):
+        given = part(function, "arguments")
+        return json.dumps(given, separators=(",", ":"), ensure_ascii=False) if given else ""
+    return piece(function, "arguments")
