@@ -34,6 +34,10 @@ LARGE = 130
 """More rows than a store may write in one go."""
 BYTES = b"what was put " * 700
 BYTES_ID = hashlib.sha256(BYTES).hexdigest()
+DOOMED_BYTES = b"what was deleted " * 500
+DOOMED_BYTES_ID = hashlib.sha256(DOOMED_BYTES).hexdigest()
+WITH_BYTES = ("put bytes", "delete bytes", "adopt attachment", "delete session", "gc")
+"""The scenes in which bytes are there, or come to be."""
 REQUEST = request().to_data()
 
 
@@ -41,10 +45,10 @@ class Caller(Protocol):
     """Makes calls that must be answered, on the way to the one that is struck."""
 
     async def call(self, on: str, method: str, *arguments: Any) -> Any:
-        """The answer.
+        """The answer; none when the contract demands a refusal, and it came.
 
         Raises:
-            Unexpected: it is not the one the contract demands.
+            Unexpected: it is not what the contract demands.
         """
         ...
 
@@ -148,6 +152,8 @@ async def _first(caller: Caller) -> Doomed:
 @_scene("append")
 async def _append(caller: Caller) -> Doomed:
     fence = await begun(caller)
+    refused = turn(fence, "t2", 9, enqueued_queue_batches=(batch(source_key="refused"),))
+    await caller.call(STORE, "commit_runtime_state", refused)
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2),))
 
 
@@ -198,6 +204,9 @@ def _done(claim: Data) -> Data:
 async def _delete(caller: Caller) -> Doomed:
     await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
+    await _stored(caller)
+    for session_id in ("s1", "s2"):
+        await caller.call(STORE, "record_intent", _INTENT | {"session_id": session_id})
     return Doomed("factory", "delete_session", ("s1",))
 
 
@@ -236,6 +245,8 @@ async def _release(caller: Caller) -> Doomed:
 @_scene("enqueue work")
 async def _enqueue(caller: Caller) -> Doomed:
     await begun(caller)
+    made = await caller.call(STORE, "enqueue_queued_work", batch().to_data())
+    await caller.call(STORE, "cancel_queued_work_batch", "s1", made["batch_id"])
     return Doomed(STORE, "enqueue_queued_work", (batch(source_key="k1").to_data(),))
 
 
@@ -243,7 +254,17 @@ async def _enqueue(caller: Caller) -> Doomed:
 async def _claim_work(caller: Caller) -> Doomed:
     fence = await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
-    return Doomed(STORE, "claim_ready_queued_work", ("s1", fence, fence["owner"], "idle", 9), repeats=False)
+    await caller.call(STORE, "enqueue_pending_turn_input", said().to_data())
+    work, waiting = [await caller.call(*claim) for claim in claims(fence)]
+    await caller.call(STORE, "abandon_queued_work_claim", work)
+    await caller.call(STORE, "abandon_turn_input_claim", waiting)
+    return Doomed(*claims(fence)[0][:2], claims(fence)[0][2:], repeats=False)
+
+
+def claims(fence: Data) -> list[tuple[Any, ...]]:
+    """Claims of all the work and input there is, as calls."""
+    held = ("s1", fence, fence["owner"])
+    return [(STORE, "claim_ready_queued_work", *held, "idle", 9), (STORE, "claim_next_turn_inputs", *held, 9)]
 
 
 @_scene("cancel work")
@@ -256,6 +277,9 @@ async def _cancel(caller: Caller) -> Doomed:
 @_scene("enqueue input")
 async def _input(caller: Caller) -> Doomed:
     await begun(caller)
+    made = await caller.call(STORE, "enqueue_pending_turn_input", said().to_data())
+    await caller.call(STORE, "cancel_pending_turn_input", "s1", made["input_id"])
+    await caller.call(STORE, "vacuum")
     return Doomed(STORE, "enqueue_pending_turn_input", (said(source_key="k1", ingress=during("t2")).to_data(),))
 
 
@@ -283,6 +307,7 @@ async def _vacuum(caller: Caller) -> Doomed:
 async def _gc(caller: Caller) -> Doomed:
     fence = await begun(caller)
     await caller.call(STORE, "commit_runtime_state", turn(fence, "t2", 2))
+    await _stored(caller)
     return Doomed(STORE, "gc_unreachable", repeats=False)
 
 
@@ -301,19 +326,35 @@ _INTENT: Data = {
 @_scene("put bytes")
 async def _put(caller: Caller) -> Doomed:
     await begun(caller)
-    data = base64.b64encode(BYTES).decode("ascii")
-    return Doomed("attachments", "put", (data, {"media_type": "text/plain"}))
+    return Doomed("attachments", "put", _put_of(BYTES))
+
+
+def _put_of(data: bytes) -> tuple[str, Data]:
+    return base64.b64encode(data).decode("ascii"), {"media_type": "text/plain"}
+
+
+async def _stored(caller: Caller) -> None:
+    await caller.call("attachments", "put", *_put_of(BYTES))
+
+
+@_scene("delete bytes", holds_lane=False)
+async def _delete_bytes(caller: Caller) -> Doomed:
+    await _session(caller)
+    await _stored(caller)
+    await caller.call("attachments", "put", *_put_of(DOOMED_BYTES))
+    return Doomed("attachments", "delete", (DOOMED_BYTES_ID,))
 
 
 @_scene("adopt attachment", "manifest")
 async def _adopt(caller: Caller) -> Doomed:
     fence = await begun(caller)
+    await _stored(caller)
     await caller.call(STORE, "record_intent", _INTENT)
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, committed_attachment_ids=(BYTES_ID,)),))
 
 
 def reads(scene: Scene, capabilities: frozenset[Capability]) -> list[tuple[str, str, tuple[Any, ...]]]:
-    """What is read after reopening, the session's presence first."""
+    """What is read after reopening, bytes first, and of a session its presence: where it is gone nothing more is read."""
     found: list[tuple[str, str, tuple[Any, ...]]] = [
         ("factory", "open_existing_store", (REQUEST,)),
         (STORE, "load_session", ("FullGraph",)),
@@ -323,6 +364,7 @@ def reads(scene: Scene, capabilities: frozenset[Capability]) -> list[tuple[str, 
     ]
     if "manifest" in capabilities:
         found += [(STORE, "list_uncommitted", (2**62,)), (STORE, "list_all_refs", ())]
-    if scene.name == "put bytes":
-        found += [("attachments", "list", ()), ("attachments", "get", (BYTES_ID,))]
+    if scene.name in WITH_BYTES:
+        ids = (BYTES_ID, DOOMED_BYTES_ID) if scene.name == "delete bytes" else (BYTES_ID,)
+        found = [("attachments", "list", ()), *(("attachments", "get", (one,)) for one in ids), *found]
     return found

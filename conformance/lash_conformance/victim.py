@@ -133,18 +133,18 @@ class Victim:
         return ttl_of(self.bench)
 
     async def call(self, on: str, method: str, *arguments: Any) -> Any:
-        """The answer of a call that nothing disturbs.
+        """The answer of a call that nothing disturbs; none when the contract demands a refusal, and it came.
 
         Raises:
             Early: the process was struck already.
-            Unexpected: it is not the one the contract demands.
+            Unexpected: it is not what the contract demands.
         """
         found = await outcome(self.driver, on, method, arguments)
         if ("broken" in found and self.dead) or (self.refusing and found.get("refused") in REFUSALS):
             raise Early(method)
         if fault := self.worlds.saw(on, method, arguments, found):
             raise Unexpected("the scene is set as the contract says", fault)
-        return found["ok"]
+        return found.get("ok")
 
     async def doomed(self, call: Doomed) -> Data | None:
         """The outcome of the call that is struck; none when it got no answer."""

@@ -7,17 +7,18 @@ from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench
 from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
-from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, reads
+from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, claims, reads
 from lash_conformance.transcript import Driver, short
 from lash_conformance.victim import outcome, ttl_of
 
-Fate = Literal["", "lost", "torn", "lane", "number", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
+Fate = Literal["", "lost", "torn", "lane", "number", "again", "repeat", "unopenable", "untyped", "stuck", "unsynced"]
 FATES: dict[Fate, str] = {
     "": "sound",
     "lost": "what was acknowledged is gone",
     "torn": "what was cut short is there in part",
     "lane": "the lane cannot be taken over",
     "number": "the number of a lease was given again",
+    "again": "an id was given again",
     "repeat": "the repeated call did not settle once",
     "unopenable": "the place does not open again",
     "untyped": "the refused write was not answered with a typed error",
@@ -44,7 +45,9 @@ class Ward:
         found = await outcome(self.driver, on, method, arguments)
         if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
             gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
-            self.fate = "number" if "does not exceed" in fault else "lost" if fate == "torn" and gone else fate
+            told: dict[str, Fate] = {"does not exceed": "number", "which was given before": "again"}
+            known = next((known for words, known in told.items() if words in fault), fate)
+            self.fate = "lost" if known == "torn" and gone else known
             self.told = fault
         return found
 
@@ -75,6 +78,9 @@ class Ward:
             again = doomed.under(fence) if fence is not None else doomed
             await self.saw("repeat", again.on, again.method, *again.arguments)
             await self.look("repeat")
+        if fence is not None and self.scene.name == "claim work":
+            for claim in claims(fence):
+                await self.saw("repeat", *claim)
         if not self.fate:
             opened = await self.saw("unopenable", "place", "reopen")
             if self.fate:

@@ -87,6 +87,16 @@ class ForgetsTheNumber(Store):
         return await super()._acquire(rows, session_id, owner, kept, now, ttl)
 
 
+@mutant("LEA.28", character="Deducible: makes the token of a lease of its session's name and number.")
+class DerivesTokens(Store):
+    async def _acquire(self, rows, session_id, owner, before, now, ttl):
+        made = await super()._acquire(rows, session_id, owner, before, now, ttl)
+        row = await rows.lease(session_id)
+        token = f"{session_id}-{row.fencing_token}"
+        await rows.put_lease(row.but(lease_token=token))
+        return made.but(lease_token=token)
+
+
 @mutant("LEA.7", character="Starts over after an expiry.")
 class StartsOverAfterExpiry(Store):
     async def _acquire(self, rows, session_id, owner, before, now, ttl):

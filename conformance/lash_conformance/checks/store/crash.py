@@ -1,4 +1,4 @@
-"""Crashes (STO.80 to STO.89, LEA.30, LEA.31, QUE.60, QUE.61, INP.50, ATT.40 to ATT.42, FAC.20, MNT.20).
+"""Crashes (STO.26, STO.80 to STO.89, LEA.30, LEA.31, QUE.60 to QUE.62, INP.50, INP.51, ATT.40 to ATT.45, FAC.20, MNT.20).
 
 Each check looks at its rows of one drill: a process of the target is struck, the place is opened again, and
 what is found is compared with what was acknowledged.
@@ -30,9 +30,9 @@ async def random_kills_under_load_lose_nothing(bench: Bench) -> None:
     await killed_under_load(bench)
 
 
-@check("STO.81", needs=("durable",), kind="crash")
+@check("STO.81", "STO.26", needs=("durable",), kind="crash")
 async def a_commit_cut_short_by_a_kill_is_whole_or_absent(bench: Bench) -> None:
-    """Killed at a step of a commit, the place reads as before it or as after it."""
+    """Killed at a step of a commit, the place reads as before it or as after it, and nothing of one refused before is there."""
     await struck(bench, "kill", TURNS, ("torn",))
 
 
@@ -66,6 +66,18 @@ async def queued_work_survives_a_kill(bench: Bench) -> None:
     await struck(bench, "kill", QUEUE, ("lost", "torn", "repeat"))
 
 
+@check("QUE.62", needs=("durable",), kind="crash")
+async def ids_of_work_are_not_given_again_after_a_kill(bench: Bench) -> None:
+    """Work that was cancelled and claims that were abandoned before the kill lend their ids to nothing after it."""
+    await struck(bench, "kill", ("enqueue work", "claim work"), ("again", "number"))
+
+
+@check("INP.51", needs=("durable",), kind="crash")
+async def ids_of_input_are_not_given_again_after_a_kill(bench: Bench) -> None:
+    """Input that was cancelled and claims that were abandoned before the kill lend their ids to nothing after it."""
+    await struck(bench, "kill", ("enqueue input", "claim work"), ("again", "number"))
+
+
 @check("QUE.61", needs=("durable",), kind="crash")
 async def an_outbox_is_sent_once_whenever_the_process_is_killed(bench: Bench) -> None:
     """After kill and repeat the outbox of the commit is in the queue, each batch once."""
@@ -94,6 +106,18 @@ async def an_id_never_names_bytes_cut_short_by_a_kill(bench: Bench) -> None:
 async def an_id_never_names_bytes_cut_short_by_a_power_cut(bench: Bench) -> None:
     """A put cut short by a power cut leaves all of the bytes under their id, or none."""
     await struck(bench, "cut", ("put bytes",), ("torn", "unopenable"))
+
+
+@check("ATT.44", needs=("durable",), kind="crash")
+async def a_deletion_of_bytes_cut_short_leaves_them_whole_or_gone(bench: Bench) -> None:
+    """Killed in a deletion, the bytes are read whole or not at all, those beside them are untouched, and deleting again ends it."""
+    await struck(bench, "kill", ("delete bytes",), ("lost", "torn", "repeat"))
+
+
+@check("ATT.45", needs=("durable", "manifest"), kind="crash")
+async def bytes_that_are_referred_to_survive_whatever_is_cut_short(bench: Bench) -> None:
+    """Adopted, collected beside, or left by another session, they are there after a kill."""
+    await struck(bench, "kill", ("adopt attachment", "delete session", "gc", "delete bytes"), ("lost", "torn", "repeat"))
 
 
 @check("ATT.42", needs=("durable", "manifest"), kind="crash")

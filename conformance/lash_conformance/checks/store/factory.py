@@ -17,7 +17,7 @@ from lash_conformance.vocabulary import (
     turn,
 )
 from lash_ref.contracts import RuntimePersistence
-from lash_ref.errors import UnreadableRecord
+from lash_ref.errors import SessionExecutionLeaseExpired, UnreadableRecord
 from lash_ref.nodes import FullGraph
 from lash_ref.records import AttachmentIntent, ChildSession, ModelLimits, ModelSpec, SessionPolicy
 
@@ -117,6 +117,24 @@ async def a_session_created_again_starts_empty(bench: Bench, store: RuntimePersi
     result = await fresh.commit_runtime_state(turn("t1", fence=again, expects=0))
     assert result.head_revision == 1
     assert (await loaded(fresh)).token_ledger == ()
+
+
+@check("LEA.28", "FAC.7")
+async def a_lease_of_a_deleted_session_is_worth_nothing_in_its_next_life(
+    bench: Bench, store: RuntimePersistence, lane: Lane
+) -> None:
+    """The same owner claims the lane of the session made anew; by the old fence nothing is renewed, claimed or committed."""
+    old = lane.fence
+    await bench.factory.delete_session("s1")
+    fresh = await bench.session()
+    again = await bench.lane(fresh)
+    await fresh.enqueue_queued_work(batch())
+
+    assert again.fence.lease_token != old.lease_token
+    await refused(SessionExecutionLeaseExpired, fresh.renew_session_execution_lease(old, 1000))
+    await refused(SessionExecutionLeaseExpired, fresh.claim_ready_queued_work("s1", old, lane.owner, "idle", 1))
+    await refused(SessionExecutionLeaseExpired, fresh.commit_runtime_state(turn("t1", fence=old)))
+    assert await fresh.load_session(FullGraph()) is None
 
 
 @check("FAC.7")
