@@ -120,3 +120,17 @@ class ListsByBeginning(StoreWrapper):
     async def enqueue_pending_turn_input(self, input):
         self.place.memory.setdefault("sessions", {})[input.session_id] = True
         return await self.inner.enqueue_pending_turn_input(input)
+
+
+@mutant("REC.5", character="Cutting: a node's name has as many characters as 15 bits can count.")
+class CutsNodeIdsAt15Bits(StoreWrapper):
+    async def load_node(self, node_id):
+        nodes = (await self.inner.load_session(FullGraph())).graph.nodes
+        return next((node for node in nodes if node.node_id[: 2**15] == node_id[: 2**15]), None)
+
+
+@mutant("REC.5", character="Cutting: a source key has as many characters as 16 bits can count.")
+class CutsSourceKeysAt16Bits(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        key = input.source_key
+        return await self.inner.enqueue_pending_turn_input(input.but(source_key=None if key is None else key[: 2**16 - 1]))

@@ -24,8 +24,13 @@ from lash_ref.records import AttachmentIntent
 from lash_ref.work import Group
 
 LONG = "k" * 600
-ALIKE = ("k", "K", " k", "k ", "k\n", "é", "e\u0301", "", LONG, LONG + "x", "0", "00", "1", "1.0", "%", "_", "k/", "null", "ſ", "s")
-"""Alike to whoever folds case or accents, trims, cuts, reads numbers, or takes names for patterns."""
+HUGE = "h" * 40_000
+VAST = "v" * 70_000
+ALIKE = (
+    "k", "K", " k", "k ", "k\n", "é", "e\u0301", "", LONG, LONG + "x", "0", "00", "1", "1.0", "%", "_", "k/", "null", "ſ", "s",
+    HUGE, HUGE + "x", VAST, VAST + "x",
+)  # fmt: skip
+"""Alike to whoever folds case or accents, trims, cuts (at 15 or 16 bits of length, too), reads numbers, or takes names for patterns."""
 
 BETWEEN = ("", "/", ":", "|", ".", "-", "\x01", "\x1f")
 JOINED = tuple(pair for mark in BETWEEN for pair in (("a", f"b{mark}c"), (f"a{mark}b", "c")))
@@ -155,17 +160,19 @@ async def attachments_with_names_alike_have_rows_of_their_own(store: RuntimePers
 
 @check("REC.5", "FAC.11", "QUE.7")
 async def sessions_with_long_names_alike_are_different_sessions(bench: Bench) -> None:
-    """A name is not cut to fit a file name or a column."""
-    for name in (LONG, LONG + "x", LONG + "y"):
+    """A name is not cut to fit a file name or a column, however long."""
+    names = tuple(stem + last for stem in (LONG, HUGE, VAST) for last in "xyz")
+    for name in names:
         made = await bench.session(name)
         await made.enqueue_queued_work(batch(session_id=name, source_key=name[-1]))
-    await bench.factory.delete_session(LONG + "x")
+    for name in names[1::3]:
+        await bench.factory.delete_session(name)
 
     found: list[list[str | None]] = []
-    for name in (LONG, LONG + "x", LONG + "y"):
+    for name in names:
         made = await bench.session(name)
         found.append([one.source_key for one in await made.list_queued_work(name)])
-    assert found == [["k"], [], ["y"]]
+    assert found == [["x"], [], ["z"]] * 3
 
 
 @check("REC.5", "FAC.11", "QUE.4", "INP.2")
