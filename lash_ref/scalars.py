@@ -30,6 +30,8 @@ from pydantic_core import PydanticSerializationError, core_schema, from_json
 from lash_ref.errors import InvalidRecord
 
 MAX_INT = 2**63 - 1
+MAX_OPAQUE = 2**64 - 1
+"""The largest integer in an opaque value: as in lash's, 64 bits with a sign or without."""
 """The largest integer a record may hold; the smallest is 0, but for token counters, which are signed."""
 
 R = TypeVar("R", bound="Record")
@@ -118,7 +120,8 @@ class Json:
         """Freeze ``value``.
 
         Raises:
-            ValueError: it holds NaN, an infinity, a lone surrogate, an integer beyond 64 bits, a key
+            ValueError: it holds NaN, an infinity, a lone surrogate, an integer below -2^63 or
+                above 2^64-1, a key
                 that is not text, more nesting than `MAX_DEPTH`, or a type JSON lacks.
         """
         _refuse_unfaithful(value)
@@ -232,8 +235,8 @@ def _refuse_unfaithful(value: object, depth: int = 0) -> None:
         for member in cast("list[object]", value):
             _refuse_unfaithful(member, depth + 1)
     elif isinstance(value, int):
-        if not -MAX_INT - 1 <= value <= MAX_INT:
-            raise ValueError(f"an integer of at most 64 bits, found {value}")
+        if not -MAX_INT - 1 <= value <= MAX_OPAQUE:
+            raise ValueError(f"an integer from -2^63 to 2^64-1, found {value}")
     elif isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(f"a finite number, found {value}")

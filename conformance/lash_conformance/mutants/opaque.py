@@ -45,3 +45,54 @@ class ComparesInputLoosely(StoreWrapper):
         made = await self.inner.enqueue_pending_turn_input(input)
         sent[input.source_key] = (made, input.input.to_data())
         return made
+
+
+def rounded(value):
+    """Integers are doubles, as in a language with one kind of number."""
+    if isinstance(value, dict):
+        return {name: rounded(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [rounded(member) for member in value]
+    return min(int(float(value)), 2**64 - 1) if type(value) is int else value
+
+
+@mutant("REC.7", character="One kind of number: integers in the nodes of a protocol are doubles.")
+class RoundsEvents(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        nodes = [node.but(event=Json(rounded(node.event.value))) if node.kind == "event" else node for node in commit.graph.nodes]
+        return await self.inner.commit_runtime_state(commit.but(graph=commit.graph.but(nodes=tuple(nodes))))
+
+
+@mutant("REC.7", character="One kind of number: integers in what a frame assigns are doubles.")
+class RoundsAssignments(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        frames = []
+        for frame in commit.agent_frames:
+            options = Json(rounded(frame.assignment.plugin_options.value))
+            frames.append(frame.but(assignment=frame.assignment.but(plugin_options=options)))
+        return await self.inner.commit_runtime_state(commit.but(agent_frames=tuple(frames)))
+
+
+@mutant("REC.7", character="Signed: what does not fit into 63 bits of a snapshot wraps around.")
+class WrapsSnapshots(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        part = commit.checkpoint.plugin_snapshot
+        if part is not None:
+            part = Json(self.wrapped(part.value))
+        return await self.inner.commit_runtime_state(commit.but(checkpoint=commit.checkpoint.but(plugin_snapshot=part)))
+
+    def wrapped(self, value):
+        if isinstance(value, dict):
+            return {name: self.wrapped(member) for name, member in value.items()}
+        if isinstance(value, list):
+            return [self.wrapped(member) for member in value]
+        return value - 2**64 if type(value) is int and value >= 2**63 else value
+
+
+@mutant("REC.7", character="One kind of number: integers in the options of input are doubles.")
+class RoundsInputOptions(StoreWrapper):
+    async def enqueue_pending_turn_input(self, input):
+        options = input.input.protocol_turn_options
+        if options is not None:
+            options = options.but(payload=Json(rounded(options.payload.value)))
+        return await self.inner.enqueue_pending_turn_input(input.but(input=input.input.but(protocol_turn_options=options)))
