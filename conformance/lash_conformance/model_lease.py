@@ -52,7 +52,7 @@ def _acquired(state: State, session_id: str, owner: Data, ttl: int) -> Data:
     lane.holder = {
         "session_id": session_id,
         "owner": owner,
-        "lease_token": state.mint(session_id, "leasetoken", lives=False),
+        "lease_token": state.mint(session_id, "leasetoken"),
         "fencing_token": lane.number,
         "claimed_at_epoch_ms": state.moment(state.now),
     }

@@ -114,10 +114,10 @@ class State:
         """The session's rows, empty ones when it has none."""
         return self.sessions.setdefault(session_id, Session())
 
-    def mint(self, session_id: str, kind: str, *, lives: bool = True) -> str:
-        """A name for a value the store makes up; unlike any other of that kind in the session's life, or in all its lives."""
+    def mint(self, session_id: str, kind: str) -> str:
+        """A name for a value the store makes up; unlike any other of that kind in the session's life."""
         self.minted += 1
-        life = self.lives.get(session_id, 0) if lives else 0
+        life = self.lives.get(session_id, 0)
         return f"${session_id}{f'/{life + 1}' if life else ''}:{kind}.{self.minted}"
 
     def above(self, session_id: str, kind: str, *lower: Number) -> Number:

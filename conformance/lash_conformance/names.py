@@ -9,7 +9,7 @@ import re
 from typing import Any, cast
 
 UNIQUE = frozenset(("batch", "queueclaim", "inputclaim", "input", "leasetoken"))
-"""Kinds of ids that are never given twice in a session's life, or, if their names say no life, ever in a session."""
+"""Kinds of ids that are never given twice in a session's life."""
 _ABSENT = object()
 _SCALARS = frozenset((str, int, bool, float, type(None)))
 _FIRST = ("$", "<")

@@ -17,7 +17,7 @@ FATES: dict[Fate, str] = {
     "lost": "what was acknowledged is gone",
     "torn": "what was cut short is there in part",
     "lane": "the lane cannot be taken over",
-    "number": "the number of a lease was given again",
+    "number": "a number was given again",
     "again": "an id was given again",
     "repeat": "the repeated call did not settle once",
     "unopenable": "the place does not open again",

@@ -123,9 +123,10 @@ async def a_session_created_again_starts_empty(bench: Bench, store: RuntimePersi
 async def a_lease_of_a_deleted_session_is_worth_nothing_in_its_next_life(
     bench: Bench, store: RuntimePersistence, lane: Lane
 ) -> None:
-    """The same owner claims the lane of the session made anew; by the old fence nothing is renewed, claimed or committed."""
+    """A millisecond on, the same owner claims the lane of the session made anew; by the old fence nothing is renewed, claimed or committed."""
     old = lane.fence
     await bench.factory.delete_session("s1")
+    await bench.pass_time(1)
     fresh = await bench.session()
     again = await bench.lane(fresh)
     await fresh.enqueue_queued_work(batch())
