@@ -17,7 +17,7 @@ _BOUNDARY: TypeAdapter[ClaimBoundary] = TypeAdapter(ClaimBoundary)
 _CHECKPOINT: TypeAdapter[CheckpointKind] = TypeAdapter(CheckpointKind)
 
 Mint = Callable[[str], str]
-"""Makes text of a kind (``lease``, ``claim``, …) that was never made before."""
+"""Makes text of a kind (``lease``, ``claim``, …) that was never made before, by this process or another ([QUE.62][], [INP.51][])."""
 
 
 class Contended(Backend):

@@ -7,6 +7,7 @@ answered, at most the one that was under way besides, and each exactly once.
 import asyncio
 import random
 import shutil
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ MOST_TURNS = 3
 """Before a kill one session commits fewer turns than this."""
 LONGEST = 12
 """Turns of a session before its writer begins another."""
+STARTS = 3
+"""How often a process is started that misses a deadline while it is asked what is there."""
 
 
 @dataclass
@@ -39,6 +42,13 @@ class Writer:
     """The last turn that was sent."""
     fence: Data | None = None
     incarnation: int = 0
+    held_until: float = 0.0
+    """When the lease may run out on the real clock, by the judge's; 0 where time is the judge's."""
+
+    @property
+    def outlived(self) -> bool:
+        """Whether this machine was so slow that the writer's lease may have run out."""
+        return 0 < self.held_until < time.monotonic()
 
     @property
     def store(self) -> str:
@@ -129,11 +139,14 @@ async def _round(process: Process, load: Load) -> None:
     async def write(writer: Writer) -> None:
         while not victim.dead:
             writer.begun = writer.acknowledged + 1
-            found = await outcome(victim.driver, writer.store, "commit_runtime_state", (writer.data(writer.begun),))
+            try:
+                found = await outcome(victim.driver, writer.store, "commit_runtime_state", (writer.data(writer.begun),))
+            except TargetBroke:
+                return  # it took too long, and was killed for it: a kill like the others
             if found.get("ok", {}).get("head_revision") == writer.begun:
                 writer.acknowledged = writer.begun
                 load.acknowledged += 1
-            elif "broken" in found:
+            elif "broken" in found or (found.get("refused") == "SessionExecutionLeaseExpired" and writer.outlived):
                 return
             else:
                 load.faults.append(f"{writer.session_id}: turn {writer.begun} was answered {found}")
@@ -152,13 +165,33 @@ async def _round(process: Process, load: Load) -> None:
 
 
 async def _revive(how: Launch, folder: Path, process: Process, load: Load) -> None:
-    """Start the process again, and see what it finds of its sessions."""
+    """Start the process again, and see what it finds of its sessions; once more if it misses a deadline over it.
+
+    Raises:
+        TargetBroke: it misses one each time.
+    """
+    for start in range(1, STARTS + 1):
+        try:
+            await _revived(how, folder, process, load)
+        except TargetBroke:
+            if start == STARTS:
+                raise
+            if process.victim is not None:
+                await process.victim.kill()
+        else:
+            return
+
+
+async def _revived(how: Launch, folder: Path, process: Process, load: Load) -> None:
     process.lives += 1
     victim = process.victim = await Victim.start(how, folder, None)
     if isinstance(victim.bench.clock, VirtualClock):
         victim.bench.clock.advance(process.lives * (ttl_of(victim.bench) + 1))
     process.writers += [process.writer(slot) for slot in range(len(process.writers), process.share)]
-    await asyncio.gather(*(_resume(victim, process, slot, load) for slot in range(process.share)))
+    resumed = await asyncio.gather(*(_resume(victim, process, slot, load) for slot in range(process.share)), return_exceptions=True)
+    for err in resumed:
+        if err is not None:
+            raise err
 
 
 async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> None:
@@ -172,7 +205,7 @@ async def _resume(victim: Victim, process: Process, slot: int, load: Load) -> No
         writer = process.writers[slot] = process.writer(slot)
         await answer(victim.driver, "factory", "create_store", request(writer.session_id).to_data())
         await take_over(victim.driver, writer)
-    except (Unexpected, TargetBroke) as err:
+    except Unexpected as err:
         load.faults.append(f"{writer.session_id}: {err}")
 
 
@@ -184,7 +217,10 @@ async def _inspect(victim: Victim, writer: Writer, load: Load) -> None:
     if writer.begun > writer.acknowledged:
         load.unanswered += 1
         load.applied += applied == writer.begun
-        made = await answer(victim.driver, writer.store, "commit_runtime_state", writer.data(writer.begun))
+        repeated = await outcome(victim.driver, writer.store, "commit_runtime_state", (writer.data(writer.begun),))
+        if repeated.get("refused") == "SessionExecutionLeaseExpired" and writer.outlived:
+            raise TargetBroke("a commit came later than its lease lasts", missed=True)
+        made = _answered("commit_runtime_state", repeated)
         if made["head_revision"] != writer.begun or await turns(victim.driver, writer) != writer.begun:
             raise Unexpected(f"turn {writer.begun} settled once", f"revision {made['head_revision']}")
         writer.acknowledged = writer.begun
@@ -220,6 +256,7 @@ async def take_over(driver: Driver, writer: Writer) -> None:
     ttl = ttl_of(bench) if bench.virtual else 10_000
     found: Any = None
     for _ in range(3):
+        writer.held_until = 0.0 if bench.virtual else time.monotonic() + ttl / 1000
         found = await answer(driver, writer.store, "try_claim_session_execution_lease", writer.session_id, holder, ttl)
         if "Acquired" in found:
             writer.fence = {name: found["Acquired"][name] for name in FENCE}
@@ -234,7 +271,10 @@ async def answer(driver: Driver, on: str, method: str, *arguments: Any) -> Any:
     Raises:
         Unexpected: it is refused, or broken.
     """
-    found = await outcome(driver, on, method, arguments)
+    return _answered(method, await outcome(driver, on, method, arguments))
+
+
+def _answered(method: str, found: Data) -> Any:
     if "ok" not in found:
         raise Unexpected(f"{method} is answered", f"{found}")
     return found["ok"]

@@ -7,6 +7,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,7 @@ class Victim:
         self.worlds = beginning(self.bench)
         self.log = log
         self.tracers = tracers
+        self.started = time.monotonic()
         self.refusing = blow is not None and blow.errno is not None
         connection = target.connection()
         self.child = connection.child
@@ -101,6 +103,7 @@ class Victim:
         Raises:
             TargetFault: it fails at the handshake.
             Early: it is struck before the place is open.
+            TargetBroke: it misses a deadline.
             Unexpected: the place does not open.
         """
         tracers: list[subprocess.Popen[bytes]] = []
@@ -124,6 +127,8 @@ class Victim:
             await victim.kill()
             if blow is not None and (struck or victim.refusing):
                 raise Early("open") from err
+            if isinstance(err, TargetBroke) and err.missed:
+                raise
             raise Unexpected("the place opens", f"{type(err).__name__}: {err}") from err
         return victim
 
@@ -137,12 +142,15 @@ class Victim:
 
         Raises:
             Early: the process was struck already.
+            TargetBroke: it was so slow that a lease of the scene may have run out on the real clock.
             Unexpected: it is not what the contract demands.
         """
         found = await outcome(self.driver, on, method, arguments)
         if ("broken" in found and self.dead) or (self.refusing and found.get("refused") in REFUSALS):
             raise Early(method)
         if fault := self.worlds.saw(on, method, arguments, found):
+            if not self.bench.virtual and time.monotonic() - self.started > self.ttl / 1000:
+                raise TargetBroke("setting a scene took longer than its lease lasts", fault, missed=True)
             raise Unexpected("the scene is set as the contract says", fault)
         return found.get("ok")
 
@@ -182,8 +190,14 @@ class Victim:
 
 
 async def outcome(driver: Driver, on: str, method: str, arguments: tuple[Any, ...]) -> Data:
-    """The outcome of a call, ``broken`` when the process ended over it."""
+    """The outcome of a call, ``broken`` when the process ended over it.
+
+    Raises:
+        TargetBroke: it missed a deadline, which says nothing of what it stores.
+    """
     try:
         return await driver.call(on, method, arguments)
     except TargetBroke as err:
+        if err.missed:
+            raise
         return {"broken": str(err)}

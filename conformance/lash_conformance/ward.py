@@ -25,6 +25,8 @@ FATES: dict[Fate, str] = {
     "stuck": "the session does not go on after the disk had room again",
     "unsynced": "it was acknowledged before it was synced",
 }
+TOLD: dict[str, Fate] = {"does not exceed": "number", "which was given before": "again"}
+"""Fates that a fault names in these words."""
 
 
 @dataclass
@@ -45,9 +47,11 @@ class Ward:
         found = await outcome(self.driver, on, method, arguments)
         if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
             gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
-            told: dict[str, Fate] = {"does not exceed": "number", "which was given before": "again"}
-            known = next((known for words, known in told.items() if words in fault), fate)
-            self.fate = "lost" if known == "torn" and gone else known
+            named = [known for words, known in TOLD.items() if words in fault]
+            if named:
+                self.fate = named[0]
+            else:
+                self.fate = "lost" if fate == "torn" and gone else fate
             self.told = fault
         return found
 

@@ -3,7 +3,10 @@
 import asyncio
 import io
 import json
+import os
+import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,15 +15,16 @@ from lash_conformance import crash_map, kill, search, strace
 from lash_conformance.check import REGISTRY, all_checks
 from lash_conformance.drill import Drill
 from lash_conformance.execute import execute
+from lash_conformance.load import loaded
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants
 from lash_conformance.mutants import served as broken_ones
 from lash_conformance.run import Options, drill_beside, judge
 from lash_conformance.scenes import SCENES
 from lash_conformance.steps import Step
-from lash_conformance.target import load
+from lash_conformance.target import Bounds, load
 from lash_conformance.terminal import summary
-from lash_conformance.victim import served
+from lash_conformance.victim import Victim, served
 
 needs_strace = pytest.mark.skipif(bool(strace.missing()), reason=strace.missing())
 
@@ -44,6 +48,28 @@ def test_the_drill_goes_beside_the_other_checks():
     assert [report.outcome for report in reports] == ["conforms", "conforms"]
     told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
     assert told[0] == told[1]
+
+
+def test_a_process_that_misses_a_deadline_under_load_has_lost_nothing(monkeypatch: pytest.MonkeyPatch):
+    """Stopped while it is asked what it kept, it is started again, and no fault is found."""
+    monkeypatch.setattr("lash_conformance.victim.BOUNDS", Bounds(start_s=120, call_s=3))
+    start, stopped = Victim.start, list[int]()
+
+    async def stopping(*arguments: Any) -> Victim:
+        victim = await start(*arguments)
+        if len(stopped) < 2:
+            stopped.append(victim.child.process.pid)
+            os.kill(stopped[-1], signal.SIGSTOP)
+        return victim
+
+    monkeypatch.setattr(Victim, "start", stopping)
+    how = served(load("sqlite"), "sqlite")
+    assert how is not None
+
+    load_ = asyncio.run(loaded(how, kills=3, seed=0, most=1))
+
+    assert len(stopped) == 2
+    assert (load_.kills, load_.faults) == (3, [])
 
 
 def test_a_drill_whose_process_ends_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
