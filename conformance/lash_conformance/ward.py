@@ -47,7 +47,7 @@ class Ward:
         found = await outcome(self.driver, on, method, arguments)
         if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
             gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
-            named = [known for words, known in TOLD.items() if words in fault]
+            named: list[Fate] = [known for words, known in TOLD.items() if words in fault]
             if named:
                 self.fate = named[0]
             else:
