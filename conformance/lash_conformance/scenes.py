@@ -258,7 +258,8 @@ async def _claim_work(caller: Caller) -> Doomed:
     work, waiting = [await caller.call(*claim) for claim in claims(fence)]
     await caller.call(STORE, "abandon_queued_work_claim", work)
     await caller.call(STORE, "abandon_turn_input_claim", waiting)
-    return Doomed(*claims(fence)[0][:2], claims(fence)[0][2:], repeats=False)
+    on, method, *arguments = claims(fence)[0]
+    return Doomed(on, method, tuple(arguments), repeats=False)
 
 
 def claims(fence: Data) -> list[tuple[Any, ...]]:
