@@ -1,7 +1,7 @@
 """One model call of a turn: streamed through the plugins, retried by the ladder, recorded as one effect."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -51,6 +51,7 @@ class ModelCall:
     token: CancellationToken
     show: Show
     emit: Callable[[PluginOwned[PluginRuntimeEvent]], Awaitable[None]]
+    turn_id: str
     call_id: str
     usage: TokenUsage | None = None
     _said: list[str] = field(default_factory=list[str])
@@ -155,16 +156,20 @@ class ModelCall:
         await self.show(named, activity.ReasoningDelta(text=text))
 
     async def _reset(self) -> None:
-        """Take back what the attempt streamed, live and for whoever reads the replay."""
+        """Take back what the attempt streamed, live and for whoever reads the replay ([TRN.45][])."""
         await self._finished("attempt_reset")
         reset = activity.ModelAttemptReset(
-            assistant_prose_correlation_ids=tuple(self._prose),
-            reasoning_correlation_ids=tuple(self._reasoning),
+            assistant_prose_correlation_ids=tuple(self._shown_as(self._prose)),
+            reasoning_correlation_ids=tuple(self._shown_as(self._reasoning)),
         )
         self._prose, self._reasoning = [], []
         self._attempt += 1
         self._said, self.usage = [], None
         await self.show(f"{self.call_id}:reset", reset)
+
+    def _shown_as(self, names: Sequence[str]) -> Iterator[str]:
+        """Names of this call as the turn shows them."""
+        return (f"{self.turn_id}:{name}" for name in names)
 
     async def _finished(self, reason: StreamFinishReason) -> None:
         failed = await self.plugins.stream_finished(reason)

@@ -54,7 +54,7 @@ class LashRuntime(SessionChanges):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.children = ChildSessions(self, self.open_child)
-        self._plane = SessionPlane(self, self.children, self.append_session_nodes)
+        self._plane = SessionPlane(self, self.children, self.append_within)
 
     @property
     def plugin_services(self) -> SessionServices:

@@ -71,16 +71,12 @@ class SessionChanges(Resident):
         requires_ancestor: str | None = None,
         caused_by: CausalRef | None = None,
     ) -> list[str]:
-        """Append nodes to the graph and commit them; their ids.
-
-        Inside a turn of this session they join the turn's commit.
+        """Append nodes to the graph and commit them; their ids. Waits for a turn that runs ([SES.69][]).
 
         Raises:
             StaleBranch: the required ancestor is not on the active path.
             RuntimeFailure: the lane is held, or the store failed; nothing was appended.
         """
-        if self.writer.locked():
-            return self._appended(nodes, requires_ancestor, caused_by)
         ids: list[str] = []
 
         async def append() -> None:
@@ -88,6 +84,12 @@ class SessionChanges(Resident):
 
         await self.change(append)
         return ids
+
+    async def append_within(self, nodes: Sequence[SessionAppendNode]) -> list[str]:
+        """As `append_session_nodes`, for a session's own plugins and tools: inside a turn they join its commit."""
+        if self.writer.locked():
+            return self._appended(nodes, None, None)
+        return await self.append_session_nodes(nodes)
 
     def _appended(
         self, nodes: Sequence[SessionAppendNode], requires_ancestor: str | None, caused_by: CausalRef | None

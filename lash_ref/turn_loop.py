@@ -153,9 +153,12 @@ class TurnLoop:
         store = self.runtime.services.store
         if handoff is None or store is None or lane is None:
             return TurnClaims()
-        claim = await store.claim_ready_queued_work_by_batch_ids(
-            self.runtime.session_id, lane.fence, lane.lease.owner, "idle", (handoff.batch_id,)
-        )
+        try:
+            claim = await store.claim_ready_queued_work_by_batch_ids(
+                self.runtime.session_id, lane.fence, lane.lease.owner, "idle", (handoff.batch_id,)
+            )
+        except LashError as err:
+            raise store_failure(err, self.runtime.session_id) from err
         return TurnClaims(work=[claim] if claim is not None else [])
 
     async def _physical(

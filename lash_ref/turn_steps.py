@@ -130,6 +130,7 @@ class TurnSteps(TurnIntake):
             self.token,
             self.show,
             self.emit,
+            self.turn_id,
             f"call:{effect.effect_id}",
         )
         try:
@@ -198,6 +199,7 @@ class TurnSteps(TurnIntake):
             emitted = await runtime.plugins.at_checkpoint(context)
             asked = await self._directed("checkpoint", emitted)
         except PluginError as err:
+            self._append(*messages)
             code = RuntimeErrorCode.PLUGIN_CHECKPOINT
             issue = TurnIssue(kind="plugin", code=code, message=str(err))
             return Abort(Stopped(stop="runtime_error"), issue)

@@ -96,8 +96,8 @@ def test_a_session_ends_by_its_table(monkeypatch: pytest.MonkeyPatch):
 
     def closes() -> str:
         shared = Shared(Runtime(), None, None, cancels=TurnCancelRegistry())
-        shared.require_sole("close")
-        shared.end("close")
+        with shared.ending("close"):
+            pass
         return shared.phase
 
     before = closes()

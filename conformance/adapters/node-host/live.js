@@ -306,7 +306,8 @@ class Live {
       const to = report.outcome.agent_frame_switch;
       this.answers.set(root, report);
       if (!to) return report;
-      const claim = batch && await this.store("claim_ready_queued_work_by_batch_ids", { ...lane.claiming(), boundary: "idle", batch_ids: [batch] });
+      const claim = batch && await this.store("claim_ready_queued_work_by_batch_ids", { ...lane.claiming(), boundary: "idle", batch_ids: [batch] })
+        .catch((err) => { throw storeFailure(err, this.id); });
       claims = { inputs: [], work: claim ? [claim] : [] };
       asked = { ...asked, id: `${root}:agent-frame:${switches + 1}`, parts: [[{ type: "text", text: to.task }]], wakes: [] };
     }

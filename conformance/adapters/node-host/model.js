@@ -31,17 +31,22 @@ function pause(ms, signal) {
 }
 
 // What the model answered: text, reasoning, calls, usage, finish; or how it failed; or nothing, when the signal fired first.
-async function callModel({ stage, stack, signal, show, request, named }) {
+async function callModel({ stage, stack, signal, show, request, named, shownAs }) {
   for (let attempt = 0; ; attempt += 1) {
     const correlation = { prose: `${named}:prose:${attempt}`, reasoning: `${named}:reasoning:${attempt}` };
+    const streamed = { assistant_prose_delta: new Set(), reasoning_delta: new Set() };
+    const told = (type, more, name) => {
+      streamed[type].add(shownAs(name));
+      show(type, more, name);
+    };
     try {
-      const answer = await attempted({ stage, stack, signal, show, request, correlation });
+      const answer = await attempted({ stage, stack, signal, show: told, request, correlation });
       return signal.aborted ? undefined : answer;
     } catch (err) {
       if (signal.aborted) return undefined;
       if (!(err instanceof ProviderFailure)) throw err;
       if (!err.retryable || attempt + 1 >= ATTEMPTS) return { failure: err };
-      show("model_attempt_reset", { assistant_prose_correlation_ids: [correlation.prose], reasoning_correlation_ids: [correlation.reasoning] }, named);
+      show("model_attempt_reset", { assistant_prose_correlation_ids: [...streamed.assistant_prose_delta], reasoning_correlation_ids: [...streamed.reasoning_delta] }, named);
       await pause(err.after, signal);
       if (signal.aborted) return undefined;
     }

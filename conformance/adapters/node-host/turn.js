@@ -30,10 +30,12 @@ class Turn {
   }
 
   show(type, told, correlation = type) {
-    const activity = { id: `${this.id}:a${this.activities.length}`, correlation_id: `${this.id}:${correlation}`, type, ...told };
+    const activity = { id: `${this.id}:a${this.activities.length}`, correlation_id: this.#shownAs(correlation), type, ...told };
     this.activities.push(activity);
     this.live.record(activity);
   }
+
+  #shownAs(correlation) { return `${this.id}:${correlation}`; }
 
   emit({ id, events }) { for (const event of events) this.show("plugin_runtime", { plugin_id: id, event, ...named(event) }, `plugin:${id}`); }
 
@@ -146,7 +148,7 @@ class Turn {
     const called = `llm:${iteration}`;
     this.show("model_request_started", { protocol_iteration: iteration }, called);
     const answer = await callModel({
-      stage: live.core.stage, stack: this.stack, signal: this.signal, request, named: called, show: (type, told, correlation) => this.show(type, told, correlation),
+      stage: live.core.stage, stack: this.stack, signal: this.signal, request, named: called, shownAs: (name) => this.#shownAs(name), show: (type, told, correlation) => this.show(type, told, correlation),
     });
     if (answer?.usage) {
       this.usage = add(this.usage, answer.usage);

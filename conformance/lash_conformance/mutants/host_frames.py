@@ -112,3 +112,32 @@ class SpeaksInTheFirstFrame(BrokenHost):
             return broken
 
         patch("lash_ref.runtime:ensure_frame", make)
+
+
+def forgetting(*parts: str) -> Any:
+    """A turn's next frame, asked for without these of its parts."""
+    return lambda request: lambda **given: request(**{name: one for name, one in given.items() if name not in parts})
+
+
+@host_mutant("FRM.11", character="Forgetful: what was said of a turn holds in its first frame only.")
+class ForgetsTheTurnInItsNextFrame(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.turn_loop:TurnRequest", forgetting("provider", "prompt", "protocol_turn_options"))
+
+
+@host_mutant("FRM.11", character="Forgetful: a turn's next frame is run without prompt edits.")
+class ForgetsThePromptInTheNextFrame(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.turn_loop:TurnRequest", forgetting("prompt"))
+
+
+@host_mutant("FRM.11", character="Forgetful: plugins' inputs hold in a turn's first frame only.")
+class ForgetsInputsInTheNextFrame(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.turn_loop:TurnRequest", forgetting("plugin_inputs"))
+
+
+@host_mutant("FRM.4", character="Turned away: shows a turn's first frame to whoever ran it, and no other.")
+class ShowsTheFirstFrameOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.turn_loop:TurnRequest", forgetting("sink"))

@@ -321,3 +321,29 @@ class DrainsReportNothing(BrokenHost):
             return broken
 
         patch("lash_ref.turn_builders:QueuedTurnBuilder.run", make)
+
+
+def renaming(rename: Any) -> Any:
+    """Activities shown under other ids."""
+    return lambda activity: lambda **parts: activity(**parts | rename(parts))
+
+
+@host_mutant("OBS.15", character="Repetitive: an activity is known by what it belongs to.")
+class NamesActivitiesByCorrelation(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.activity:TurnActivity", renaming(lambda parts: {"id": parts["correlation_id"]}))
+
+
+@host_mutant("OBS.15", character="Starting over: activities are numbered in each turn anew.")
+class NumbersActivitiesByTurn(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.activity:TurnActivity", renaming(lambda parts: {"id": parts["id"].rpartition(":")[2]}))
+
+
+@host_mutant("OBS.16", character="Context-free: a call is correlated by the model's id alone.")
+class CorrelatesByCallId(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def rename(parts: Any) -> Any:
+            return {"correlation_id": parts["correlation_id"].partition(":")[2]}
+
+        patch("lash_ref.activity:TurnActivity", renaming(rename))

@@ -1,4 +1,4 @@
-"""Broken hosts of a session's lease ([SES.60] to [SES.68])."""
+"""Broken hosts of a session's lease ([SES.60] to [SES.69])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref.claims import TurnClaims
 from lash_ref.lane import lane_busy
 from lash_ref.runtime_errors import RuntimeFailure
 
@@ -123,3 +124,33 @@ class KeepsTheLaneOfFailedTurns(BrokenHost):
     class sends(SentStore):
         async def release_session_execution_lease(self, completion: Any) -> None:
             pass
+
+
+@host_mutant("SES.69", character="Careless: nodes appended beside a turn share its fate.")
+class AppendsIntoTheRunningTurn(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(append: Any) -> Any:
+            async def broken(runtime: Any, nodes: Any, **more: Any) -> Any:
+                if runtime.writer.locked():
+                    return runtime._appended(nodes, None, None)
+                return await append(runtime, nodes, **more)
+
+            return broken
+
+        patch("lash_ref.session_changes:SessionChanges.append_session_nodes", make)
+
+
+@host_mutant("SES.62", character="Blunt: between frames a lost lease is whatever the store says.")
+class TellsTheStoresWordBetweenFrames(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            async def broken(loop: Any, lane: Any, handoff: Any) -> Any:
+                store = loop.runtime.services.store
+                claim = await store.claim_ready_queued_work_by_batch_ids(
+                    loop.runtime.session_id, lane.fence, lane.lease.owner, "idle", (handoff.batch_id,)
+                )
+                return TurnClaims(work=[claim] if claim is not None else [])
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop._handed_over", make)

@@ -199,3 +199,18 @@ class KeepsAbandonedWork(BrokenHost):
     class sends(SentStore):
         async def abandon_queued_work_claim(self, claim: Any) -> None:
             pass
+
+
+@host_mutant("SES.96", character="Broken off: what a checkpoint took in goes down with the hook that failed there.")
+class LosesInputOfBrokenCheckpoints(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(admitted: Any) -> Any:
+            async def broken(turn: Any, effect: Any) -> Any:
+                messages = await admitted(turn, effect)
+                append = turn._append
+                turn._append = lambda *given: append(*(one for one in given if one not in messages))
+                return messages
+
+            return broken
+
+        patch("lash_ref.turn_steps:TurnSteps._admitted", make)

@@ -1,11 +1,12 @@
-"""Checks of agent frames ([FRM.1] to [FRM.10])."""
+"""Checks of agent frames ([FRM.1] to [FRM.11])."""
 
 from typing import Any
 
 from lash_conformance.check import host_check
-from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host import Data, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
+    activities,
     answer,
     asked,
     calls,
@@ -175,3 +176,41 @@ async def the_next_drain_goes_on_in_the_frame(bench: HostBench, core: HostCore, 
     assert asked((await second.requests())[0]) == ["user: go on"]
     assert await again.queued_turn() is None
     assert sum(line == "user: hi" for line in stored_lines(await bench.stored())) == 1
+
+
+@host_check("FRM.11")
+async def what_was_said_of_a_turn_holds_in_its_next_frame(bench: HostBench) -> None:
+    """Its provider, its prompt and its options, in the second frame as in the first; the next turn has none of them."""
+    core = await bench.core("options", tools=("switch_frame",), providers=("prov", "other"))
+    session = await opened(core)
+    prompt = {"slots": {"guidance": {"contributions": [{"slot": "guidance", "content": "for this turn"}]}}}
+    await script(core, _switch("f2"), "done", "fine")
+    await say(session, "hi", provider="other", prompt=prompt, options={"schema_version": 1, "payload": {"mine": 1}})
+    await say(session, "more")
+
+    def of_the_turn(request: Data) -> list[bool]:
+        system = request["system"].replace(" ", "")
+        return [request["provider"] == "other", "forthisturn" in system, '"mine":1' in system]
+
+    assert [of_the_turn(request) for request in await core.requests()] == [[True] * 3, [True] * 3, [False] * 3]
+
+
+@host_check("FRM.11")
+async def a_turns_plugin_input_holds_in_its_next_frame(bench: HostBench) -> None:
+    """The plugin reads it for the second frame too."""
+    core = await bench.core(tools=("switch_frame",), store="none")
+    session = await opened(core, plugins=("bound",))
+    await script(core, _switch("f2"), "done")
+    await say(session, "hi", plugin_inputs={"bound": {"word": "plum"}})
+
+    assert ["word: plum" in request["system"] for request in await core.requests()] == [True, True]
+
+
+@host_check("FRM.4")
+async def who_ran_the_turn_is_told_of_its_last_frame(core: HostCore, session: HostSession) -> None:
+    """What the second frame's model said is among the activities."""
+    await script(core, _switch("f2"), "done")
+
+    report = await say(session, "hi")
+
+    assert "prose done" in activities(report)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lash_conformance.check import host_check
-from lash_conformance.host import HostCore, HostSession
+from lash_conformance.host import Data, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     activities,
@@ -320,3 +320,31 @@ async def sessions_are_strangers(core: HostCore, session: HostSession) -> None:
     assert await _after(other, cursor) == []
     await exchange(core, other, "you", "too")
     assert (await _after(other, cursor))[-1] == "committed"
+
+
+async def _two_turns(core: HostCore, session: HostSession) -> list[Data]:
+    """What is told of two turns, each with two calls and prose before and after them; a list for each."""
+    cursor = (await session.observe())["cursor"]
+    told: list[Data] = []
+    for _ in range(2):
+        await script(core, calls(("echo", {"text": "x"}), ("echo", {"text": "y"}), says="let me see"), "done")
+        told.append(await say(session, "hi"))
+    replayed = [one for one in (await session.resume_from(cursor))["events"] if "correlation_id" in one]
+    assert [one["id"] for one in replayed] == [one["id"] for report in told for one in report["activities"]]
+    return told
+
+
+@host_check("OBS.15")
+async def every_activity_has_an_id(core: HostCore, session: HostSession) -> None:
+    """Two turns alike: no id comes twice, and whoever watches is told the same ids as whoever ran them."""
+    ids = [one["id"] for report in await _two_turns(core, session) for one in report["activities"]]
+
+    assert len(ids) == len(set(ids))
+
+
+@host_check("OBS.16")
+async def turns_share_no_correlation(core: HostCore, session: HostSession) -> None:
+    """Two turns alike, down to the ids of their calls."""
+    first, second = [{one["correlation_id"] for one in told["activities"]} for told in await _two_turns(core, session)]
+
+    assert first & second == set()

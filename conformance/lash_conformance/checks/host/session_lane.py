@@ -1,11 +1,13 @@
-"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.68])."""
+"""Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.69])."""
 
 import asyncio
+from collections.abc import Awaitable
 
 from lash_conformance.check import host_check
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
+    calls,
     exchange,
     named,
     opened,
@@ -16,6 +18,7 @@ from lash_conformance.host_words import (
     transcript,
 )
 from lash_conformance.power import COMMIT
+from lash_ref.errors import LashError
 
 RENEW = "renew_session_execution_lease"
 
@@ -83,6 +86,25 @@ async def a_turn_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None:
 
     await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
     assert await bench.stored() is None
+
+
+@host_check("SES.62", needs=("clock", "line"))
+async def a_lease_that_is_lost_between_frames_is_told_as_lost(bench: HostBench) -> None:
+    """The drained turn's first frame is committed, then another worker takes the lane: the second frame fails as lost."""
+    core = await bench.core(tools=("switch_frame",))
+    session = await opened(core)
+    await session.call("enqueue", {"text": "hi"})
+    await script(core, calls(("switch_frame", {"frame_id": "f2", "task": "go on"})), "late")
+    await bench.line(core).halt("after", 1)
+    running = bench.start(session.queued_turn())
+    await bench.ended(running, core)
+    await bench.after_expiry()
+    await bench.take_lane()
+
+    await bench.line(core).go_on()
+
+    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
+    assert stored_lines(await bench.stored())[-1].startswith("user:")
 
 
 @host_check("SES.67", needs=("clock",))
@@ -219,3 +241,39 @@ async def a_failed_drain_leaves_the_lane_free(bench: HostBench) -> None:
     await bench.free_lane(await bench.take_lane())
 
     assert named(await session.call("pending_turn_inputs", {}), "input_id") == [row["input_id"]]
+
+
+@host_check("SES.69")
+async def a_change_beside_a_failing_turn_is_kept(bench: HostBench) -> None:
+    """Nodes appended, a tool taken out and a model chosen while the turn waits for its model are there afterwards, unless refused."""
+    core = await bench.core("a", tools=("echo", "fail"), options={"a": {"fails_at": ["after_turn"], "fail_times": 1}})
+    session = await opened(core)
+    note = {"kind": "message", "message": {"role": "System", "content": "kept"}}
+    await script(core, {"text": "lost", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    changes = [
+        bench.start(session.call("append_nodes", {"nodes": [note]})),
+        bench.start(session.call("tools.set_membership", {"tool_id": "kit:fail", "member": False})),
+        bench.start(session.configure({"model": "m-2"})),
+    ]
+    await bench.breathe()
+
+    await core.release("g")
+    await refusal("Runtime", running, runtime_code="plugin_finalize_turn")
+
+    appended, removed, chosen = [await _made(change) for change in changes]
+    kept = ["system: kept"] if appended else []
+    assert (await transcript(session), stored_lines(await bench.stored())) == (kept, kept)
+    assert answer(await exchange(core, session, "again", "fine")) == "says fine"
+    request = (await core.requests())[-1]
+    assert (request["tools"] == ["echo"], request["model"] == "m-2") == (removed, chosen)
+
+
+async def _made(change: Awaitable[object]) -> bool:
+    """Whether a change was made; a host may refuse it while a turn runs."""
+    try:
+        await change
+    except LashError:
+        return False
+    return True

@@ -1,5 +1,6 @@
-"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.95])."""
+"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.96])."""
 
+import contextlib
 from typing import Any
 
 from lash_conformance.check import host_check
@@ -20,6 +21,7 @@ from lash_conformance.host_words import (
     transcript,
 )
 from lash_conformance.vocabulary import batch, task
+from lash_ref.errors import LashError
 from lash_ref.work import ProcessWake, ProcessWakeDelivery
 
 
@@ -222,3 +224,22 @@ async def a_reset_forgets_no_cost(bench: HostBench, core: HostCore, session: Hos
     await exchange(core, session, "anew", "yes")
     assert spent(await session.read("usage_report")) == (20, 10)
     assert spent(await (await opened(core)).read("usage_report")) == (20, 10)
+
+
+@host_check("SES.96")
+async def steering_input_of_a_broken_checkpoint_is_kept(bench: HostBench) -> None:
+    """The hook of the checkpoint that took it in fails: it is in what the turn commits, or it waits again."""
+    for point in ("checkpoint after_work", "checkpoint before_completion"):
+        core = await bench.core("a", tools=("echo",), options={"a": {"fails_at": [point], "fail_times": 1}})
+        session = await opened(core, f"s {point}")
+        row = await session.call("enqueue", {
+            "text": "not this way", "ingress": {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"},
+        })
+        await script(core, calls(("echo", {"text": "x"})), "done", "never")
+        with contextlib.suppress(LashError):
+            await say(session, "go", turn_id="t1")
+
+        waits = named(await session.call("pending_turn_inputs", {}), "input_id")
+        said = stored_lines(await bench.stored(f"s {point}"))
+        assert (waits == [row["input_id"]], said.count("user: not this way")) in ((True, 0), (False, 1))
+        await core.close()

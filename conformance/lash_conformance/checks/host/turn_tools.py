@@ -177,6 +177,30 @@ async def a_retried_attempt_leaves_nothing(bench: HostBench, core: HostCore, ses
     assert "model_attempt_reset" in [one["type"] for one in report["activities"]]
 
 
+@host_check("TRN.45")
+async def a_retried_attempt_is_taken_back(core: HostCore, session: HostSession) -> None:
+    """Two attempts break off, the second without a thought: each is taken back by the ids under which it was shown, and nothing else is."""
+    error = {"kind": "transport", "retryable": True, "message": "cut", "retry_after_ms": 1}
+    cut = {"chunks": ["ha", "lf"], "error": error}
+    await script(core, calls(("echo", {"text": "x"}), says="let me see"), cut | {"reasoning": "hm"}, cut, "whole")
+
+    report = await say(session, "hi")
+
+    deltas = {"assistant_prose_delta": "assistant_prose_correlation_ids", "reasoning_delta": "reasoning_correlation_ids"}
+    shown: dict[str, set[str]] = {named: set() for named in deltas.values()}
+    taken_back: list[bool] = []
+    for one in report["activities"]:
+        if one["type"] in deltas:
+            shown[deltas[one["type"]]].add(one["correlation_id"])
+        elif one["type"] == "model_request_started":
+            shown = {named: set() for named in shown}
+        elif one["type"] == "model_attempt_reset":
+            taken_back.append({named: set(one[named]) for named in shown} == shown)
+            shown = {named: set() for named in shown}
+    assert taken_back == [True, True]
+    assert sum(one["type"] == "reasoning_delta" for one in report["activities"]) == 1
+
+
 @host_check("TRN.30")
 async def start_and_completion_are_paired(core: HostCore, session: HostSession) -> None:
     """Two calls of one tool: each start has its completion under one correlation id, different from the other's."""
