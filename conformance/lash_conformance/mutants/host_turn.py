@@ -349,7 +349,10 @@ class NamesDrainsItself(BrokenHost):
 class TakesBackByOtherNames(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(reset: Any) -> Any:
-            return lambda **named: reset(**{kind: tuple(id.partition(":")[2] for id in ids) for kind, ids in named.items()})
+            def broken(**named: tuple[str, ...]) -> Any:
+                return reset(**{kind: tuple(id.partition(":")[2] for id in ids) for kind, ids in named.items()})
+
+            return broken
 
         patch("lash_ref.activity:ModelAttemptReset", make)
 
