@@ -84,14 +84,21 @@ DIAGNOSTIC_LIMIT = 1024
 """Characters of a provider's words that the ledger keeps."""
 
 
+def runs(credential: str) -> frozenset[str]:
+    """Runs of characters, of one length, that give a credential away: half of it, 8 to 12 of them."""
+    size = min(12, max(8, len(credential) // 2))
+    return frozenset(credential[start : start + size] for start in range(len(credential) - size + 1))
+
+
 def redacted(text: str, credentials: Iterable[str] = ()) -> str:
     """``text`` without ``credentials`` and what looks like a key, wherever they stand in it ([PRV.37][]).
 
-    A credential is known by its first eight characters, for a quotation may be cut.
+    A credential is known by its first eight characters, for a quotation may be cut, and by any half of it.
     """
     for credential in credentials:
         if len(credential) >= 8:
-            text = re.sub(re.escape(credential[:8]) + r"[^\s\"',}<>\\]*", "[redacted]", text)
+            known = "|".join(map(re.escape, (credential[:8], *sorted(runs(credential)))))
+            text = re.sub(f"(?:{known})[^\\s\"',}}<>\\\\]*", "[redacted]", text)
     return _SECRET.sub("[redacted]", text)
 
 

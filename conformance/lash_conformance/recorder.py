@@ -21,8 +21,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 
 from lash_conformance.fixture import Fixture, compact
-from lash_conformance.redaction import Redaction
+from lash_conformance.redaction import GONE, Redaction
+from lash_conformance.request_content import UnreadableContent, content
 from lash_ref.sse import Framer
+from lash_ref.untrusted import mended
 
 CAPTURE_SCHEMA = "lash.provider-capture/1"
 _HOP = {"connection", "content-length", "host", "transfer-encoding", "accept-encoding", "keep-alive", "te", "upgrade"}
@@ -53,23 +55,25 @@ def kept(capture: Capture, redaction: Redaction) -> dict[str, Any]:
         NotKept: the reply is not UTF-8, so nobody can tell what it holds.
     """
     target = urlsplit(capture.path)
-    redaction.learn_request(capture.headers, dict(parse_qsl(target.query)))
-    redaction.learn_request({name: value for name, value in capture.reply_headers if name.lower() == "set-cookie"}, {})
+    redaction.learn_request(capture.headers, parse_qsl(target.query))
+    for cookie in (value for name, value in capture.reply_headers if name.lower() == "set-cookie"):
+        redaction.learn_cookie(cookie)
     try:
         text = b"".join(capture.chunks).decode()
     except UnicodeDecodeError as err:
         raise NotKept(f"{target.path}: a UTF-8 reply expected, found byte {err.start} of another encoding") from err
-    streamed = any("event-stream" in value for name, value in capture.reply_headers if name.lower() == "content-type")
+    measured = any(name.lower() == "content-length" for name, _ in capture.reply_headers)
     response: dict[str, Any] = {
         "status": capture.status,
         "headers": redaction.headers(capture.reply_headers),
-        "framing": "chunked" if streamed else "length",
+        "framing": "length" if measured else "chunked",
     }
-    if streamed:
-        end = "cut" if capture.end == "client_gone" else capture.end
-        response["frames"] = [*_frames(text, redaction), {"end": end}]
+    end = "cut" if capture.end == "client_gone" else capture.end
+    document = _document(text, redaction)
+    if document is not None and end == "eof":
+        response["json"] = document
     else:
-        response |= _document(text, redaction)
+        response["frames"] = [*_frames(text, redaction), {"end": end}]
     return {
         "role": "completion",
         "request": {
@@ -92,18 +96,17 @@ def _asked(body: bytes) -> dict[str, Any]:
     return {}
 
 
-def _document(text: str, redaction: Redaction) -> dict[str, Any]:
+def _document(text: str, redaction: Redaction) -> Any:
+    """The reply as one JSON document, or none when it is none or holds no secret and is written in another way."""
     try:
         document = json.loads(text)
-    except ValueError:
-        return {"frames": [{"raw": redaction.text(text)}, {"end": "eof"}]}
+    except (ValueError, RecursionError):
+        return None
     before = compact(document)
     if isinstance(document, list):
         redaction.across([member for member in cast("list[Any]", document) if isinstance(member, dict)])
     redacted = redaction.value(document)
-    if compact(redacted) == before != text:
-        return {"frames": [{"raw": redaction.text(text)}, {"end": "eof"}]}
-    return {"json": redacted}
+    return None if compact(redacted) == before != text else mended(redacted)
 
 
 def _frames(text: str, redaction: Redaction) -> Iterator[dict[str, Any]]:
@@ -111,51 +114,55 @@ def _frames(text: str, redaction: Redaction) -> Iterator[dict[str, Any]]:
 
     A secret that was spelled over several events is looked for in all of them, however they are written.
     """
-    pieces = re.findall(r".*?(?:\r?\n){2}|.+", text, re.DOTALL)
+    pieces = re.findall(r".*?(?:\r\n|\n|\r){2}|.+", text, re.DOTALL)
     events = [_event(piece) for piece in pieces]
-    said = [event.document if event is not None else None for event in events]
+    said = [event.document if event.document is not None else {event.kind: event.data} for event in events]
     before = [compact(document) for document in said]
-    redaction.across([document for document in said if document is not None])
+    redaction.across(said)
     for piece, event, document, whole in zip(pieces, events, said, before, strict=True):
-        if event is not None and compact(document) != whole:
-            yield event.head | {"data": redaction.value(document)}
+        if compact(document) == whole:
+            yield _frame(piece, event, redaction)
+        elif event.document is None:
+            yield {"raw": f": {GONE}\n\n"}
         else:
-            yield _frame(piece, redaction)
+            yield event.head | {"data": mended(redaction.value(document))}
 
 
 class _Event(NamedTuple):
-    """The one event that a piece of a stream is."""
+    """The event that a piece of a stream is; a piece that is none has its lines for data."""
 
     head: dict[str, Any]
     data: str
     document: dict[str, Any] | None
+    kind: str = "text"
 
 
-def _event(piece: str) -> _Event | None:
+def _event(piece: str) -> _Event:
     framer = Framer()
-    events = [*framer.feed(piece.encode()), *framer.flush()]
+    events = [*framer.feed(piece.removeprefix("\ufeff").encode()), *framer.flush()]
     if len(events) != 1:
-        return None
+        return _Event({}, piece.strip("\r\n"), None, "lines")
     data = events[0].data.decode()
     try:
         document = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     found = cast("dict[str, Any]", document) if isinstance(document, dict) else None
-    return _Event({"event": events[0].name} if events[0].name else {}, data, found)
+    return _Event({"event": events[0].name} if events[0].name else {}, data.strip('"') if isinstance(document, str) else data, found)
 
 
-def _frame(piece: str, redaction: Redaction) -> dict[str, Any]:
-    event = _event(piece)
-    if event is not None:
-        head = f"event: {event.head['event']}\n" if event.head else ""
-        if event.document is not None:
-            redacted = redaction.value(event.document)
-            if redacted != event.document or f"{head}data: {compact(event.document)}\n\n" == piece:
-                return event.head | {"data": redacted}
-        elif f"{head}data: {event.data}\n\n" == piece:
-            return event.head | {"data": redaction.text(event.data)}
-    return {"raw": redaction.text(piece)}
+def _frame(piece: str, event: _Event, redaction: Redaction) -> dict[str, Any]:
+    head = f"event: {event.head['event']}\n" if event.head else ""
+    if event.document is not None:
+        redacted = redaction.value(event.document)
+        if redacted != event.document:
+            return event.head | {"data": mended(redacted)}
+        if f"{head}data: {compact(event.document)}\n\n" == piece:
+            return event.head | {"data": redacted}
+    elif f"{head}data: {event.data}\n\n" == piece:
+        return event.head | {"data": redaction.text(event.data)}
+    kept = redaction.lines(piece)
+    return {"raw": kept if kept is not None else f": {GONE}\n\n"}
 
 
 class RecordingProxy(ThreadingHTTPServer):
@@ -192,7 +199,7 @@ class RecordingProxy(ThreadingHTTPServer):
             return
         with self._lock:
             path = self.out / f"{len(list(self.out.glob('*.capture.json'))) + 1:03}.capture.json"
-            with path.open("x") as file:
+            with path.open("x", encoding="utf-8") as file:
                 file.write(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -245,14 +252,19 @@ class _Proxy(BaseHTTPRequestHandler):
     do_POST = do_GET  # noqa: N815 - the name that the server looks for
 
     def _pass_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            body = content(self)
+        except UnreadableContent as err:
+            self.send_error(413, explain=str(err))
+            self.close_connection = True
+            return
         headers = {name.lower(): value for name, value in self.headers.items()}
         capture = Capture(self.command, self.path, headers, body)
         onward = {name: value for name, value in headers.items() if name not in _HOP} | {"accept-encoding": "identity"}
         try:
             with self.server.client.stream(self.command, self.server.upstream + self.path, headers=onward, content=body) as reply:
                 capture.status = reply.status_code
-                capture.reply_headers = list(reply.headers.items())
+                capture.reply_headers = reply.headers.multi_items()
                 self._begin(reply)
                 self._stream(reply, capture)
         except httpx.TransportError as err:
@@ -268,7 +280,7 @@ class _Proxy(BaseHTTPRequestHandler):
 
     def _begin(self, reply: httpx.Response) -> None:
         self.send_response_only(reply.status_code)
-        for name, value in reply.headers.items():
+        for name, value in reply.headers.multi_items():
             if name.lower() not in _HOP:
                 self.send_header(name, value)
         self.send_header("transfer-encoding", "chunked")

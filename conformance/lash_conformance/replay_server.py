@@ -18,10 +18,10 @@ from typing import Any, cast
 
 from lash_conformance.fixture import BASE, Exchange, Fixture, FixtureFault, Frame, compact, fixtures
 from lash_conformance.replay import MISMATCH_STATUS, Chunking, Mismatch, Replay, segments
+from lash_conformance.request_content import UnreadableContent, content
 
 PAUSE_LIMIT_MS = 50
 """The longest real pause for a fixture's ``delay_ms``; recorded time is not waited for."""
-REQUEST_LIMIT_BYTES = 64 * 1024 * 1024
 
 _RUN = re.compile(r"^/r/(?P<run>[^/]+)/(?P<fixture>[^/]+)(?P<rest>/.*)?$")
 _CONTROL = re.compile(r"^/_replay/runs/(?P<run>[^/]+)(?:/gates/(?P<gate>[^/]+))?$")
@@ -91,12 +91,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve()
 
     def _serve(self) -> None:
-        size = int(self.headers.get("content-length") or 0)
-        if size > REQUEST_LIMIT_BYTES:
-            self._json(413, {"error": f"at most {REQUEST_LIMIT_BYTES} bytes expected, found {size}"})
+        try:
+            body = content(self)
+        except UnreadableContent as err:
+            self._json(413, {"error": str(err)})
             self.close_connection = True
             return
-        body = self.rfile.read(size)
         if self.path.startswith("/_replay/"):
             self._control(body)
             return

@@ -2,7 +2,10 @@
 # what a patch replaces is typed where it stands
 """Broken recorders: what they change in passing, what they keep wrongly, and secrets that they overlook."""
 
+import re
 from typing import Any
+
+import httpx
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.redaction import Redaction
@@ -101,7 +104,7 @@ class PassesNoHeaders(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
             def begin(self: Any, reply: Any) -> None:
-                reply.headers = {"content-type": reply.headers.get("content-type", "")}
+                reply.headers = httpx.Headers({"content-type": reply.headers.get("content-type", "")})
                 original(self, reply)
 
             return begin
@@ -174,3 +177,102 @@ class SpoolsReplies(BrokenHost):
             return stream
 
         patch("lash_conformance.recorder:_Proxy._stream", make)
+
+
+@host_mutant("RPL.11", character="Exact: knows a credential when all of it stands there.")
+class KnowsWholeKeys(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.redaction:runs", lambda _: lambda secret: frozenset())
+
+
+@host_mutant("RPL.11", character="Plain: looks for secrets in clear.")
+class LooksInClear(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.redaction:_decoded", lambda _: lambda token: iter(()))
+
+
+@host_mutant("RPL.11", character="Structured: knows a secret's name as a member of JSON alone.")
+class KnowsNamesOfMembers(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.redaction:ASSIGNED", lambda _: re.compile("(?!)()"))
+
+
+@host_mutant("RPL.11", character="Structured: joins what JSON objects spell out, not what events of text do.")
+class JoinsObjectsAlone(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            return lambda self, documents: original(self, [one for one in documents if one.keys() != {"text"}])
+
+        patch("lash_conformance.redaction:Redaction.across", make)
+
+
+@host_mutant("RPL.11", character="Linear: looks at one line at a time.")
+class LooksAtOneLine(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.redaction:Redaction.lines", lambda _: lambda self, text: self.text(text))
+
+
+@host_mutant("RPL.15", character="Anxious: takes everything in a query for a secret.")
+class FearsQueries(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def learn(self: Any, headers: Any, query: Any) -> None:
+                original(self, headers, query)
+                for _, value in query:
+                    self.learn(value)
+
+            return learn
+
+        patch("lash_conformance.redaction:Redaction.learn_request", make)
+
+
+@host_mutant("RPL.15", character="Anxious: takes a cookie's attributes for secrets.")
+class FearsCookies(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            def learn(self: Any, cookie: str) -> None:
+                for piece in cookie.split("; "):
+                    self.learn(piece.partition("=")[2] or piece)
+
+            return learn
+
+        patch("lash_conformance.redaction:Redaction.learn_cookie", make)
+
+
+@host_mutant("RPL.23", character="Tidy: keeps a document that was cut as a whole one.")
+class KeepsCutDocuments(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(made: dict[str, Any], capture: Any) -> None:
+            if not any("event-stream" in value for _, value in capture.reply_headers):
+                made["response"]["frames"][-1] = {"end": "eof"}
+
+        _records(patch, change)
+
+
+@host_mutant("RPL.19", character="Joining: passes headers of one name on as one.")
+class JoinsHeaders(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def begin(self: Any, reply: Any) -> None:
+                reply.headers = httpx.Headers(dict(reply.headers.items()))
+                original(self, reply)
+
+            return begin
+
+        patch("lash_conformance.recorder:_Proxy._begin", make)
+
+
+def _by_length(handler: Any) -> bytes:
+    return handler.rfile.read(int(handler.headers.get("content-length") or 0))
+
+
+@host_mutant("RPL.22", character="Measured: passes on what a request's length covers.")
+class PassesOnByLength(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.recorder:content", lambda _: _by_length)
+
+
+@host_mutant("RPL.3", character="Measured: compares what a request's length covers.")
+class ComparesByLength(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_conformance.replay_server:content", lambda _: _by_length)

@@ -188,3 +188,9 @@ def _asked(patch: Patch, change: Any) -> None:
         return failure
 
     patch("lash_ref.http_provider:failure", make)
+
+
+@host_mutant("PRV.37", character="Left to right: knows the route's key by its beginning alone.")
+class KnowsKeysByTheirBeginning(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.provider_errors:runs", lambda _: lambda credential: frozenset())

@@ -256,6 +256,21 @@ async def a_credential_of_no_known_shape_is_not_recorded(bench: HostBench) -> No
                     raise Unexpected("no credential in the record", f"{found['error']}")
 
 
+@host_check("PRV.37", needs=("providers",))
+async def half_a_credential_is_not_recorded(bench: HostBench) -> None:
+    """The first half and the last of the route's own key; a few characters at its ends, as services show them, stay."""
+    key = "zQ9judgedOwnKeyOfNoShape12345678"
+    async with asking(bench) as ask:
+        for said in (key[:16], key[16:], key[10:26]):
+            error = json.dumps({"error": {"message": f"key ..{said}.. is wrong"}}).encode()
+            found = await ask(asked("openai-chat", reply(error, 401, JSON), headers=[["authorization", f"Bearer {key}"]]))
+            failure(found)
+            assert said[4:-4] not in json.dumps(found)
+        masked = json.dumps({"error": {"message": f"key {key[:4]}...{key[-4:]} is wrong"}}).encode()
+        found = await ask(asked("openai-chat", reply(masked, 401, JSON), headers=[["authorization", f"Bearer {key}"]]))
+        assert found["error"]["message"] == "key zQ9j...5678 is wrong"
+
+
 @host_check("PRV.65", needs=("providers",))
 async def a_route_that_cannot_be_asked_is_not_asked_again(bench: HostBench) -> None:
     """A key with a line end in it makes no header; nothing is sent, nothing repeated, and the key is not recorded."""
