@@ -1,6 +1,7 @@
-"""The crash drill beside the other checks: another process judges it, and writes the same event log into a pipe.
+"""Some checks beside the others: another process judges them, and writes the same event log into a pipe.
 
-The drill waits for the processes that it strikes most of the time; in one process a core would idle meanwhile.
+The crash drill waits for the processes that it strikes most of the time, and what judges a host's providers for
+servers; in one process a core would idle meanwhile.
 """
 
 import json
@@ -8,7 +9,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lash_conformance.child import how_it_ended
@@ -19,10 +20,10 @@ Hear = Callable[[dict[str, Any]], None]
 class Beside:
     """The other process, and a thread that hears what it finds."""
 
-    def __init__(self, target: str, checks: list[str], seed: int, *, thorough: bool, hear: Hear) -> None:
-        """Start judging ``checks``; ``hear`` is called in the thread, with each event as it comes."""
+    def __init__(self, options: Mapping[str, object], *, hear: Hear) -> None:
+        """Start a run with ``options``; ``hear`` is called in the thread, with each event as it comes."""
         ours, theirs = os.pipe()
-        told = json.dumps({"target": target, "checks": checks, "seed": seed, "thorough": thorough, "events": theirs})
+        told = json.dumps({"options": dict(options), "events": theirs})
         command = (sys.executable, "-m", "lash_conformance.beside", told)
         try:
             self._process = subprocess.Popen(command, pass_fds=(theirs,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
@@ -51,16 +52,13 @@ class Beside:
 
 
 def _main(told: str) -> None:
-    from lash_conformance.run import Options, judge
-    from lash_conformance.target import load
+    from lash_conformance import host, run, target
 
     asked = json.loads(told)
-    options = Options(
-        target_name=asked["target"], target=load(asked["target"]), select=",".join(asked["checks"]),
-        seed=asked["seed"], thorough=asked["thorough"], jobs=1,
-    )  # fmt: skip
+    options: dict[str, Any] = asked["options"]
+    load = host.load if options["profile"] == "host" else target.load
     with os.fdopen(asked["events"], "w", encoding="utf-8") as events:
-        judge(options, events)
+        run.judge(run.Options(**options, target=load(options["target_name"]), jobs=1), events)
 
 
 if __name__ == "__main__":

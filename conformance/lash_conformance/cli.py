@@ -60,7 +60,7 @@ def run(
     known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes to judge with; if not given one, and one more for the crash drill")
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes to judge with; if not given one, and one more for the crash drill or a host's providers")
     ] = None,
     thorough: Annotated[bool, typer.Option("--thorough", help="Search for minutes, not seconds")] = False,
     isolate: Annotated[

@@ -64,7 +64,7 @@ class ReplayServer(ThreadingHTTPServer):
 
     def start(self) -> "ReplayServer":
         """Serve in a thread of this process."""
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.005}, daemon=True).start()
         return self
 
     def stop(self) -> None:

@@ -31,6 +31,10 @@ from lash_ref import __version__
 
 UNDER_LOAD = "STO.80:random_kills_under_load_lose_nothing"
 """The one check of the drill that takes as long as all others of it, so it is left to the process that has less to do."""
+TALKS = ("PRV", "RLM")
+"""Areas whose checks wait for servers and sandboxes, about half of the time that a host takes."""
+WORTH_A_PROCESS = 40
+"""Fewer checks of these areas end before another process would have begun."""
 HARNESS_FAULT = 3
 """The exit code that is no verdict."""
 CARRIED = frozenset(field.name for field in fields(Result)) - {"check"}
@@ -47,7 +51,7 @@ class Options:
     known: Path | None = None
     seed: int = 0
     jobs: int | None = None
-    """Processes to judge with; when none is given this one, and another for the crash drill where it applies."""
+    """Processes to judge with; when none is given this one, and another beside it for what waits more than it works."""
     thorough: bool = False
     isolate: bool = False
     deadline_s: float = DEADLINE_S
@@ -118,11 +122,11 @@ class Watcher:
             self.log.write("check", **self.found[self.planned[self.written].id])
             self.written += 1
 
-    def finish(self, drill: Sequence[str], ended: str) -> None:
-        """Settle what never came; of the checks in ``drill`` it is known how the process that judged them ended."""
+    def finish(self, apart: Sequence[str], ended: str) -> None:
+        """Settle what never came; of the checks in ``apart`` it is known how the process that judged them ended."""
         for check in self.planned:
-            if check.id not in self.found and check.id in drill and ended:
-                self._settle(check.id, {"verdict": "error", "reason": f"the drill was judged by another process, and {ended}"})
+            if check.id not in self.found and check.id in apart and ended:
+                self._settle(check.id, {"verdict": "error", "reason": f"it was judged by another process, and {ended}"})
             elif check.id not in self.found:
                 self._settle(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
 
@@ -161,16 +165,21 @@ def header(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def drill_beside(options: Options) -> list[str]:
-    """The crash drill and the races, if another process is to judge them beside this one; nothing if it is not.
+def judged_beside(options: Options) -> list[str]:
+    """The checks that another process is to judge beside this one; nothing if it is not.
 
+    Of a store the crash drill and the races; of a host in this process what talks to providers, which waits more than it works.
     A target that keeps a server for the run stays in the process that may let the server fall.
     """
+    target = options.target
     if options.jobs is not None or options.isolate or os.name != "posix":
         return []
-    if isinstance(options.target, Served) and options.target.may_crash:
+    if isinstance(target, Served) and target.may_crash:
         return []
-    chosen = [check for check in all_checks(options.profile) if selects(options.select, check) and not inapplicable(check, options.target)]
+    chosen = [check for check in all_checks(options.profile) if selects(options.select, check) and not inapplicable(check, target)]
+    if options.profile == "host":
+        talks = [check.id for check in chosen if check.clauses[0][:3] in TALKS]
+        return talks if not options.target_name.startswith("stdio:") and WORTH_A_PROCESS <= len(talks) < len(chosen) else []
     drill = [check.id for check in chosen if check.kind in ("crash", "race") and check.id != UNDER_LOAD]
     crashes = any(check.kind == "crash" for check in chosen)
     return drill if crashes and len(drill) < len(chosen) else []
@@ -214,10 +223,11 @@ def judge(
     log = EventLog(stream)
     watcher = Watcher(options, log, progress)
     log.write("header", **header(options))
-    drill, beside, ended = drill_beside(options), None, ""
-    if drill:
-        beside = Beside(options.target_name, drill, options.seed, thorough=options.thorough, hear=watcher.hear)
-        options = replace(options, select=",".join((options.select, *(f"!{check}" for check in drill))))
+    apart, beside, ended = judged_beside(options), None, ""
+    if apart:
+        told = {name: getattr(options, name) for name in ("target_name", "seed", "thorough", "deadline_s", "profile")}
+        beside = Beside(told | {"select": ",".join(apart)}, hear=watcher.hear)
+        options = replace(options, select=",".join((options.select, *(f"!{check}" for check in apart))))
     status: int | pytest.ExitCode = pytest.ExitCode.INTERRUPTED
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -225,7 +235,7 @@ def judge(
     finally:
         if beside is not None:
             ended = beside.end(now=status == pytest.ExitCode.INTERRUPTED)
-    watcher.finish(drill, ended)
+    watcher.finish(apart, ended)
     problems = [f"known failure of an unknown check: {name}" for name in known.strangers(watcher.known, watcher.names)]
     code, advice = verdict_of(log.events, problems, set(options.target.capabilities))
     if watcher.faults or status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):

@@ -19,7 +19,7 @@ from lash_conformance.load import loaded
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants
 from lash_conformance.mutants import served as broken_ones
-from lash_conformance.run import Options, drill_beside, judge
+from lash_conformance.run import Options, judge, judged_beside
 from lash_conformance.scenes import SCENES
 from lash_conformance.steps import Step
 from lash_conformance.target import Bounds, load
@@ -44,7 +44,7 @@ def test_the_drill_goes_beside_the_other_checks():
 
     reports = [judge(options, log) for options, log in zip((beside, alone), logs, strict=True)]
 
-    assert [drill_beside(options) for options in (beside, alone)] == [[kill], []]
+    assert [judged_beside(options) for options in (beside, alone)] == [[kill], []]
     assert [report.outcome for report in reports] == ["conforms", "conforms"]
     told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
     assert told[0] == told[1]
@@ -85,7 +85,7 @@ def test_a_drill_whose_process_ends_is_no_pass(tmp_path: Path, monkeypatch: pyte
     report = judge(Options(target_name=name, target=load(name), select="GRA.1,queued_work_survives_a_kill"), io.StringIO())
 
     found = {check.id: (check.verdict, check.reason) for check in report.checks}
-    assert found.pop("QUE.60:queued_work_survives_a_kill") == ("error", "the drill was judged by another process, and it ended with exit code 9")
+    assert found.pop("QUE.60:queued_work_survives_a_kill") == ("error", "it was judged by another process, and it ended with exit code 9")
     assert {verdict for verdict, _ in found.values()} == {"pass"}
     assert report.exit_code == 1
 
