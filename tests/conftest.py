@@ -10,6 +10,11 @@ import pytest
 TAG = "LASH_HOSTILE_TAG"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long ones first, so that no core waits for them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 @pytest.fixture
 def tag(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Marks every process of one test; none is left when it ends."""

@@ -15,7 +15,11 @@ ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "action.yml"
 yaml = pytest.importorskip("yaml", reason="SKIPPED THE ACTION: PyYAML (of mkdocs) is not installed")
 
-pytestmark = pytest.mark.skipif(not ACTION.is_file(), reason="the action belongs to the checkout")
+pytestmark = [
+    pytest.mark.skipif(not ACTION.is_file(), reason="the action belongs to the checkout"),
+    pytest.mark.xdist_group("action"),
+    pytest.mark.long,
+]
 
 
 @pytest.fixture(scope="module")

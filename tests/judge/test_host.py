@@ -22,6 +22,7 @@ SESSIONS = frozenset(PROFILES["host"]) - {"PRV", "RLM", "RPL", "HST"}
 """Provider fixtures, model-written code and processes have proofs of their own."""
 
 
+@pytest.mark.long
 def test_every_host_must_has_a_broken_host_that_its_check_kills():
     """And the reference passes the same checks."""
     table = kill.run_sync(lambda clause: clause[:3] in SESSIONS, lambda one: None, searches=False)
@@ -32,6 +33,7 @@ def test_every_host_must_has_a_broken_host_that_its_check_kills():
     assert table.weak == [], "each check kills a broken host of its own"
 
 
+@pytest.mark.long
 def test_no_host_must_passes_on_nothing():
     """On a host that answers none, echoes, agrees or refuses."""
     made = selftest.SelfTest()
@@ -41,6 +43,7 @@ def test_no_host_must_passes_on_nothing():
     assert made.null_runs > 500
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", ["reference", "reference:sqlite"])
 def test_the_reference_conforms(target: str, tmp_path: Path):
     """Over memory and over SQLite, from the command line; every session clause that a check can judge passes."""

@@ -15,7 +15,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from installed import ROOT, checkout, environment, plain
 
-pytestmark = pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="distributions are built from a checkout")
+pytestmark = [
+    pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="distributions are built from a checkout"),
+    pytest.mark.xdist_group("distribution"),
+    pytest.mark.long,
+]
 
 
 @pytest.fixture(scope="module")

@@ -21,6 +21,8 @@ from lash_ref.errors import (
 from lash_ref.postgres_rows import key
 from lash_ref.postgres_store import Patience, PostgresStoreFactory, PostgresTransactions
 
+pytestmark = [pytest.mark.xdist_group("postgres"), pytest.mark.long]
+
 
 def spoil(server: Server, schema: str, *statements: str) -> None:
     with psycopg.connect(server.dsn, autocommit=True, options=f"-c search_path={schema}") as connection:
