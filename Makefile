@@ -20,7 +20,7 @@ sdks: $(READY)
 	$(BIN)/lash-conformance sdks --out docs/results/sdk-matrix.json
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 4 --dist loadgroup
+	$(BIN)/python -m pytest -n 4
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -1,13 +1,31 @@
-"""What tests of hostile processes share."""
+"""In what order and where tests run, and what tests of hostile processes share."""
 
+import re
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 TAG = "LASH_HOSTILE_TAG"
+
+TOGETHER = re.compile(r"tests/(docs/test_site|docs/test_action|packaging/test_distribution|reading/test_postgres)")
+"""Modules that build a site, an environment or a server for all their tests."""
+
+
+class Together(LoadScopeScheduling):
+    """Each test goes to the next free process; those of one costly module stay in one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        costly = TOGETHER.match(nodeid)
+        return costly[0] if costly else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
+    """Whatever ``--dist`` says: groups by mark are not seen by the pytest we run on."""
+    return Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -17,7 +17,6 @@ yaml = pytest.importorskip("yaml", reason="SKIPPED THE ACTION: PyYAML (of mkdocs
 
 pytestmark = [
     pytest.mark.skipif(not ACTION.is_file(), reason="the action belongs to the checkout"),
-    pytest.mark.xdist_group("action"),
     pytest.mark.long,
 ]
 

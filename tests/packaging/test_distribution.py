@@ -17,7 +17,6 @@ from installed import ROOT, checkout, environment, plain
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="distributions are built from a checkout"),
-    pytest.mark.xdist_group("distribution"),
     pytest.mark.long,
 ]
 
