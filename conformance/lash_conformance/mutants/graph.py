@@ -31,6 +31,23 @@ class Writing(StoreWrapper):
         return await self.inner.commit_runtime_state(commit.but(graph=self.edited(commit.graph)))
 
 
+@mutant("GRA.22", character="Crossing: keeps the parent of an id once for all sessions.")
+class KeepsOneParentAnId(StoreWrapper):
+    async def commit_runtime_state(self, commit):
+        first, parents = (self.place.memory.setdefault(name, {}) for name in ("first", "parents"))
+        for node in getattr(commit.graph, "nodes", ()):
+            if first.setdefault(node.node_id, commit.session_id) == commit.session_id:
+                parents[node.node_id] = node.parent_node_id
+        return await self.inner.commit_runtime_state(commit)
+
+    async def load_session(self, scope):
+        read, parents = await self.inner.load_session(scope), self.place.memory.get("parents", {})
+        if read is None or not isinstance(scope, ActivePath):
+            return read
+        strayed = [n for n, node in enumerate(read.graph.nodes) if parents[node.node_id] != node.parent_node_id]
+        return read.but(graph=read.graph.but(nodes=read.graph.nodes[strayed[-1] :])) if strayed else read
+
+
 @mutant("GRA.1", character="Hoarding: a full replacement only adds.")
 class NeverRemovesNodes(Store):
     async def write_graph(self, rows, delta, head):

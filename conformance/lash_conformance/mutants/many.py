@@ -114,3 +114,9 @@ class ForgetsFinishedInput(StoreWrapper):
     async def record_intent(self, intent):
         self.place.memory.setdefault("first", self.inner)
         await self.inner.record_intent(intent)
+
+
+@mutant("GRA.5", character="Looks up a thousand: ids beyond the first thousand of an append are new to it.")
+class LooksUpAThousandIds(Store):
+    async def stored_nodes(self, rows, node_ids):
+        return await super().stored_nodes(rows, node_ids[:1000])

@@ -218,6 +218,23 @@ async def a_read_during_commits_shows_one_committed_state(
     assert seen == [(revision, f"n{revision - 1}", revision, revision - 1) for revision, *_ in seen]
 
 
+@check("GRA.22", "FAC.11", needs=("active_path",))
+async def paths_of_two_sessions_with_equal_ids_do_not_meet(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
+    """The same three ids, in the other session the other way round and with other texts."""
+    other = await bench.session("s2")
+    theirs = tuple(message(name, f"theirs {name}", parent=parent) for name, parent in (("c", None), ("b", "c"), ("a", "b")))
+    mine = chain("a", "b", "c")
+    delta = Append(nodes=theirs, leaf_node_id="a")
+    await other.commit_runtime_state(commit(await bench.lane(other, "s2"), delta, session_id="s2"))
+    await store.commit_runtime_state(commit(lane, Append(nodes=mine, leaf_node_id="c")))
+
+    assert (await loaded(store, ActivePath())).graph.nodes == mine
+    assert (await loaded(other, ActivePath())).graph.nodes == theirs
+    assert [await store.load_node("b"), await other.load_node("b")] == [mine[1], theirs[1]]
+    await other.tombstone_nodes(["b"])
+    assert (await loaded(store, ActivePath())).graph.nodes == mine
+
+
 @check("GRA.32")
 async def a_node_off_the_active_path_is_found(store: RuntimePersistence, lane: Lane) -> None:
     """D is beside the path."""

@@ -11,7 +11,9 @@ from lash_conformance.vocabulary import (
     frame,
     ids,
     loaded,
+    message,
     plugin_snapshot,
+    refused,
     said,
     spent,
     task,
@@ -19,6 +21,7 @@ from lash_conformance.vocabulary import (
     turn,
 )
 from lash_ref.contracts import RuntimePersistence
+from lash_ref.errors import DuplicateNodeId
 from lash_ref.inputs import Outcomes, TurnInputApplication
 from lash_ref.nodes import ActivePath, Append
 from lash_ref.records import AttachmentCreateMeta, AttachmentIntent
@@ -69,6 +72,19 @@ async def a_path_of_a_thousand_nodes_is_read_whole(store: RuntimePersistence, la
     await store.commit_runtime_state(commit(lane, Append(nodes=chain(*names), leaf_node_id=names[-1])))
 
     assert ids((await loaded(store, ActivePath())).graph) == names
+
+
+@check("GRA.5", "REC.35")
+async def the_last_of_a_thousand_ids_may_be_taken(store: RuntimePersistence, lane: Lane) -> None:
+    """By a node that is stored, or by the first of them; refused, and none of them is stored."""
+    await store.commit_runtime_state(commit(lane, Append(nodes=(message("taken"),), leaf_node_id="taken")))
+    fresh = tuple(message(f"n{number}") for number in range(MANY))
+
+    for last in ("taken", "n0"):
+        delta = Append(nodes=(*fresh, message(last, "again")), leaf_node_id=last)
+        await refused(DuplicateNodeId, store.commit_runtime_state(commit(lane, delta)), node_id=last)
+
+    assert ids((await loaded(store)).graph) == ["taken"]
 
 
 @check("REC.35", "GRA.20", "MNT.4")

@@ -83,7 +83,7 @@ def _refusals(full: RuntimeCommit) -> dict[type[LashError], RuntimeCommit]:
         UnreadableRecord: full.but(checkpoint=full.checkpoint.but(execution_state=None, execution_state_ref="f" * 64)),
         QueuedWorkClaimSuperseded: full.but(completed_queue_claims=(work, work.but(claim_id="forged"))),
         TurnInputClaimSuperseded: full.but(completed_turn_input_claims=(held, held.but(lease_token="forged"))),
-        InvalidRecord: full.but(usage_deltas=(*full.usage_deltas, spent(input_tokens=MOST))),
+        InvalidRecord: full.but(usage_deltas=(*full.usage_deltas, spent(input_tokens=1), spent(input_tokens=MOST))),
     }
 
 
