@@ -92,3 +92,12 @@ class SettlesInputsOneByOne(Store):
                         if row is not None and self.holds(row, done.claim_id, done.lease_token):
                             await self.complete_input(rows, row)
             raise
+
+
+@mutant("FAC.11", character="Sweeping: to append an id it clears away what any session hid under it.")
+class ClearsAwayForAll(Store):
+    async def write_graph(self, rows, delta, head):
+        for node in getattr(delta, "nodes", ()):
+            for tables in rows.sessions.values():
+                tables.tombstoned.pop(node.node_id, None)
+        return await super().write_graph(rows, delta, head)

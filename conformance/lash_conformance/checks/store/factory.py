@@ -6,8 +6,10 @@ from lash_conformance.check import check
 from lash_conformance.vocabulary import (
     batch,
     checkpoint,
+    commit,
     ids,
     loaded,
+    message,
     refused,
     said,
     spent,
@@ -18,7 +20,7 @@ from lash_conformance.vocabulary import (
 )
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import SessionExecutionLeaseExpired, UnreadableRecord
-from lash_ref.nodes import FullGraph
+from lash_ref.nodes import Append, FullGraph
 from lash_ref.records import AttachmentIntent, ChildSession, ModelLimits, ModelSpec, SessionPolicy
 
 
@@ -246,6 +248,22 @@ async def equal_names_in_two_sessions_do_not_meet(bench: Bench, store: RuntimePe
     await store.tombstone_nodes(["n"])
     assert (await other.vacuum()).removed_node_count == 1
     assert (await store.vacuum()).removed_node_count == 1
+
+
+@check("FAC.11", "MNT.4")
+async def an_append_leaves_the_hidden_node_of_another_session_to_its_vacuum(
+    bench: Bench, store: RuntimePersistence, lane: Lane
+) -> None:
+    """Of one id in both sessions, hidden in one and appended in the other."""
+    other = await bench.session("s2")
+    delta = Append(nodes=(message("n"),), leaf_node_id="n")
+    await other.commit_runtime_state(commit(await bench.lane(other, "s2"), delta, session_id="s2"))
+    await other.tombstone_nodes(["n"])
+
+    await store.commit_runtime_state(commit(lane, delta))
+
+    assert (await other.vacuum()).removed_node_count == 1
+    assert ids((await loaded(store)).graph) == ["n"]
 
 
 @check("FAC.12", needs=("durable",))
