@@ -274,23 +274,6 @@ class EmptyBytesAreNone(AttachmentsWrapper):
         return data
 
 
-@mutant("ATT.24", character="Lenient: unknown bytes are empty bytes.")
-class UnknownIsEmpty(AttachmentsWrapper):
-    async def get(self, attachment_id):
-        try:
-            return await self.inner.get(attachment_id)
-        except AttachmentNotFound:
-            return b""
-
-
-@mutant("ATT.24", character="Joining: takes an id for a path.")
-class IdsArePaths(AttachmentsWrapper):
-    async def get(self, attachment_id):
-        path = self.place.directory / "attachments" / attachment_id
-        (self.place.directory / "attachments").mkdir(exist_ok=True)
-        return path.read_bytes() if path.is_file() else await self.inner.get(attachment_id)
-
-
 @mutant("ATT.25", character="Strict: deleting twice is an error.")
 class DeletingTwiceFails(AttachmentsWrapper):
     async def delete(self, attachment_id):

@@ -29,6 +29,16 @@ class TombstonedNodesAreFound(StoreWrapper):
         return await self.inner.load_node(node_id) or self.place.memory.get(node_id)
 
 
+@mutant("MNT.2", character="Overdrawn: subtracts from the number of nodes what it is told to hide, hidden or not.")
+class SubtractsWhatItIsTold(StoreWrapper):
+    async def tombstone_nodes(self, ids):
+        hidden = self.place.memory["hidden"] = self.place.memory.get("hidden", 0) + len(ids)
+        read = await self.inner.load_session(FullGraph())
+        if read is not None and hidden > 3 + len(read.graph.nodes):
+            raise Backend("fewer than no nodes")
+        await self.inner.tombstone_nodes(ids)
+
+
 @mutant("MNT.2", character="Strict: an unknown id is an error.")
 class DemandsKnownIds(StoreWrapper):
     async def tombstone_nodes(self, ids):

@@ -128,6 +128,20 @@ async def an_id_is_not_a_path(bench: Bench) -> None:
     assert secret.read_bytes() == b"private"
 
 
+@check("ATT.24")
+async def ids_like_a_stored_one_name_nothing(bench: Bench) -> None:
+    """Longer, shorter, in capitals, with a way out behind it: none is read, found or deleted, and the stored one stays."""
+    made = await bench.attachments.put(b"kept", META)
+    alike = [f"{made.id}x", made.id[:-1], made.id.upper(), f"{made.id}/../../secret", f"{made.id}\n", f" {made.id}", ""]
+
+    for one in alike:
+        await refused(AttachmentNotFound, bench.attachments.get(one), attachment_id=one)
+        assert await bench.attachments.head(one) is None
+        await bench.attachments.delete(one)
+
+    assert await bench.attachments.get(made.id) == b"kept"
+
+
 @check("ATT.25")
 async def deleting_bytes_may_be_repeated(bench: Bench) -> None:
     """Gone, and gone again; unknown ones too."""
