@@ -39,6 +39,9 @@ from lash_ref.state import PersistedSessionState, SessionReadView
 from lash_ref.tool_state import ToolState
 from lash_ref.usage import SessionUsageReport, TokenLedgerEntry, merged_ledger
 
+NEVER = -1
+"""A generation that no tool surface has."""
+
 ActivitySink = Callable[[TurnActivity], Awaitable[None]]
 
 
@@ -225,7 +228,10 @@ class Resident:
         return True
 
     def adopt(self, loaded: PersistedSessionState) -> None:
-        """Make a loaded state the live one: graph, ledger, tools and plugins."""
+        """Make a loaded state the live one: graph, ledger, tools and plugins.
+
+        What the host configured or changed of the tools here and nobody stored yet stays in force ([SES.54][]).
+        """
         mine = self.state
         normalize_session_graph(loaded)
         apply_residency_on_load(loaded, self.residency)
@@ -233,8 +239,13 @@ class Resident:
         loaded.policy = mine.policy.but(provider_id=provider)
         self.policy = loaded.policy
         moved = (loaded.plugin_snapshot_ref, loaded.plugin_snapshot_revision)
-        if loaded.tool_state_snapshot is not None and loaded.tool_state_ref != mine.tool_state_ref:
-            self.session.tool_registry.restore_state(loaded.tool_state_snapshot)
+        registry, surface, touched = self.session.tool_registry, loaded.tool_state_snapshot, self.touched
+        changed_here = registry.generation != self._clean[0]
+        if surface is not None and loaded.tool_state_ref != mine.tool_state_ref:
+            if changed_here:
+                registry.generation = max(registry.generation, surface.generation + 1)
+            else:
+                registry.restore_state(surface)
         if loaded.plugin_snapshot is not None and moved != (
             mine.plugin_snapshot_ref,
             mine.plugin_snapshot_revision,
@@ -244,6 +255,9 @@ class Resident:
         self.state = loaded
         ensure_frame(loaded, timestamp=self.timestamp())
         self.mark_clean()
+        self.touched = touched
+        if changed_here:
+            self._clean = (NEVER, self._clean[1])
 
     async def commit(self, commit: RuntimeCommit, deltas: tuple[TokenLedgerEntry, ...]) -> RuntimeCommitResult:
         """Write a commit and take up its result.

@@ -10,6 +10,7 @@ from lash_ref.persisted import (
     SessionAppendNode,
     append_session_nodes_to_state,
     load_for_residency,
+    load_persisted_session_state_active_path,
 )
 from lash_ref.policy import SessionPolicy
 from lash_ref.resident import Resident
@@ -168,7 +169,7 @@ class SessionChanges(Resident):
         return True
 
     async def branch_to_node(self, node_id: str) -> None:
-        """Make a node of the graph the leaf, durably.
+        """Make a node of the graph the leaf, durably, and its conversation resident ([SES.52][]).
 
         Raises:
             SessionError: no such node is resident or stored.
@@ -177,10 +178,21 @@ class SessionChanges(Resident):
             raise SessionError(f"session {self.session_id!r} has no node {node_id!r} to branch to")
 
         async def branch() -> None:
+            if self.state.session_graph.find_node(node_id) is None:
+                await self._bring_in(node_id)
             self.state.session_graph.leaf_node_id = node_id
             self.touched = True
 
         await self.change(branch)
+
+    async def _bring_in(self, node_id: str) -> None:
+        """Hold the stored conversation that leads to a node in place of the one that is resident."""
+        store = self.services.store
+        stored = None if store is None else await load_persisted_session_state_active_path(store, node_id)
+        if stored is None:
+            raise SessionError(f"session {self.session_id!r} is not stored")
+        stored.session_graph.agent_frame_id = self.state.session_graph.agent_frame_id
+        self.state.session_graph = stored.session_graph
 
     async def update_session_config(self, policy: SessionPolicy) -> SessionPolicy:
         """Put a policy in force: mutators first, then SessionConfigChanged; durable by the next flush ([SES.41][])."""

@@ -179,7 +179,7 @@ class TurnLoop:
         turn = Turn(runtime, request, controller, self.effect_host.waits, lane, claims)
         if (known := recorded(turn)) is not None:
             return known
-        point, shared = runtime.state.savepoint(), list(runtime.shared_token_ledger)
+        point = runtime.state.savepoint()
         runtime.sink, runtime.running_turn_id = request.sink, request.turn_id
         try:
             if work is not None and work.batch_ids:
@@ -192,7 +192,6 @@ class TurnLoop:
         except BaseException:
             if not turn.committed:
                 runtime.state.rollback(point)
-                runtime.shared_token_ledger[:] = shared
                 await self._undo(turn, lane)
             raise
         finally:

@@ -22,6 +22,7 @@ class Live {
     this.tokens = new Map();
     this.tail = Promise.resolve(); // turns and changes follow one another
     this.touched = false;
+    this.chosen = false; // the host changed the tools since the last commit
     this.fence = undefined; // the number of the lease last held
     this.answers = new Map(); // reports by turn id
   }
@@ -107,9 +108,20 @@ class Live {
     this.state = state.loaded(read, mine);
     if (this.touched) this.state = state.assigned({ ...this.state, policy: mine });
     if (this.state.plugin_snapshot) this.stack.restore(this.state.plugin_snapshot);
-    if (this.state.tool_state) this.stack.tools.restore(this.state.tool_state);
+    if (this.state.tool_state) this.#surface(this.state.tool_state);
     this.shown = this.state;
     return true;
+  }
+
+  // What is stored of the tools, unless the host chose others here and nobody stored them yet.
+  #surface(stored) {
+    const { tools } = this.stack;
+    if (this.chosen) {
+      if (tools.generation <= stored.generation) tools.generation = stored.generation + 1;
+      return;
+    }
+    tools.restore(stored);
+    if (tools.generation === stored.generation) this.change({ tool_generation: tools.generation });
   }
 
   scope() { return this.core.spec.residency === "active_path_only" ? { ActivePath: {} } : "FullGraph"; }
@@ -141,6 +153,7 @@ class Live {
       const result = await this.store("commit_runtime_state", { commit: given });
       this.state = state.committed(this.state, result, deltas);
       this.touched = false;
+      this.chosen = false;
       return result;
     } catch (err) { throw storeFailure(err, this.id); }
   }

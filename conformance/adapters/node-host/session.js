@@ -254,6 +254,7 @@ async function operate(live, { kind, name, arguments: input, session }) {
 
 const tools = (live, act) => {
   const answer = act(live.stack.tools);
+  live.chosen = true;
   live.publish();
   return answer;
 };

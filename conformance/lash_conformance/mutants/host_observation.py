@@ -347,3 +347,19 @@ class CorrelatesByCallId(BrokenHost):
             return {"correlation_id": parts["correlation_id"].partition(":")[2]}
 
         patch("lash_ref.activity:TurnActivity", renaming(rename))
+
+
+@host_mutant("OBS.9", character="Discreet: says nothing of frames.")
+class OpensFramesInSilence(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(change: Any) -> Any:
+            async def broken(runtime: Any, made: Any) -> None:
+                publish, runtime.publish = runtime.publish, lambda **_: publish()
+                try:
+                    await change(runtime, made)
+                finally:
+                    del runtime.publish
+
+            return broken
+
+        patch("lash_ref.session_changes:SessionChanges.change", make)

@@ -237,3 +237,16 @@ class EndsBringTheScopeBack(BrokenHost):
             return broken
 
         patch(f"{REGISTRY}._put", make)
+
+
+@host_mutant("PRC.8", character="Rash: a turn that fails takes its child's bill with it.")
+class ForgetsTheBillOfFailedTurns(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(undo: Any) -> Any:
+            async def broken(loop: Any, turn: Any, lane: Any) -> None:
+                loop.runtime.shared_token_ledger.clear()
+                await undo(loop, turn, lane)
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop._undo", make)

@@ -154,3 +154,46 @@ class TellsTheStoresWordBetweenFrames(BrokenHost):
             return broken
 
         patch("lash_ref.turn_loop:TurnLoop._handed_over", make)
+
+
+@host_mutant("SES.53", character="Stale: changes what it remembers, and is refused.")
+class ChangesFromMemory(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(change: Any) -> Any:
+            async def broken(runtime: Any, made: Any) -> None:
+                async def stale(lane: Any) -> bool:
+                    return False
+
+                runtime.refresh = stale
+                try:
+                    await change(runtime, made)
+                finally:
+                    del runtime.refresh
+
+            return broken
+
+        patch("lash_ref.session_changes:SessionChanges.change", make)
+
+
+@host_mutant("SES.62", character="Patient: a drain is told of its lost lease when the model has answered.")
+class DrainsDoNotHearOfLostLeases(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(queued: Any) -> Any:
+            async def broken(loop: Any, request: Any, *parts: Any) -> Any:
+                claim = loop.runtime.claim
+
+                async def deaf() -> Any:
+                    lane = await claim()
+                    if lane is not None:
+                        lane.stops = lambda token: None
+                    return lane
+
+                loop.runtime.claim = deaf
+                try:
+                    return await queued(loop, request, *parts)
+                finally:
+                    del loop.runtime.claim
+
+            return broken
+
+        patch("lash_ref.turn_loop:TurnLoop.queued", make)

@@ -6,6 +6,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_conformance.mutants.host_cancel import method
+from lash_ref import hooks
 from lash_ref.nodes import Append, Unchanged
 from lash_ref.prompt import PromptLayer
 from lash_ref.runtime_errors import RuntimeFailure
@@ -235,7 +236,6 @@ class PersistedBeforeTheCommit(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
             async def broken(turn: Any, task: Any) -> Any:
-                from lash_ref import hooks
 
                 runtime = turn.runtime
                 view = runtime.published.read_view
@@ -343,35 +343,3 @@ class NamesDrainsItself(BrokenHost):
             return broken
 
         patch("lash_ref.turn_loop:TurnLoop.queued", make)
-
-
-@host_mutant("TRN.45", character="Short: takes back words under names under which it never showed them.")
-class TakesBackByOtherNames(BrokenHost):
-    def breaks(self, patch: Patch) -> None:
-        def make(reset: Any) -> Any:
-            def broken(**named: tuple[str, ...]) -> Any:
-                return reset(**{kind: tuple(id.partition(":")[2] for id in ids) for kind, ids in named.items()})
-
-            return broken
-
-        patch("lash_ref.activity:ModelAttemptReset", make)
-
-
-@host_mutant("TRN.45", character="Sweeping: takes back with each attempt whatever was taken back before.")
-class TakesBackTooMuch(BrokenHost):
-    def breaks(self, patch: Patch) -> None:
-        def make(reset: Any) -> Any:
-            async def broken(call: Any) -> None:
-                before = [*call._prose]
-                await reset(call)
-                call._prose = before
-
-            return broken
-
-        patch("lash_ref.model_call:ModelCall._reset", make)
-
-
-@host_mutant("TRN.45", character="Superficial: takes back prose and leaves the reasoning.")
-class LeavesTheReasoning(BrokenHost):
-    def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.activity:ModelAttemptReset", lambda reset: lambda **named: reset(**named | {"reasoning_correlation_ids": ()}))

@@ -348,3 +348,14 @@ async def turns_share_no_correlation(core: HostCore, session: HostSession) -> No
     first, second = [{one["correlation_id"] for one in told["activities"]} for told in await _two_turns(core, session)]
 
     assert first & second == set()
+
+
+@host_check("OBS.9")
+async def what_changes_the_conversation_is_published(core: HostCore, session: HostSession) -> None:
+    """A frame that is opened and a node that is appended, each told as committed, without a turn."""
+    await exchange(core, session, "hi", "hello")
+    cursor = await _cursor(session)
+    await session.call("open_agent_frame", {"frame_id": "f2", "task": "go on"})
+
+    assert await _after(session, cursor) == ["committed"]
+    assert (await session.read("current_frame"), await transcript(session)) == ("f2", ["user: go on"])

@@ -9,6 +9,7 @@ from lash_conformance.host_words import (
     exchange,
     named,
     opened,
+    refusal,
     refused,
     say,
     script,
@@ -16,6 +17,7 @@ from lash_conformance.host_words import (
     transcript,
     wrote,
 )
+from lash_conformance.power import COMMIT
 
 EVENT = {"resource_type": "kit", "alias": "door", "event": "opened"}
 
@@ -261,3 +263,24 @@ async def a_key_is_an_event_s_own(bench: HostBench) -> None:
         await session.call("triggers.emit", {"event": event, "key": "k1", "payload": {"by": "cat"}})
 
     assert len(await session.call("processes.list", {})) == 2
+
+
+@host_check("PRC.8", needs=("line",))
+async def a_child_beside_a_failing_turn_is_billed(bench: HostBench) -> None:
+    """The child's turn ends while the parent's runs, which then fails: the parent's next turn tells what the child spent."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.call("children.create", {"session_id": "kid"})
+    await script(core, {"text": "lost", "gate": "g"}, {"text": "from the kid", "usage": {"input_tokens": 100, "output_tokens": 1}}, "hello")
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+    await bench.line(core).fail(COMMIT)
+    await core.release("g")
+    await refusal("Runtime", running, runtime_code="store_commit_failed")
+    await bench.line(core).fail()
+    await bench.after_expiry()
+
+    turn = await say(session, "again")
+
+    assert [(one["source"], one["usage"]["input_tokens"]) for one in turn["children_usage"]] == [("child", 100)]

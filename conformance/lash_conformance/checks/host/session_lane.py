@@ -277,3 +277,41 @@ async def _made(change: Awaitable[object]) -> bool:
     except LashError:
         return False
     return True
+
+
+@host_check("SES.53")
+async def a_change_is_made_upon_the_moved_head(bench: HostBench) -> None:
+    """Nodes, a frame: each by a handle that was opened before another handle's turn, and nothing of that turn is lost."""
+    core = await bench.core()
+    note = {"kind": "message", "message": {"role": "System", "content": "noted"}}
+    for method, arguments, last in (
+        ("append_nodes", {"nodes": [note]}, "system: noted"), ("open_agent_frame", {"frame_id": "f2", "task": "go on"}, "user: go on"),
+    ):  # fmt: skip
+        early, other = await opened(core, method), await opened(core, method)
+        await exchange(core, early, "zero", "0")
+        await exchange(core, other, "first", "1")
+
+        await early.call(method, arguments)
+
+        told = ["user: zero", "assistant: 0", "user: first", "assistant: 1", last]
+        assert stored_lines(await bench.stored(method)) == told
+
+
+@host_check("SES.62", needs=("clock",))
+async def a_drain_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None:
+    """As a turn that a host waits for: nobody has to wait for the model."""
+    core = await bench.core(lease_renew_ms=10)
+    session = await opened(core)
+    await session.call("enqueue", {"text": "hi"})
+    await script(core, {"text": "never", "gate": "g"})
+    running = bench.start(session.queued_turn())
+    await core.reached("g")
+    await bench.after_expiry()
+
+    async with bench.promptly():
+        while not running.done():
+            await bench.pass_time(1)
+            await asyncio.sleep(0.002)
+
+    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
+    assert await bench.stored() is None

@@ -341,3 +341,33 @@ async def a_session_whose_park_failed_goes_on(bench: HostBench) -> None:
 
     assert answer(await exchange(core, session, "more", "fine")) == "says fine"
     assert (await core.requests())[-1]["model"] == "m-2"
+
+
+@host_check("SES.33")
+async def a_refresh_does_not_hide_what_is_to_be_kept(bench: HostBench) -> None:
+    """Configured, then refreshed over another handle's turn: the park still stores it."""
+    core = await bench.core()
+    session, worker = await opened(core), await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+    await exchange(core, worker, "more", "fine")
+    await session.call("refresh_background_graph", {})
+
+    await session.park()
+
+    read = await bench.loaded()
+    assert (read.config.model.id, stored_lines(read)) == ("m-2", ["user: hi", "assistant: hello", "user: more", "assistant: fine"])
+
+
+@host_check("SES.41")
+async def the_frame_is_under_what_was_configured(bench: HostBench) -> None:
+    """The current frame's policy, shown at once and stored with the next turn."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.configure({"model": "m-2"})
+    shown = (await session.read("frames"))[-1]["assignment"]["policy"]["model"]["id"]
+    await exchange(core, session, "more", "fine")
+
+    stored = (await bench.loaded()).agent_frames[-1].assignment.policy.value["model"]["id"]
+    assert (shown, stored) == ("m-2", "m-2")

@@ -247,13 +247,18 @@ async def tool_results_are_history(bench: HostBench, core: HostCore, session: Ho
 
 @host_check("TRN.33", needs=("clock",))
 async def a_turn_starts_when_the_clock_says(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """The reported start is the clock's, also after it moved."""
+    """The reported start is the clock's, also after it moved, and so is the time that the model took."""
     await bench.pass_time(12_345)
     now = bench.clock.now_ms()
+    await script(core, {"text": "hello", "gate": "g"})
+    running = bench.start(say(session, "hi"))
+    await core.reached("g")
+    await bench.pass_time(1_500)
+    await core.release("g")
 
-    report = await exchange(core, session, "hi", "hello")
+    execution = (await running)["execution"]
 
-    assert report["execution"]["started_at_ms"] == now
+    assert (execution["started_at_ms"], execution["duration_ms"]) == (now, 1_500)
 
 
 @host_check("TRN.34")

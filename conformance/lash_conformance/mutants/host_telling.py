@@ -1,0 +1,101 @@
+"""Broken hosts of what a turn tells: words taken back, what was spent, who hears of it when ([TRN.33], [TRN.35], [TRN.45] to [TRN.47])."""
+
+# pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
+
+from typing import Any
+
+from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
+from lash_ref import hooks
+from lash_ref.usage import TokenUsage
+
+
+@host_mutant("TRN.45", character="Short: takes back words under names under which it never showed them.")
+class TakesBackByOtherNames(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(reset: Any) -> Any:
+            def broken(**named: tuple[str, ...]) -> Any:
+                return reset(**{kind: tuple(id.partition(":")[2] for id in ids) for kind, ids in named.items()})
+
+            return broken
+
+        patch("lash_ref.activity:ModelAttemptReset", make)
+
+
+@host_mutant("TRN.45", character="Sweeping: takes back with each attempt whatever was taken back before.")
+class TakesBackTooMuch(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(reset: Any) -> Any:
+            async def broken(call: Any) -> None:
+                before = [*call._prose]
+                await reset(call)
+                call._prose = before
+
+            return broken
+
+        patch("lash_ref.model_call:ModelCall._reset", make)
+
+
+@host_mutant("TRN.45", character="Superficial: takes back prose and leaves the reasoning.")
+class LeavesTheReasoning(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.activity:ModelAttemptReset", lambda reset: lambda **named: reset(**named | {"reasoning_correlation_ids": ()}))
+
+
+@host_mutant("TRN.46", character="Careless: the turn state says nothing of what was spent.")
+class StoresNoUsage(BrokenHost):
+    class sends(SentStore):
+        async def commit_runtime_state(self, commit: Any) -> Any:
+            state = commit.checkpoint.turn_state.but(token_usage=TokenUsage())
+            return await self.inner.commit_runtime_state(commit.but(checkpoint=commit.checkpoint.but(turn_state=state)))
+
+
+@host_mutant("TRN.46", character="Forgetful: a turn that asked no model forgets the last prompt.")
+class ForgetsTheLastPrompt(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(usage: Any) -> Any:
+            def broken(turn: Any) -> Any:
+                turn.runtime.state.last_prompt_usage = None
+                return usage(turn)
+
+            return broken
+
+        patch("lash_ref.turn:Turn.prompt_usage", make)
+
+
+@host_mutant("TRN.35", character="Bookish: what no store keeps, plugins need not hear of.")
+class HearsOfStoredTurnsOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(notify: Any) -> Any:
+            async def broken(runtime: Any, event: Any) -> None:
+                if runtime.services.store is not None or not isinstance(event, hooks.TurnPersisted):
+                    await notify(runtime, event)
+
+            return broken
+
+        patch("lash_ref.resident:Resident.notify", make)
+
+
+@host_mutant("TRN.47", character="Hasty: says finalized before the hooks had their word.")
+class FinalizesBeforeHooks(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(after: Any) -> Any:
+            async def broken(turn: Any, result: Any) -> None:
+                await turn.runtime.notify(hooks.TurnFinalized(result))
+                await after(turn, result)
+                notify = turn.runtime.notify
+
+                async def once(event: Any) -> None:
+                    if not isinstance(event, hooks.TurnFinalized):
+                        await notify(event)
+
+                turn.runtime.notify = once
+
+            return broken
+
+        patch("lash_ref.turn_commit:_after_turn", make)
+
+
+@host_mutant("TRN.33", character="Quick: every turn takes no time.")
+class TakesNoTime(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.turn_commit:ExecutionSummary", lambda summary: lambda **given: summary(**given | {"duration_ms": 0}))
