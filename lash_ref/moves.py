@@ -5,7 +5,7 @@
 
 from collections.abc import Callable
 from itertools import count
-from typing import Final
+from typing import Any, Final
 
 from lash_ref.ladder import LlmCompletion
 from lash_ref.machine import (
@@ -67,19 +67,19 @@ def ask_model(state: MachineState) -> MachineState:
     return state.but(phase="waiting_llm", effect_id=state.effect_id + 1)
 
 
-def reach(state: MachineState, kind: CheckpointKind) -> MachineState:
-    """Wait at a checkpoint."""
-    return state.but(phase="waiting_checkpoint", checkpoint=kind, effect_id=state.effect_id + 1)
+def reach(state: MachineState, kind: CheckpointKind, **more: Any) -> MachineState:
+    """Wait at a checkpoint, with whatever else changes."""
+    return state.but(phase="waiting_checkpoint", checkpoint=kind, effect_id=state.effect_id + 1, **more)
 
 
-def finish(state: MachineState, outcome: TurnOutcome, *issues: TurnIssue) -> MachineState:
-    """End."""
-    return state.but(phase="finished", outcome=outcome, issues=(*state.issues, *issues))
+def finish(state: MachineState, outcome: TurnOutcome, *issues: TurnIssue, **more: Any) -> MachineState:
+    """End, with whatever else changes."""
+    return state.but(phase="finished", outcome=outcome, issues=(*state.issues, *issues), **more)
 
 
-def append(state: MachineState, *messages: Message) -> MachineState:
-    """Put messages into the conversation."""
-    return state.but(appended=(*state.appended, *messages))
+def append(state: MachineState, *messages: Message, **more: Any) -> MachineState:
+    """Put messages into the conversation, with whatever else changes."""
+    return state.but(appended=(*state.appended, *messages), **more)
 
 
 def failed_call(state: MachineState, completion: LlmCompletion) -> MachineState:
@@ -166,14 +166,14 @@ def _llm(state: MachineState, input: Input) -> MachineState:
     state, message_id = minted_id(state)
     spoken = assistant_message(message_id, response)
     if response.tool_calls:
-        called = append(state, spoken)
-        return called.but(phase="waiting_tools", calls=response.tool_calls, effect_id=state.effect_id + 1)
+        calls, effect_id = response.tool_calls, state.effect_id + 1
+        return append(state, spoken, phase="waiting_tools", calls=calls, effect_id=effect_id)
     if not response.full_text.strip() and not spoken.parts:
         if not state.ended_on_tools:
             issue = provider_issue("empty_response", "the model returned neither text nor tool calls")
             return finish(state, Stopped(stop="provider_error"), issue)
-        return reach(state.but(answer=None), "before_completion")
-    return reach(state.but(answer=spoken), "before_completion")
+        return reach(state, "before_completion", answer=None)
+    return reach(state, "before_completion", answer=spoken)
 
 
 def with_distinct_calls(response: LlmResponse) -> LlmResponse:
@@ -225,8 +225,8 @@ def _tools(state: MachineState, input: Input) -> MachineState:
     if not isinstance(input, ToolsAnswered):
         return state
     state, message_id = minted_id(state)
-    answered = append(state, tool_result_message(message_id, input.answers))
-    answered = answered.but(calls=(), ended_on_tools=True)
+    results = tool_result_message(message_id, input.answers)
+    answered = append(state, results, calls=(), ended_on_tools=True)
     for answer in input.answers:
         if answer.output.is_success and answer.output.control is not None:
             return finish(answered, control_outcome(answer.call.tool_name, answer.output.control))
@@ -275,9 +275,9 @@ def _checkpoint(state: MachineState, input: Input) -> MachineState:
     spoken = (state.answer,) if state.answer is not None else ()
     if state.checkpoint == "before_completion" and not input.messages:
         text = state.answer.text if state.answer is not None else ""
-        ended = append(state, *spoken).but(answer=None)
-        return finish(ended, Finished(finish=AssistantMessage(text=text)))
-    onward = append(state, *spoken, *input.messages).but(answer=None)
+        appended = (*state.appended, *spoken)
+        return finish(state, Finished(finish=AssistantMessage(text=text)), appended=appended, answer=None)
+    onward = append(state, *spoken, *input.messages, answer=None)
     if state.checkpoint == "before_completion":
         onward = onward.but(iteration=state.iteration + 1, ended_on_tools=False)
         if state.max_turns is not None and onward.iteration >= state.max_turns:
@@ -288,13 +288,13 @@ def _checkpoint(state: MachineState, input: Input) -> MachineState:
 
 
 def _cancel(state: MachineState, input: Input) -> MachineState:  # noqa: ARG001
-    return finish(state.but(answer=None, calls=()), Stopped(stop="cancelled"))
+    return finish(state, Stopped(stop="cancelled"), answer=None, calls=())
 
 
 def _abort(state: MachineState, input: Input) -> MachineState:
     if not isinstance(input, Abort):
         return state
-    return finish(state.but(answer=None, calls=()), input.outcome, input.issue)
+    return finish(state, input.outcome, input.issue, answer=None, calls=())
 
 
 def _rule(run: Callable[[MachineState, Input], MachineState], *targets: Phase) -> Rule:

@@ -83,12 +83,12 @@ def _llm(state: MachineState, input: Input) -> MachineState:
     spoken = assistant_message(message_id, response)
     code = cell_of(response.full_text)
     if code is not None:
-        wrote = append(state, spoken)
-        return wrote.but(phase="waiting_code", code=(LANGUAGE, code), effect_id=state.effect_id + 1)
+        effect_id = state.effect_id + 1
+        return append(state, spoken, phase="waiting_code", code=(LANGUAGE, code), effect_id=effect_id)
     if not response.full_text.strip():
         issue = provider_issue("empty_response", "the model returned neither text nor code")
         return finish(state, Stopped(stop="provider_error"), issue)
-    return reach(state.but(answer=spoken), "before_completion")
+    return reach(state, "before_completion", answer=spoken)
 
 
 @dataclass(frozen=True)
