@@ -7,7 +7,6 @@ from functools import cached_property
 from lash_ref.cancel import CancellationToken
 from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import LashError, SessionExecutionLeaseExpired
-from lash_ref.ladder import Sleep
 from lash_ref.lease import (
     Busy,
     LeaseOwnerIdentity,
@@ -22,16 +21,16 @@ class Lane:
     """One held lease; ``lost`` once a renewal was refused, and nothing may be committed under it then."""
 
     def __init__(
-        self, store: RuntimePersistence, lease: SessionExecutionLease, timings: LeaseTimings, sleep: Sleep
+        self, store: RuntimePersistence, lease: SessionExecutionLease, timings: LeaseTimings
     ) -> None:
         self.store = store
         self.lease = lease
         self.lost = False
         self.released = False
         self._timings = timings
-        self._sleep = sleep
         self._told: list[CancellationToken] = []
-        self._renewing = asyncio.create_task(self._renew())
+        self._renewing: asyncio.Task[None] | None = None
+        self._due = self._later()
 
     @cached_property
     def fence(self) -> SessionExecutionLeaseFence:
@@ -44,14 +43,21 @@ class Lane:
         if self.lost:
             token.cancel()
 
+    def _later(self) -> asyncio.TimerHandle:
+        # Most turns end before their lease is due, and a timer costs less than a task that sleeps.
+        loop = asyncio.get_running_loop()
+        return loop.call_later(self._timings.renew_interval_ms / 1000, self._begin)
+
+    def _begin(self) -> None:
+        self._renewing = asyncio.create_task(self._renew())
+
     async def _renew(self) -> None:
-        while not self.released:
-            await self._sleep(self._timings.renew_interval_ms / 1000)
-            try:
-                await self.store.renew_session_execution_lease(self.fence, self._timings.ttl_ms)
-            except LashError:
-                self.lose()
-                return
+        try:
+            await self.store.renew_session_execution_lease(self.fence, self._timings.ttl_ms)
+        except LashError:
+            self.lose()
+        else:
+            self._due = self._later()
 
     def lose(self) -> None:
         """The lease is somebody else's, or nobody's."""
@@ -62,13 +68,14 @@ class Lane:
     def settled(self) -> None:
         """A commit gave the lease back."""
         self.released = True
-        self._renewing.cancel()
+        self._due.cancel()
+        if self._renewing is not None:
+            self._renewing.cancel()
 
     async def release(self) -> None:
         """Give the lease back, unless it is gone."""
         if not self.released:
-            self.released = True
-            self._renewing.cancel()
+            self.settled()
             if not self.lost:
                 with suppress(LashError):
                     await self.store.release_session_execution_lease(self.lease.completion())
@@ -79,7 +86,6 @@ async def claim_lane(
     session_id: str,
     owner: LeaseOwnerIdentity,
     timings: LeaseTimings,
-    sleep: Sleep,
 ) -> Lane | None:
     """The session's lane, or none while another live holder has it; a provably dead one is superseded."""
     outcome = await store.try_claim_session_execution_lease(session_id, owner, timings.ttl_ms)
@@ -87,7 +93,7 @@ async def claim_lane(
         outcome = await store.reclaim_session_execution_lease(
             session_id, owner, outcome.holder.fence(), timings.ttl_ms
         )
-    return None if isinstance(outcome, Busy) else Lane(store, outcome, timings, sleep)
+    return None if isinstance(outcome, Busy) else Lane(store, outcome, timings)
 
 
 def lease_lost(session_id: str) -> RuntimeFailure:

@@ -187,9 +187,7 @@ class Resident:
             return None
         core = self.host.core
         try:
-            return await claim_lane(
-                self.services.store, self.session_id, self.owner, core.lease_timings, core.sleep
-            )
+            return await claim_lane(self.services.store, self.session_id, self.owner, core.lease_timings)
         except LashError as err:
             raise store_failure(err, self.session_id) from err
 

@@ -141,10 +141,9 @@ class TakesShortLeases(BrokenHost):
 class HalvesTheLease(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(claim: Any) -> Any:
-            async def broken(store: Any, session_id: str, owner: Any, timings: Any, sleep: Any) -> Any:
-                return await claim(
-                    store, session_id, owner, timings.but(ttl_ms=timings.ttl_ms // 2, renew_interval_ms=5000), sleep
-                )
+            async def broken(store: Any, session_id: str, owner: Any, timings: Any) -> Any:
+                halved = timings.but(ttl_ms=timings.ttl_ms // 2, renew_interval_ms=5000)
+                return await claim(store, session_id, owner, halved)
 
             return broken
 
