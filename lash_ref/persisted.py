@@ -204,18 +204,18 @@ def _loaded(read: PersistedSessionRead | None) -> PersistedSessionState | None:
 
 
 def persisted_state_commit(
-    state: PersistedSessionState, usage_deltas: Sequence[TokenLedgerEntry] = ()
+    state: PersistedSessionState, usage_deltas: Sequence[TokenLedgerEntry] = (), **more: Any
 ) -> RuntimeCommit:
     """The commit that brings a store up to this state (lash's ``RuntimeCommit::persisted_state``).
 
-    The caller adds fence, stamp, claims and outbox.
+    ``more`` is what the caller adds: fence, stamp, claims and outbox, or another expected revision.
 
     Raises:
         SessionError: the policy names no model.
     """
+    more.setdefault("expected_head_revision", state.head_revision or 0)
     return RuntimeCommit(
         session_id=state.session_id,
-        expected_head_revision=state.head_revision or 0,
         config=state.policy.config(),
         agent_frames=state.agent_frames,
         current_agent_frame_id=state.current_agent_frame_id,
@@ -231,6 +231,7 @@ def persisted_state_commit(
             execution_state=state.execution_state_snapshot,
         ),
         usage_deltas=tuple(usage_deltas),
+        **more,
     )
 
 

@@ -293,13 +293,14 @@ class Resident:
             self.host.core.trace("plugin.snapshot_failed", Json({"error": str(failed)}))
         return str(failed) if failed is not None else None
 
-    def pending_commit(self) -> tuple[RuntimeCommit, tuple[TokenLedgerEntry, ...]]:
-        """The commit of the live state, with what children spent."""
-        deltas = merged_ledger(self.shared_token_ledger)
-        commit = persisted_state_commit(self.state, deltas)
+    def pending_commit(
+        self, own_usage: tuple[TokenLedgerEntry, ...] = (), **more: Any
+    ) -> tuple[RuntimeCommit, tuple[TokenLedgerEntry, ...]]:
+        """The commit of the live state under ``more``, and what it bills: also what children spent."""
+        deltas = merged_ledger((*self.shared_token_ledger, *own_usage))
         if self.state.graph_replace_required and self.state.head_revision is None:
-            commit = commit.but(expected_head_revision=None)
-        return commit, deltas
+            more["expected_head_revision"] = None
+        return persisted_state_commit(self.state, deltas, **more), deltas
 
     async def persist(self) -> bool:
         """Write what is dirty under a lease of its own; whether anything was ([SES.33][], [SES.34][], [SES.36][]).
@@ -320,12 +321,11 @@ class Resident:
         try:
             await self._rebase(lane)
             self.capture()
-            commit, deltas = self.pending_commit()
-            fenced = commit.but(
+            commit, deltas = self.pending_commit(
                 session_execution_lease=lane.fence,
                 release_session_execution_lease=lane.lease.completion(),
             )
-            await self.commit(fenced, deltas)
+            await self.commit(commit, deltas)
         except BaseException:
             self.state.rollback(point)
             await lane.release()

@@ -49,8 +49,7 @@ async def run_command(runtime: Resident, lane: Lane, claim: QueuedWorkClaim) -> 
                 case RefreshToolCatalog():
                     runtime.session.tool_registry.refresh_sources()
         runtime.capture()
-        base, deltas = runtime.pending_commit()
-        commit = base.but(
+        commit, deltas = runtime.pending_commit(
             session_execution_lease=lane.fence, completed_queue_claims=(claim.completion(),)
         )
         await runtime.commit(commit, deltas)

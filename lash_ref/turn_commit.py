@@ -178,14 +178,12 @@ async def _commit(turn: Turn, task: AgentFrameTask | None) -> Handoff | None:
         runtime.state.session_graph.committed()
         runtime.shared_token_ledger.clear()
         return None
-    base, children = runtime.pending_commit()
-    deltas = merged_ledger((*children, *_own_usage(turn)))
     held = bool(turn.claims.inputs or turn.claims.work)
     drafts = (_handoff_draft(turn, task),) if task is not None and held else ()
-    commit = base.but(
+    commit, deltas = runtime.pending_commit(
+        _own_usage(turn),
         session_execution_lease=lane.fence,
         release_session_execution_lease=lane.lease.completion() if task is None else None,
-        usage_deltas=deltas,
         completed_queue_claims=tuple(claim.completion() for claim in turn.claims.work),
         completed_turn_input_claims=tuple(claim.completion() for claim in turn.claims.inputs),
         enqueued_queue_batches=drafts,
