@@ -1,8 +1,7 @@
 """The hash by which a turn is recognised: what the turn is, without what an attempt at it minted."""
 
 import hashlib
-import json
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import to_json
 
@@ -21,16 +20,19 @@ def turn_commit_hash(commit: RuntimeCommit) -> str:
 
     Equal commits have equal JSON: records keep the order of their fields, and `Json` sorts its keys.
     """
-    settled: Any = json.loads(
-        commit.model_dump_json(exclude_none=True, exclude=_ATTEMPT), object_hook=_settled
-    )
-    return hashlib.sha256(to_json(settled)).hexdigest()
+    turn = commit.model_dump(mode="json", exclude_none=True, exclude=_ATTEMPT)
+    _drop_minted(turn)
+    return hashlib.sha256(to_json(turn)).hexdigest()
 
 
-def _settled(members: dict[str, Any]) -> dict[str, Any]:
-    if "id" in members and (members.keys() >= _MESSAGE or members.keys() >= _PART):
-        del members["id"]
-    if not _MINTED.isdisjoint(members):
-        for name in _MINTED:
-            members.pop(name, None)
-    return members
+def _drop_minted(value: Any) -> None:
+    if type(value) is dict:
+        members = cast("dict[str, Any]", value)
+        if "id" in members and (members.keys() >= _MESSAGE or members.keys() >= _PART):
+            del members["id"]
+        for name in _MINTED.intersection(members):
+            del members[name]
+        value = members.values()
+    for member in value:
+        if type(member) is dict or type(member) is list:
+            _drop_minted(member)
