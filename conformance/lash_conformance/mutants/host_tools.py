@@ -93,10 +93,10 @@ class AsksOnceMore(BrokenHost):
 class TakesSilence(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(finish: Any) -> Any:
-            def broken(state: Any, outcome: Any, *issues: Any) -> Any:
+            def broken(state: Any, outcome: Any, *issues: Any, **more: Any) -> Any:
                 if issues and issues[0].code == "empty_response":
                     return finish(state, Finished(finish=AssistantMessage(text="")))
-                return finish(state, outcome, *issues)
+                return finish(state, outcome, *issues, **more)
 
             return broken
 
@@ -107,10 +107,10 @@ class TakesSilence(BrokenHost):
 class WantsWordsAfterTools(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(reach: Any) -> Any:
-            def broken(state: Any, kind: Any) -> Any:
-                if kind == "before_completion" and state.answer is None:
+            def broken(state: Any, kind: Any, **more: Any) -> Any:
+                if kind == "before_completion" and more.get("answer") is None:
                     return state.but(phase="finished", outcome=Stopped(stop="provider_error"))
-                return reach(state, kind)
+                return reach(state, kind, **more)
 
             return broken
 
