@@ -116,9 +116,9 @@ class LeaseSegment(Segment):
             expires_at_epoch_ms=later(now, ttl),
         )
         await rows.put_lease(row)
-        return Acquired(**dict(granted(row)))
+        return Acquired(**vars(row))
 
     async def _extend(self, rows: Rows, row: LeaseRow, expires: int) -> Acquired:
         extended = row.but(expires_at_epoch_ms=expires)
         await rows.put_lease(extended)
-        return Acquired(**dict(granted(extended)))
+        return Acquired(**vars(extended))

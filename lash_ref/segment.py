@@ -118,14 +118,7 @@ def later(now: int, ms: int) -> int:
 
 def granted(row: LeaseRow) -> SessionExecutionLease:
     """The lease a row stands for."""
-    return SessionExecutionLease(
-        session_id=row.session_id,
-        owner=row.owner,
-        lease_token=row.lease_token,
-        fencing_token=row.fencing_token,
-        claimed_at_epoch_ms=row.claimed_at_epoch_ms,
-        expires_at_epoch_ms=row.expires_at_epoch_ms,
-    )
+    return SessionExecutionLease(**vars(row))
 
 
 def require_one_class(draft: QueuedWorkBatchDraft) -> None:

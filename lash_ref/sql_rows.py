@@ -44,7 +44,7 @@ class SqlRows(Rows):
 
     @abstractmethod
     async def _all(self, about: Scope, sql: str, *values: Any) -> list[Any]:
-        """The rows a query finds."""
+        """The rows a query finds; its parameters are keys and never records."""
 
     @abstractmethod
     async def _count(self, about: Scope, sql: str, *values: Any) -> int:

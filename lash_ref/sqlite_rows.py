@@ -20,10 +20,16 @@ class SqliteRows(SqlRows):
         self.connection = connection
 
     async def _all(self, about: Scope, sql: str, *values: Any) -> list[Any]:
-        return self.connection.execute(sql, _bound(about, values)).fetchall()
+        return self.connection.execute(sql, _keys(about, values)).fetchall()
+
+    async def _one(self, about: Scope, sql: str, *values: Any) -> Any:
+        return self.connection.execute(sql, _keys(about, values)).fetchone()
 
     async def _count(self, about: Scope, sql: str, *values: Any) -> int:
         return self.connection.execute(sql, _bound(about, values)).rowcount
+
+    async def _do(self, about: Scope, sql: str, *values: Any) -> None:
+        self.connection.execute(sql, _bound(about, values))
 
     async def _many(self, about: Scope, sql: str, rows: Iterable[Sequence[Any]]) -> None:
         self.connection.executemany(sql, [_bound(about, values) for values in rows])
@@ -40,7 +46,10 @@ class SqliteRows(SqlRows):
 _AS_IT_IS = frozenset({str, int, bytes, bool, NoneType})
 
 
+def _keys(about: Scope, values: Sequence[Any]) -> Sequence[Any]:
+    return [about, *values] if isinstance(about, str) else values
+
+
 def _bound(about: Scope, values: Sequence[Any]) -> list[Any]:
-    given: Sequence[Any] = [about, *values] if isinstance(about, str) else values
     # By type, as asking whether something is a record is slow where it is none.
-    return [value if type(value) in _AS_IT_IS else written(value) for value in given]
+    return [value if type(value) in _AS_IT_IS else written(value) for value in _keys(about, values)]

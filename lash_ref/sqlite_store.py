@@ -9,8 +9,8 @@ import asyncio
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -64,23 +64,12 @@ class SqliteTransactions:
             self._connection = opened
         return self._connection
 
-    @asynccontextmanager
-    async def begin(self, write: bool) -> AsyncGenerator[Rows]:
+    def begin(self, write: bool) -> "SqliteTransaction":
         """``BEGIN IMMEDIATE`` for writers, so that what they read is what they overwrite."""
-        try:
-            connection = self.connection()
-            connection.execute("BEGIN IMMEDIATE" if write else "BEGIN")
-            try:
-                yield SqliteRows(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except (sqlite3.Error, OSError) as err:
-            raise self._typed(err) from err
+        return SqliteTransaction(self, "BEGIN IMMEDIATE" if write else "BEGIN")
 
-    def _typed(self, err: Exception) -> LashError:
+    def typed(self, err: Exception) -> LashError:
+        """What SQLite or the file system said, as the contract's error."""
         code = _primary_code(err)
         if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or "no such table" in str(err):
             return UnreadableRecord("database", self.path.name, str(err))
@@ -93,6 +82,35 @@ class SqliteTransactions:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+class SqliteTransaction:
+    """One transaction, kept when the block ends and undone when it raises."""
+
+    def __init__(self, transactions: SqliteTransactions, begin: str) -> None:
+        self.transactions = transactions
+        self.begin = begin
+
+    async def __aenter__(self) -> Rows:
+        try:
+            self.connection = self.transactions.connection()
+            self.connection.execute(self.begin)
+        except (sqlite3.Error, OSError) as err:
+            raise self.transactions.typed(err) from err
+        return SqliteRows(self.connection)
+
+    async def __aexit__(self, kind: object, err: BaseException | None, trace: object) -> None:
+        try:
+            try:
+                if err is None:
+                    self.connection.execute("COMMIT")
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+        except sqlite3.Error as failed:
+            raise self.transactions.typed(failed) from failed
+        if isinstance(err, (sqlite3.Error, OSError)):
+            raise self.transactions.typed(err) from err
 
 
 def _primary_code(err: Exception) -> int:
