@@ -130,11 +130,12 @@ class SessionUsageReport(Record):
 
 def merged_ledger(entries: Iterable[TokenLedgerEntry]) -> tuple[TokenLedgerEntry, ...]:
     """One entry a (source, model), sorted; what bills nothing vanishes."""
-    return tuple(
-        TokenLedgerEntry(source=source, model=model, usage=usage)
-        for (source, model), usage in _sums(((e.source, e.model), e.usage) for e in entries)
-        if usage.total
-    )
+    merged: dict[tuple[str, str], TokenLedgerEntry] = {}
+    for entry in entries:
+        key = (entry.source, entry.model)
+        before = merged.get(key)
+        merged[key] = entry if before is None else before.but(usage=before.usage + entry.usage)
+    return tuple(entry for _, entry in sorted(merged.items()) if entry.usage.total)
 
 
 def usage_entries_diff(
