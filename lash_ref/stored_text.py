@@ -4,6 +4,7 @@ A record and its text never change, so what was lately written or read is not pa
 a ledger entry are written by one commit and read by the next. A text that is not known to the byte is parsed.
 """
 
+from collections import OrderedDict
 from typing import Any, Final, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,7 +24,7 @@ KEPT: Final = 512
 """How many texts are known at a time."""
 _REREAD: Final = (SessionHeadMeta, LeaseRow, LeaseOwnerIdentity, TokenLedgerEntry)
 
-_known: dict[tuple[type[Record], bytes], Record] = {}
+_known: OrderedDict[tuple[type[Record], bytes], Record] = OrderedDict()
 _NODE: TypeAdapter[SessionNodeRecord] = TypeAdapter(SessionNodeRecord)
 
 
@@ -45,7 +46,7 @@ def _exact(data: Any) -> bytes:
 def _keep(record: Record, text: bytes) -> None:
     _known[type(record), text] = record
     if len(_known) > KEPT:
-        _known.pop(next(iter(_known)), None)
+        _known.popitem(last=False)
 
 
 def read(kind: type[R], data: Any, stored_as: str, record_id: Any) -> R:
