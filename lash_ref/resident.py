@@ -114,6 +114,8 @@ class Resident:
     def __post_init__(self) -> None:
         self.known_fence: int | None = None
         self.shown = 0
+        self.prompted: tuple[object, str] = (None, "")
+        """What the last prompt was made of, and the prompt."""
         self._clean = (0, 0)
         self.uncaptured = False
         """The last capture of plugin state failed, so the store lacks it ([SNP.25][], [SNP.44][])."""

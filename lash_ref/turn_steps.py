@@ -56,7 +56,10 @@ class TurnSteps(TurnIntake):
         if added := (*self.overlay.prompt_contributions, *contributed):
             layers.insert(0, PromptLayer.of(added))
         names = [member.name for member in members]
-        self.system = resolve_prompt_layers(layers).render(driver.execution_prompt(self.options), names)
+        asked = (layers, driver.execution_prompt(self.options), names)
+        if runtime.prompted[0] != asked:
+            runtime.prompted = (asked, resolve_prompt_layers(layers).render(*asked[1:]))
+        self.system = runtime.prompted[1]
         contracts = {name: registry.resolve_contract(name) for name in names}
         self.tools = llm_tools(members, contracts) if driver.offers_tools() else ()
         self.dispatch = ToolDispatch(
