@@ -8,6 +8,12 @@ from lash_ref.joined import Joined
 from lash_ref.untrusted import part, piece, text, words
 
 
+def says_something(fragment: dict[str, Any]) -> bool:
+    """Whether a fragment adds to a call; some servers send an empty one behind the end."""
+    function = part(fragment, "function")
+    return bool(words(function, "name") or _arguments(function))
+
+
 class ChatCall:
     """A tool call as its fragments arrive."""
 

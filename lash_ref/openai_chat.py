@@ -15,7 +15,7 @@ from lash_ref.capability import (
     ProviderDefault,
     capability,
 )
-from lash_ref.chat_calls import ChatCall
+from lash_ref.chat_calls import ChatCall, says_something
 from lash_ref.dialect import (
     Endpoint,
     HttpCall,
@@ -313,6 +313,8 @@ class ChatReading(Reading):
         self._refusal.add(piece(delta, "refusal"))
         legacy = part(delta, "function_call")
         for fragment in (*parts(delta, "tool_calls"), *([{"index": 0, "function": legacy}] if legacy else [])):
+            if self.terminal and not says_something(fragment):
+                continue
             if self.terminal:
                 raise MalformedReply("tool_calls: none expected after the finish reason, found a fragment")
             self._calls.setdefault(self._place(fragment), ChatCall()).grow(fragment)

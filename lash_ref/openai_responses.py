@@ -36,6 +36,7 @@ from lash_ref.provider import (
     ToolResultBlock,
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error, told_status
+from lash_ref.response_items import Places, says
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
@@ -173,17 +174,6 @@ def _format(spec: Json) -> dict[str, Any]:
 # -- reading
 
 
-def _says(item: dict[str, Any]) -> bool:
-    """Whether an item holds what it was grown for."""
-    match item.get("type"):
-        case "message":
-            return any(words(piece, "text") or words(piece, "refusal") for piece in parts(item, "content"))
-        case "function_call":
-            return bool(words(item, "arguments"))
-        case _:
-            return True
-
-
 class ResponsesReading(Reading):
     """A response, streamed or whole."""
 
@@ -195,7 +185,7 @@ class ResponsesReading(Reading):
         """Output items by place; replaced by their finished form."""
         self._grown: dict[int, Joined] = {}
         """What deltas have added to an item that is not finished yet."""
-        self._done: set[int] = set()
+        self._places = Places()
         self._whole: set[int] = set()
         """Items whose finished form says all; gateways send hollow ones."""
         self._refusal = Joined()
@@ -203,24 +193,23 @@ class ResponsesReading(Reading):
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         """One event; a kind nobody knows is passed over ([PRV.5][])."""
-        index = count(data, "output_index") or 0
+        index, item = count(data, "output_index"), words(data, "item_id")
         match data.get("type"):
             case "response.created" | "response.in_progress":
                 self._head(part(data, "response"))
             case "response.output_item.added":
-                if index in self._items:
-                    raise MalformedReply(f"response.output_item.added: item {index} was added before")
-                self._items[index] = part(data, "item")
+                begun = part(data, "item")
+                self._items[self._places.opened(index, words(begun, "id"))] = begun
             case "response.output_text.delta":
-                yield from self._say(index, piece(data, "delta"))
-            case "response.output_text.done" if index not in self._grown:
-                yield from self._say(index, words(data, "text"))
+                yield from self._say(self._places.of(index, item), piece(data, "delta"))
+            case "response.output_text.done" if (place := self._places.of(index, item)) not in self._grown:
+                yield from self._say(place, words(data, "text"))
             case "response.function_call_arguments.delta":
-                self._grow(index, "function_call", piece(data, "delta"))
-            case "response.function_call_arguments.done" if index not in self._grown:
-                self._grow(index, "function_call", words(data, "arguments"))
+                self._grow(self._places.of(index, item), "function_call", piece(data, "delta"))
+            case "response.function_call_arguments.done" if (place := self._places.of(index, item)) not in self._grown:
+                self._grow(place, "function_call", words(data, "arguments"))
             case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
-                new = self._grow(index, "reasoning", piece(data, "delta"))
+                new = self._grow(self._places.of(index, item), "reasoning", piece(data, "delta"))
                 if new and self.endpoint.expose_thinking:
                     yield ReasoningDelta(text=new)
             case "response.refusal.delta":
@@ -230,7 +219,8 @@ class ResponsesReading(Reading):
                 self._refusal.add(words(data, "refusal"))
                 self.output_started = True
             case "response.output_item.done":
-                yield from self._finished(index, part(data, "item"))
+                ended = part(data, "item")
+                yield from self._finished(self._places.finished(index, words(ended, "id")), ended)
             case "response.completed" | "response.done":
                 self._end(part(data, "response"))
             case "response.incomplete":
@@ -280,11 +270,8 @@ class ResponsesReading(Reading):
             yield from self.tell(self._begin(index, "message"), said)
 
     def _finished(self, index: int, item: dict[str, Any]) -> Iterator[LlmStreamEvent]:
-        if index in self._done:
-            raise MalformedReply(f"response.output_item.done: item {index} was done before")
-        self._done.add(index)
         self._items[index] = item
-        if _says(item):
+        if says(item):
             self._whole.add(index)
             self._grown.pop(index, None)
         if item.get("type") == "function_call":
@@ -305,7 +292,7 @@ class ResponsesReading(Reading):
         for index, item in enumerate(parts(response, "output")):
             if index in self._items:
                 same = text(self._items[index], "id") in {None, text(item, "id")}
-                better = same and index not in self._whole and _says(item)
+                better = same and index not in self._whole and says(item)
             else:
                 better = item.get("id") not in known
             if better:

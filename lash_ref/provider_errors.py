@@ -77,6 +77,19 @@ STANDS_FOR: Final[Mapping[str, int]] = {
     "timeout": 504,
     "timeout_error": 504,
     "overloaded_error": 529,
+    "too_many_requests": 429,
+    "engine_overloaded_error": 429,
+    "throttlingException": 429,
+    "ThrottlingException": 429,
+    "RateLimitError": 429,
+    "internal_error": 500,
+    "internal_server_error": 500,
+    "internalServerException": 500,
+    "InternalServerError": 500,
+    "overloaded": 503,
+    "service_unavailable": 503,
+    "serviceUnavailableException": 503,
+    "ServiceUnavailableError": 503,
 }
 """The status that a code or type of an error stands for inside a stream, where there is none."""
 

@@ -63,6 +63,9 @@ class Framer:
             self._data.append(line[6:] if line[5:6] == b" " else line[5:])
         elif line.startswith(b"event:"):
             self._name = line[6:].strip().decode("utf-8", "replace")
+        elif line.startswith(b"error:"):  # no field of the standard's, but a server's word for an error
+            self._name = "error"
+            self._data.append(line[6:].strip())
         elif not line:
             data, name = self._data, self._name
             self._data, self._name = [], ""

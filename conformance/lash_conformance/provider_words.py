@@ -211,6 +211,8 @@ CHAT: Final = Words(
         ({"error": "made up"}, None, False),
         ({"error": {"message": "made up", "type": None, "param": None, "code": "503"}}, None, True),
         ({"error": {"message": "made up", "code": 1302}}, "1302", False),
+        ({"error": _error("too_many_requests", code="too_many_requests")}, "too_many_requests", True),
+        ({"error": _error("InternalServerError", code=None)}, "InternalServerError", True),
         ({"choices": [{"index": 0, "delta": {}, "finish_reason": "error", "error": {"code": 502, "message": "made up"}}]}, None, True),
         ({"object": "error", "message": "made up", "type": "BadRequestError", "code": 400}, "BadRequestError", False),
         ({"error": _error("insufficient_quota", code="insufficient_quota")}, "insufficient_quota", False),

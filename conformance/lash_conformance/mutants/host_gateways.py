@@ -94,20 +94,20 @@ class RefusesArrays(BrokenHost):
 @host_mutant("PRV.64", character="Trusting: takes a finished item for all of it, however hollow.")
 class TrustsHollowItems(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_responses:_says", lambda _: lambda item: True)
+        patch("lash_ref.openai_responses:says", lambda _: lambda item: True)
 
 
 @host_mutant("PRV.64", character="Orderly: drops text of an item that was never announced.")
 class DropsUnannouncedText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def grow(self: Any, index: int, kind: str, said: str) -> None:
+            def say(self: Any, index: int, said: str) -> Any:
                 if index in self._items:
-                    original(self, index, kind, said)
+                    yield from original(self, index, said)
 
-            return grow
+            return say
 
-        patch("lash_ref.openai_responses:ResponsesReading._grow", make)
+        patch("lash_ref.openai_responses:ResponsesReading._say", make)
 
 
 @host_mutant("PRV.66", character="Plain: reads texts and passes over pieces.")

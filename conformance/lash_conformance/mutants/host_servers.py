@@ -194,3 +194,42 @@ def _asked(patch: Patch, change: Any) -> None:
 class KnowsKeysByTheirBeginning(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.provider_errors:runs", lambda _: lambda credential: frozenset())
+
+
+@host_mutant("PRV.79", character="Counting: goes by the index alone, and takes one that is missing for 0.")
+class CountsItems(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        for name in ("opened", "of", "finished"):
+            patch(f"lash_ref.response_items:Places.{name}", lambda _: lambda self, index, item_id: index or 0)
+
+
+@host_mutant("PRV.79", character="Nominal: goes by the id alone, also where it changes.")
+class GoesByItemIds(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            return lambda self, index, item_id: original(self, None if item_id else index, item_id)
+
+        for name in ("opened", "of", "finished"):
+            patch(f"lash_ref.response_items:Places.{name}", make)
+
+
+@host_mutant("PRV.44", character="Standard: passes over a field of another name, whatever it holds.")
+class PassesOverErrorFields(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            return lambda self, line: None if line.startswith(b"error:") else original(self, line)
+
+        patch("lash_ref.sse:Framer._line", make)
+
+
+@host_mutant("PRV.5", character="Strict: fails on any fragment behind the end.")
+class FailsOnEmptyFragments(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:says_something", lambda _: lambda fragment: True)
+
+
+@host_mutant("PRV.34", character="Closed: knows the codes of three services alone.")
+class KnowsThreeServicesCodes(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        own = {"server_error", "rate_limit_error", "overloaded_error", "api_error", "requests", "tokens", "slow_down", "timeout_error"}
+        patch("lash_ref.provider_errors:STANDS_FOR", lambda original: {code: status for code, status in original.items() if code in own})

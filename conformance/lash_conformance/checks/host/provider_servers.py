@@ -17,6 +17,7 @@ from lash_conformance.provider_words import (
     STREAM,
     WORDS,
     asked,
+    filled,
     reply,
     sse,
 )
@@ -57,6 +58,63 @@ async def calls_without_ids_that_share_an_index_are_told_apart(bench: HostBench)
             assert len({call_id for call_id, _, _ in found} - {""}) == 2
         events = [*CHAT.opening, *(chunk({"tool_calls": [piece]}) for piece in repeated), chunk({}, "tool_calls")]
         assert [found[1:] for found in calls(await ask(asked("openai-chat", streamed(events))))] == [("f", one)]
+
+
+@host_check("PRV.79", needs=("providers",))
+async def items_of_a_response_are_told_apart_without_an_index(bench: HostBench) -> None:
+    """No index, no index and no id in deltas, every index 0, ids that change from event to event, a delta before its item."""
+    created, end = RESPONSES.opening[0], RESPONSES.ending[-1]
+    said: Data = {"type": "message", "id": "m1", "content": [{"type": "output_text", "text": "Hi."}]}
+    call: Data = {"type": "function_call", "id": "fc1", "call_id": "t1", "name": "f", "arguments": '{"a":1}'}
+    nothing: list[Data] = []
+    told: list[Data] = [
+        {"type": "response.output_item.added", "output_index": 0, "item": said | {"content": nothing}},
+        {"type": "response.output_text.delta", "output_index": 0, "item_id": "m1", "delta": "H"},
+        {"type": "response.output_text.delta", "output_index": 0, "item_id": "m1", "delta": "i."},
+        {"type": "response.output_item.done", "output_index": 0, "item": said},
+        {"type": "response.output_item.added", "output_index": 1, "item": call | {"arguments": ""}},
+        {"type": "response.function_call_arguments.delta", "output_index": 1, "item_id": "fc1", "delta": '{"a"'},
+        {"type": "response.function_call_arguments.delta", "output_index": 1, "item_id": "fc1", "delta": ":1}"},
+        {"type": "response.output_item.done", "output_index": 1, "item": call},
+    ]
+    kept = [event for event in told if event["type"] != "response.output_item.done"]
+    early = [told[1], told[0], *told[2:]]
+    changing = [event | {"item_id": f"x{n}"} if "item_id" in event else event for n, event in enumerate(told)]
+    spoken: list[list[Data]] = [
+        [without(event, "output_index") for event in told], [without(event, "output_index") for event in kept],
+        [without(event, "output_index", "item_id") for event in kept], [event | {"output_index": 0} for event in told],
+        [event | {"output_index": 0} for event in kept], early, changing,
+    ]  # fmt: skip
+    async with asking(bench) as ask:
+        for events in spoken:
+            found = await ask(asked("openai-responses", streamed([created, *events, end])))
+            assert (text(found), shown(found), calls(found)) == ("Hi.", "Hi.", [("t1", "f", '{"a":1}')])
+
+
+def without(event: Data, *names: str) -> Data:
+    """The event without these members."""
+    return {name: value for name, value in event.items() if name not in names}
+
+
+@host_check("PRV.44", needs=("providers",))
+async def an_error_in_a_field_of_its_own_fails_the_stream(bench: HostBench) -> None:
+    """A line that begins with error: holds the error, also where the end of a stream is tolerated; its code decides."""
+    async with asking(bench) as ask:
+        for dialect, words in WORDS.items():
+            for code, again in ((503, True), (400, False)):
+                half = sse([*words.opening, filled(words.text, "Half")])
+                body = half + b"error: " + json.dumps({"code": code, "message": "made up"}).encode() + b"\n\ndata: [DONE]\n\n"
+                found = await ask(asked(dialect, reply(body, 200, STREAM), termination="eof_tolerated"))
+                assert failure(found) == ("stream", None, None, again)
+
+
+@host_check("PRV.5", needs=("providers",))
+async def an_empty_fragment_behind_the_end_says_nothing(bench: HostBench) -> None:
+    """A fragment without a name and without arguments behind the finish reason of a Chat stream."""
+    events = [*CHAT.opening, chunk({"tool_calls": [fragment(0, "t1", "f", "{}")]}), chunk({}, "tool_calls")]
+    events.append(chunk({"tool_calls": [fragment(0, None, None, "")]}))
+    async with asking(bench) as ask:
+        assert calls(await ask(asked("openai-chat", streamed(events)))) == [("t1", "f", "{}")]
 
 
 @host_check("PRV.77", needs=("providers",))

@@ -1,0 +1,73 @@
+"""Where the items of a streamed response stand."""
+
+from typing import Any
+
+from lash_ref.untrusted import MalformedReply, parts, words
+
+
+class Places:
+    """Places of items by index and, where that is missing or taken, by id ([PRV.79][]).
+
+    An index that is given and free is believed before an id: some gateways change ids from event to event.
+    """
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, int] = {}
+        self._opened: set[int] = set()
+        self._done: set[int] = set()
+        self._used: set[int] = set()
+        self._last = 0
+
+    def opened(self, index: int | None, item_id: str) -> int:
+        """The place of an item that begins.
+
+        Raises:
+            MalformedReply: it began before.
+        """
+        taken = index in self._opened
+        if item_id in self._by_id or (taken and not item_id):
+            raise MalformedReply(f"response.output_item.added: item {item_id or index} was added before")
+        place = self._next() if index is None or taken else index
+        self._opened.add(place)
+        return self._noted(place, item_id)
+
+    def of(self, index: int | None, item_id: str) -> int:
+        """The place of the item that an event goes on with: the last one's, where the event does not say."""
+        place = self._by_id.get(item_id, index)
+        return self._noted(self._last if place is None else place)
+
+    def finished(self, index: int | None, item_id: str) -> int:
+        """The place of an item that is whole.
+
+        Raises:
+            MalformedReply: it was whole before.
+        """
+        known = item_id in self._by_id
+        place = self.of(index, item_id)
+        if place in self._done and item_id and not known:
+            place = self._next()
+        if place in self._done:
+            raise MalformedReply(f"response.output_item.done: item {item_id or place} was done before")
+        self._done.add(place)
+        return self._noted(place, item_id)
+
+    def _next(self) -> int:
+        return max(self._used, default=-1) + 1
+
+    def _noted(self, place: int, item_id: str = "") -> int:
+        if item_id:
+            self._by_id[item_id] = place
+        self._used.add(place)
+        self._last = place
+        return place
+
+
+def says(item: dict[str, Any]) -> bool:
+    """Whether an item holds what it was grown for."""
+    match item.get("type"):
+        case "message":
+            return any(words(piece, "text") or words(piece, "refusal") for piece in parts(item, "content"))
+        case "function_call":
+            return bool(words(item, "arguments"))
+        case _:
+            return True
