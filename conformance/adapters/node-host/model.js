@@ -70,7 +70,8 @@ async function attempted({ stage, stack, signal, show, request, correlation }) {
   if (whole) show("assistant_prose_delta", { text: whole }, correlation.prose);
   const calls = distinct(reply.tools ?? []);
   const usage = reply.usage ?? { input_tokens: 10, output_tokens: 5 };
-  const spent = Object.keys(usage).length ? usage : reply.streamed_usage;
+  // Zeros are as good as nothing.
+  const spent = Object.values(usage).some((count) => count) ? usage : reply.streamed_usage ?? (Object.keys(usage).length ? usage : undefined);
   return {
     text: text ? await stack.piped("response", text) : "", reasoning: reply.reasoning, calls, usage: spent && counted(spent),
     finish: reply.finish ?? (calls.length ? "tool_use" : "stop"),

@@ -250,3 +250,34 @@ class ForgetsTheBillOfFailedTurns(BrokenHost):
             return broken
 
         patch("lash_ref.turn_loop:TurnLoop._undo", make)
+
+
+@host_mutant("PRC.8", character="Greedy: bills a child with every commit until the next turn.")
+class BillsAChildTwice(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(persist: Any) -> Any:
+            async def broken(runtime: Any, lane: Any) -> Any:
+                kept = list(runtime.shared_token_ledger)
+                done = await persist(runtime, lane)
+                runtime.shared_token_ledger.extend(kept)
+                return done
+
+            return broken
+
+        patch("lash_ref.resident:Resident.persist_under", make)
+
+
+@host_mutant("PRC.8", character="Light: a park leaves a child's bill behind.")
+class ParksWithoutTheBill(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(dirty: Any) -> Any:
+            def broken(runtime: Any) -> Any:
+                owed, runtime.shared_token_ledger = runtime.shared_token_ledger, []
+                try:
+                    return dirty.fget(runtime)
+                finally:
+                    runtime.shared_token_ledger = owed
+
+            return property(broken)
+
+        patch("lash_ref.resident:Resident.is_dirty", make)

@@ -369,3 +369,16 @@ class OptOutsAreShared(BrokenHost):
 
         patch(f"{REGISTRY}.__init__", makes)
         patch(f"{REGISTRY}.apply_state", applies)
+
+
+@host_mutant("REG.7", character="Cramped: has room for one live source, the latest.")
+class HoldsOneLiveSource(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            def broken(self, provider):
+                self._live_sources = 0
+                return original(self, provider)
+
+            return broken
+
+        patch(f"{REGISTRY}.add_tool_provider", make)

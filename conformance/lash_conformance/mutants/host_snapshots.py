@@ -218,3 +218,18 @@ class OtherVersionsAreNoState(BrokenHost):
 class ResetsSparePlugins(BrokenHost):
     def breaks(self, patch):
         patch(f"{PLUGINS}.restore", restores(lambda self, snapshot: snapshot if snapshot.plugins else None))
+
+
+@host_mutant("SNP.51", character="Generous: a fork is offered whatever there is.")
+class ForksWithEveryTool(BrokenHost):
+    def breaks(self, patch):
+        def make(original):
+            async def broken(cls, env, policy, state, store=None, **more):
+                context = more.get("context")
+                if context is not None and context.parent_session_id is not None:
+                    state.tool_state_snapshot = None
+                return await original.__func__(cls, env, policy, state, store, **more)
+
+            return classmethod(broken)
+
+        patch("lash_ref.runtime:LashRuntime.from_environment", make)

@@ -99,3 +99,67 @@ class FinalizesBeforeHooks(BrokenHost):
 class TakesNoTime(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.turn_commit:ExecutionSummary", lambda summary: lambda **given: summary(**given | {"duration_ms": 0}))
+
+
+@host_mutant("TRN.45", character="Repetitive: the next attempt is shown under the name that was taken back.")
+class ReusesTheNameOfAnAttempt(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(reset: Any) -> Any:
+            async def broken(call: Any) -> None:
+                await reset(call)
+                call._attempt -= 1
+
+            return broken
+
+        patch("lash_ref.model_call:ModelCall._reset", make)
+
+
+@host_mutant("TRN.41", character="Literal: a provider that ends with zeros spent nothing.")
+class TakesZerosForAnAnswer(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.model_call:TokenUsage", lambda _: lambda: None)
+
+
+@host_mutant("TRN.20", character="Backwards: reports the last call first.")
+class ReportsCallsBackwards(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(run_all: Any) -> Any:
+            async def broken(dispatch: Any, *asked: Any) -> Any:
+                answers = await run_all(dispatch, *asked)
+                dispatch.records.reverse()
+                return answers
+
+            return broken
+
+        patch("lash_ref.dispatch:ToolDispatch.run_all", make)
+
+
+@host_mutant("TRN.12", character="Cursory: looks at a turn's first attachment.")
+class LooksAtOneAttachment(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(refused: Any) -> Any:
+            async def broken(turn: Any, item: Any) -> Any:
+                looked, turn.looked = getattr(turn, "looked", False), True
+                return None if looked else await refused(turn, item)
+
+            return broken
+
+        patch("lash_ref.turn_intake:TurnIntake._refused", make)
+
+
+@host_mutant("OBS.17", character="Forgetful: a turn's meter shows its last call.")
+class MetersTheLastCall(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.activity:Usage", lambda usage: lambda **told: usage(**told | {"cumulative": told["usage"]}))
+
+
+@host_mutant("HOK.13", character="Absorbed: events of hooks around a call are not told.")
+class SilentAroundCalls(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        async def nothing(_: Any) -> None:
+            pass
+
+        def before(apply: Any) -> Any:
+            return lambda emitted, args, services, emit: apply(emitted, args, services, nothing)
+
+        patch("lash_ref.dispatch:apply_before_tool", before)

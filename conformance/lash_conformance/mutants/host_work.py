@@ -214,3 +214,25 @@ class LosesInputOfBrokenCheckpoints(BrokenHost):
             return broken
 
         patch("lash_ref.turn_steps:TurnSteps._admitted", make)
+
+
+@host_mutant("SES.96", character="One at a time: with a wake at the same checkpoint input is claimed and not said.")
+class SaysTheWakeAlone(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(messages: Any) -> Any:
+            def broken(turn_id: str, work: Any) -> Any:
+                both = work.turn_input_claim is not None and work.queued_work_claim is not None
+                return messages(turn_id, work.but(turn_input_claim=None) if both else work)
+
+            return broken
+
+        patch("lash_ref.turn_steps:claimed_messages", make)
+
+
+@host_mutant("SES.97", character="Technical: announces input under the key that it is stored by.")
+class AnnouncesTheKey(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(accepted: Any) -> Any:
+            return lambda inputs: tuple(one if one.id is None else one.but(id=f"host:{one.id}") for one in accepted(inputs))
+
+        patch("lash_ref.turn_steps:accepted", make)

@@ -193,6 +193,34 @@ async def events_carry_their_owner(bench: HostBench) -> None:
     assert [(one["plugin_id"], one["name"]) for one in told] == [("a", "from_a"), ("b", "from_b")]
 
 
+@host_check("HOK.13")
+async def events_of_every_hook_are_streamed(bench: HostBench) -> None:
+    """Around a tool call, at both checkpoints and after the turn: each once, in this order."""
+    points = ("before_turn", "before_tool", "after_tool", "checkpoint after_work", "checkpoint before_completion", "after_turn")
+    core, session = await directed(bench, a={point: [emits(point)] for point in points})
+    await script(core, calls(("echo", {"text": "x"})), "done")
+
+    report = await say(session)
+
+    assert [(one["plugin_id"], one["name"]) for one in report["activities"] if one["type"] == "plugin_runtime"] == [
+        ("a", point) for point in points
+    ]
+
+
+@host_check("HOK.7")
+async def no_hook_can_speak_for_the_model(bench: HostBench) -> None:
+    """Behind a call, at a checkpoint and after the turn: what the assistant is said to have said is dropped, the rest is kept."""
+    points = ("after_tool", "checkpoint after_work", "after_turn")
+    given = {point: [adds("I promise", "assistant"), adds(point)] for point in points}
+    core, session = await directed(bench, a=given)
+    await script(core, calls(("echo", {"text": "x"})), "done")
+    await say(session)
+
+    kept = stored_lines(await bench.stored())
+    assert [line for line in kept if "promise" in line] == []
+    assert [line for line in kept if line.startswith("system: ")] == [f"system: {point}" for point in points]
+
+
 # -- after a turn
 
 

@@ -359,3 +359,15 @@ async def what_changes_the_conversation_is_published(core: HostCore, session: Ho
 
     assert await _after(session, cursor) == ["committed"]
     assert (await session.read("current_frame"), await transcript(session)) == ("f2", ["user: go on"])
+
+
+@host_check("OBS.17")
+async def a_meter_shows_call_and_turn(core: HostCore, session: HostSession) -> None:
+    """Two calls of 10/5 and 7/3, in two turns alike: the sum starts over with the turn."""
+    for _ in range(2):
+        await script(core, calls(("echo", {"text": "x"})), {"text": "done", "usage": {"input_tokens": 7, "output_tokens": 3}})
+        report = await say(session, "hi")
+
+        meters = [one for one in report["activities"] if one["type"] == "usage"]
+        told = [[one[kind]["input_tokens"] for kind in ("usage", "cumulative")] for one in meters]
+        assert told == [[10, 10], [7, 17]]

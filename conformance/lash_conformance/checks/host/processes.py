@@ -284,3 +284,32 @@ async def a_child_beside_a_failing_turn_is_billed(bench: HostBench) -> None:
     turn = await say(session, "again")
 
     assert [(one["source"], one["usage"]["input_tokens"]) for one in turn["children_usage"]] == [("child", 100)]
+
+
+@host_check("PRC.8")
+async def a_child_is_billed_once(bench: HostBench) -> None:
+    """Its turn, then a change of the parent that is committed, then the parent's turn: the ledger has what each spent, and once."""
+    core = await bench.core()
+    session = await opened(core)
+    await session.call("children.create", {"session_id": "kid"})
+    await script(core, {"text": "from the kid", "usage": {"input_tokens": 100, "output_tokens": 1}}, "hello")
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+    await session.call("open_agent_frame", {"frame_id": "f2", "task": "go on"})
+    await say(session, "hi")
+
+    assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}
+
+
+@host_check("PRC.8")
+async def a_child_is_billed_by_a_park(bench: HostBench) -> None:
+    """The parent does nothing but park: what its child spent is stored."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    await session.call("children.create", {"session_id": "kid"})
+    await script(core, {"text": "from the kid", "usage": {"input_tokens": 100, "output_tokens": 1}})
+    await session.call("children.turn", {"session_id": "kid", "text": "go"})
+
+    await session.park()
+
+    assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}

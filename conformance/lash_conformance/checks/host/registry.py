@@ -348,3 +348,17 @@ async def the_advertised_manifest_wins(bench: HostBench) -> None:
         "better",
     )
     assert await _offered(core, session) == ["echo2"]
+
+
+@host_check("REG.7")
+async def one_source_is_not_another(bench: HostBench) -> None:
+    """Two live sources stand beside each other; removing the first leaves the second."""
+    core = await bench.core(tools=("echo",))
+    session = await opened(core)
+    first = await session.call("tools.add", {"tools": ["fail"]})
+    await session.call("tools.add", {"tools": ["brittle"]})
+    assert await _offered(core, session) == ["brittle", "echo", "fail"]
+
+    await session.call("tools.remove", {"handle": first})
+
+    assert await _offered(core, session) == ["brittle", "echo"]

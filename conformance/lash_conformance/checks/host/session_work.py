@@ -1,4 +1,4 @@
-"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.96])."""
+"""Checks of queued work and of the order of what waits ([SES.73] to [SES.75], [SES.86], [SES.92] to [SES.97])."""
 
 import contextlib
 from typing import Any
@@ -20,6 +20,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
+from lash_conformance.plugin_words import aborts
 from lash_conformance.vocabulary import batch, task
 from lash_ref.errors import LashError
 from lash_ref.work import ProcessWake, ProcessWakeDelivery
@@ -224,6 +225,59 @@ async def a_reset_forgets_no_cost(bench: HostBench, core: HostCore, session: Hos
     await exchange(core, session, "anew", "yes")
     assert spent(await session.read("usage_report")) == (20, 10)
     assert spent(await (await opened(core)).read("usage_report")) == (20, 10)
+
+
+@host_check("SES.96")
+async def input_and_a_wake_are_taken_in_together(bench: HostBench, core: HostCore, session: HostSession) -> None:
+    """Both wait at one checkpoint: both are shown to the model and stored, and neither waits any more."""
+    store: Any = await bench.store()
+    await script(core, calls(("slow", {"gate": "g"})), "good", "never")
+    running = bench.start(say(session, "hi", turn_id="t1"))
+    await core.reached("g")
+    await store.enqueue_queued_work(batch(_wake("the wash is done")))
+    ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
+    await session.call("enqueue", {"text": "by the way", "ingress": ingress})
+    await core.release("g")
+    await running
+
+    shown, said = asked((await core.requests())[-1]), stored_lines(await bench.stored())
+    assert [_roles(lines, "by the way") + _roles(lines, "the wash is done") for lines in (shown, said)] == [
+        ["user", "system"], ["user", "event"],
+    ]  # fmt: skip
+    assert (await session.call("queued_work", {}), await session.call("pending_turn_inputs", {})) == ([], [])
+
+
+@host_check("SES.96")
+async def steering_input_of_an_aborted_checkpoint_is_kept(bench: HostBench) -> None:
+    """The hook of the checkpoint that took it in aborts the turn: it is in what the turn commits, or it waits again."""
+    core = await bench.core("a", tools=("echo",), options={"a": {"directives": {"checkpoint after_work": [aborts("enough")]}}})
+    session = await opened(core)
+    ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
+    row = await session.call("enqueue", {"text": "not this way", "ingress": ingress})
+    await script(core, calls(("echo", {"text": "x"})), "never")
+    with contextlib.suppress(LashError):
+        await say(session, "go", turn_id="t1")
+
+    waits = named(await session.call("pending_turn_inputs", {}), "input_id")
+    said = stored_lines(await bench.stored())
+    assert (waits == [row["input_id"]], said.count("user: not this way")) in ((True, 0), (False, 1))
+
+
+@host_check("SES.97")
+async def accepted_input_is_called_as_its_host_calls_it(core: HostCore, session: HostSession) -> None:
+    """Given an id, it is announced under it; without one it has none."""
+    ingress = {"scope": "active_turn", "turn_id": "t1", "min_boundary": "after_work"}
+    rows = [
+        await session.call("enqueue", {"text": words, "ingress": ingress, **given})
+        for words, given in (("faster", {"id": "mine"}), ("slower", {}))
+    ]
+    await script(core, calls(("echo", {"text": "x"})), "done")
+
+    report = await say(session, "go", turn_id="t1")
+
+    (accepted,) = [one for one in report["activities"] if one["type"] == "queued_input_accepted"]
+    told = [(one.get("id"), one["input_id"]) for one in accepted["inputs"]]
+    assert told == [("mine", rows[0]["input_id"]), (None, rows[1]["input_id"])]
 
 
 @host_check("SES.96")

@@ -187,3 +187,17 @@ async def a_fork_counts_for_itself(bench: HostBench) -> None:
     await turns(core, session)
 
     assert await counted(bench) == 3
+
+
+@host_check("SNP.51")
+async def a_fork_is_offered_what_its_parent_is(bench: HostBench) -> None:
+    """A tool that the parent's host took out is not offered to the fork; a fresh child is offered every tool."""
+    core = await bench.core(tools=("echo", "fail"))
+    session = await opened(core)
+    await session.call("tools.set_membership", {"tool_id": "kit:fail", "member": False})
+    for child, fork in (("kid", True), ("other", False)):
+        await session.call("children.create", {"session_id": child, "fork": fork})
+        await script(core, "ok")
+        await session.call("children.turn", {"session_id": child, "text": "go"})
+
+    assert [one["tools"] for one in await core.requests()] == [["echo"], ["echo", "fail"]]

@@ -179,6 +179,21 @@ async def unreadable_input_is_a_committed_turn(bench: HostBench, core: HostCore,
     assert answer(await exchange(core, session, "hi", "hello")) == "says hello"
 
 
+@host_check("TRN.12")
+async def every_attachment_is_looked_at(core: HostCore, session: HostSession) -> None:
+    """One that a tool of the session put, then one that nobody did: the second ends the turn."""
+    await script(core, calls(("put", {"text": "here"})), "done")
+    known = (await say(session))["tool_calls"][0]["output"]["outcome"]["payload"]
+    items = [
+        {"type": "attachment", "source": {"source": "stored", "attachment_ref": {"id": id, "media_type": "text/plain", "byte_len": 4}}}
+        for id in (known, "0" * 64)
+    ]
+    asked = len(await core.requests())
+
+    assert answer(await session.turn(TurnSpec(items=tuple(items)))) == "stopped invalid_input"
+    assert len(await core.requests()) == asked
+
+
 @host_check("TRN.13")
 async def adjacent_texts_are_one_part(bench: HostBench, core: HostCore, session: HostSession) -> None:
     """Three text items are one user message of one part."""
@@ -345,6 +360,16 @@ async def the_final_usage_wins(core: HostCore, session: HostSession) -> None:
     )  # fmt: skip
 
     assert (spent(first), spent(second)) == ((10, 5), (2, 2))
+
+
+@host_check("TRN.41")
+async def a_final_usage_of_nothing_is_empty(core: HostCore, session: HostSession) -> None:
+    """A provider that ends with zeros has spent what it streamed."""
+    report = await exchange(core, session, "hi", {
+        "text": "a", "streamed_usage": {"input_tokens": 2, "output_tokens": 2}, "usage": {"input_tokens": 0, "output_tokens": 0},
+    })  # fmt: skip
+
+    assert spent(report) == (2, 2)
 
 
 @host_check("TRN.42")

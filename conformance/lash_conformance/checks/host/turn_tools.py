@@ -30,6 +30,16 @@ async def results_are_shown_in_call_order(core: HostCore, session: HostSession) 
     assert [one["args"]["id"] for one in completed] == ["two", "one"]
 
 
+@host_check("TRN.20")
+async def calls_are_reported_in_their_order(core: HostCore, session: HostSession) -> None:
+    """The first waits for the second; the report tells the first one first."""
+    await script(core, calls(("meet", {"id": "one", "of": 2, "after": "two"}), ("meet", {"id": "two", "of": 2})), "done")
+
+    report = await say(session, "hi")
+
+    assert [one["args"]["id"] for one in report["tool_calls"]] == ["one", "two"]
+
+
 @host_check("TRN.21")
 async def calls_of_one_reply_run_together(core: HostCore, session: HostSession) -> None:
     """Twelve calls that wait for each other all return."""
@@ -189,13 +199,16 @@ async def a_retried_attempt_is_taken_back(core: HostCore, session: HostSession) 
     deltas = {"assistant_prose_delta": "assistant_prose_correlation_ids", "reasoning_delta": "reasoning_correlation_ids"}
     shown: dict[str, set[str]] = {named: set() for named in deltas.values()}
     taken_back: list[bool] = []
+    gone: set[str] = set()
     for one in report["activities"]:
         if one["type"] in deltas:
+            assert one["correlation_id"] not in gone, "words are shown under a name that was taken back"
             shown[deltas[one["type"]]].add(one["correlation_id"])
         elif one["type"] == "model_request_started":
             shown = {named: set() for named in shown}
         elif one["type"] == "model_attempt_reset":
             taken_back.append({named: set(one[named]) for named in shown} == shown)
+            gone.update(*shown.values())
             shown = {named: set() for named in shown}
     assert taken_back == [True, True]
     assert sum(one["type"] == "reasoning_delta" for one in report["activities"]) == 1
