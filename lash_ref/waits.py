@@ -333,7 +333,7 @@ class Waits:
         if stands is None:
             return UnknownOrRevoked()
         self._wake(key)
-        if before is not None or stands != resolution:
+        if before is not None or (stands is not resolution and stands != resolution):
             return AlreadyResolved(resolution=stands)
         return _ACCEPTED
 
