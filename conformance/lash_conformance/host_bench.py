@@ -12,7 +12,7 @@ from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace, HostTarget, OpenSpec
 from lash_conformance.host_parts import needed
 from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
-from lash_conformance.target import Backend, Place, Processes, StoreTarget, VirtualClock
+from lash_conformance.target import Backend, Keeping, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
 from lash_conformance.traced import Step, Trace
 from lash_conformance.vocabulary import Inapplicable, Unexpected
@@ -31,6 +31,8 @@ LEASE_MS = 30_000
 REAL_LEASE_MS = 3_000
 """Of a core whose time is real: what it leaves held is waited for."""
 PROMPT_S = 20.0
+STORES = ("main", "other")
+"""The places of one check, each in a folder of its own."""
 KIT_TOOLS = ("echo", "fail", "slow", "pending", "meet", "finish", "give_up", "switch_frame", "put")
 """The kit's tools, as ``docs/kit.md`` has them."""
 
@@ -136,7 +138,7 @@ class HostBench:
         if spec.lease_ttl_ms == LEASE_MS != self.lease_ms and spec.lease_renew_ms == LEASE_MS // 3:
             spec = replace(spec, lease_ttl_ms=self.lease_ms, lease_renew_ms=self.lease_ms // 3)
         if not self._backends:
-            self._backends = [await self.stores.open(self._place(name)) for name in ("main", "other")]
+            self._backends = [await self.stores.open(self._place(name)) for name in STORES]
         main, other = self._backends
         power = Power(tier="durable" if "session_store" in spec.durable else "inline")
         place = HostPlace(
@@ -339,10 +341,14 @@ class HostBench:
         self._cores = [(made, line) for made, line in self._cores if made is not inner]
 
     async def close(self) -> None:
-        """Close whatever is open."""
+        """Close whatever is open, and remove what is kept elsewhere than in the check's folder."""
         await self._stop()
         while self._cores:
             core, line = self._cores.pop()
             await (core.kill() if line.dead else core.close())
+        opened = len(self._backends)
         while self._backends:
             await self._backends.pop().close()
+        if opened and isinstance(self.stores, Keeping):
+            for name in STORES:
+                await self.stores.remove(self._place(name))

@@ -128,15 +128,23 @@ def test_long_ids_never_pass_for_one_another() -> None:
     assert key("a\0b") != key("ab")
 
 
-def test_a_named_server_is_judged_and_left_as_it_was(server: Server) -> None:
+@pytest.mark.parametrize(
+    "judging",
+    [
+        ("--target", "postgres:{}", "--select", "LEA.1,REC.30,ATT.1"),
+        ("--profile", "host", "--target", "reference:postgres:{}", "--select", "SES.1,SES.3,SES.10,SES.73"),
+    ],
+    ids=["store", "host"],
+)
+def test_a_named_server_is_judged_and_left_as_it_was(server: Server, judging: tuple[str, ...]) -> None:
     def schemas() -> list[Any]:
         with psycopg.connect(server.dsn) as connection:
             return connection.execute("SELECT nspname FROM pg_namespace ORDER BY 1").fetchall()
 
     before = schemas()
     done = subprocess.run(
-        [sys.executable, "-m", "lash_conformance", "run", "--target", f"postgres:{server.dsn}", "--select",
-         "LEA.1,REC.30,ATT.1", "--report", str(scratch())],
+        [sys.executable, "-m", "lash_conformance", "run", *(word.format(server.dsn) for word in judging),
+         "--report", str(scratch())],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr

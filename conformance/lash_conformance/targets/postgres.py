@@ -6,6 +6,7 @@ in schemas of its own that are dropped as places close.
 
 import asyncio
 import atexit
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -114,8 +115,9 @@ class PostgresTarget:
 
 
 def schema_of(place: Place) -> str:
-    """The schema of a place: named after its directory, which is unique on the judge's machine."""
-    return place.directory.name.lower()[-60:]
+    """The schema of a place: named after its directory, and told by the whole path, as the places of a host are called alike."""
+    path = str(place.directory.absolute()).encode()
+    return f"{place.directory.name.lower()[-40:]}_{hashlib.sha256(path).hexdigest()[:16]}"
 
 
 _ROOTS = "(SELECT record::jsonb ->> 'checkpoint_ref' FROM heads)"
