@@ -173,6 +173,29 @@ class ForgetsTheRelation(FactoryWrapper):
         return await super().create_store(request.but(relation=RootSession()))
 
 
+class DatesItsSessions(StoreWrapper):
+    """Says when a session was created in another way."""
+
+    def date(self, created_at):
+        return created_at
+
+    async def load_session_meta(self):
+        meta = await self.inner.load_session_meta()
+        return None if meta is None else meta.but(created_at=self.date(meta.created_at))
+
+
+@mutant("FAC.3", character="Local: writes the time of a session's creation without an offset.")
+class DatesWithoutOffset(DatesItsSessions):
+    def date(self, created_at):
+        return created_at.removesuffix("Z")
+
+
+@mutant("FAC.3", character="Watch on its own wrist: dates a session by a clock that is not the store's.")
+class DatesByTheWall(DatesItsSessions):
+    def date(self, created_at):
+        return "2020-01-01T00:00:00Z"
+
+
 @mutant("FAC.4", character="Fresh: creating a session that exists starts it over.")
 class CreatingStartsOver(FactoryWrapper):
     async def create_store(self, request):

@@ -59,6 +59,20 @@ class ListsAHundredInputs(StoreWrapper):
         return (await self.inner.list_pending_turn_inputs(session_id))[:100]
 
 
+@mutant("REC.35", character="Paging: lists the applications of the last 100 turns.")
+class ListsApplicationsOfAHundredTurns(Store):
+    async def record(self, rows, commit, result, now):
+        await super().record(rows, commit, result, now)
+        stamps = await rows.stamps(self.session_id)
+        for old in sorted(stamps, key=lambda row: row.result.head_revision)[:-100]:
+            kept = vars(self.transactions).setdefault("paged", set())
+            kept.add(old.turn_id)
+
+    async def list_turn_input_applications(self, session_id):
+        paged = vars(self.transactions).get("paged", ())
+        return tuple(one for one in await super().list_turn_input_applications(session_id) if one.turn_id not in paged)
+
+
 @mutant("REC.35", character="Paging: lists the last 1,000 applications.")
 class ListsAThousandApplications(StoreWrapper):
     async def list_turn_input_applications(self, session_id):

@@ -1,5 +1,7 @@
 """The store factory (FAC)."""
 
+import re
+from datetime import datetime
 
 from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
@@ -22,6 +24,8 @@ from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import SessionExecutionLeaseExpired, UnreadableRecord
 from lash_ref.nodes import Append, FullGraph
 from lash_ref.records import AttachmentIntent, ChildSession, ModelLimits, ModelSpec, SessionPolicy
+
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 
 
 def _intent(session_id: str, attachment_id: str = "a1", at: int = 100) -> AttachmentIntent:
@@ -49,7 +53,7 @@ async def an_unknown_session_opens_as_none(bench: Bench, store: RuntimePersisten
 
 @check("FAC.3")
 async def a_new_sessions_meta_is_seeded(bench: Bench) -> None:
-    """Name, model, relation and a creation time."""
+    """Name, model, relation and the time of its creation, to the second at least."""
     relation = ChildSession(parent_session_id="p1")
     model = ModelSpec(id="m-9", limits=ModelLimits(context_window_tokens=9))
 
@@ -58,7 +62,9 @@ async def a_new_sessions_meta_is_seeded(bench: Bench) -> None:
     meta = await made.load_session_meta()
     assert meta is not None
     assert (meta.session_id, meta.session_name, meta.model, meta.relation) == ("s1", "s1", "m-9", relation)
-    assert meta.created_at != ""
+    assert RFC3339.fullmatch(meta.created_at), meta.created_at
+    moment = datetime.fromisoformat(meta.created_at).timestamp()
+    assert not bench.virtual or abs(moment - bench.clock.now_ms() / 1000) < 1
 
 
 @check("FAC.4")

@@ -152,17 +152,23 @@ async def a_thousand_applications_are_listed(store: RuntimePersistence, lane: La
     assert await store.list_turn_input_applications("s1") == applied
 
 
-@check("REC.35", "STO.37", "GRA.20")
+@check("REC.35", "STO.37", "GRA.20", "INP.40")
 async def a_hundred_turns_are_all_recognised(store: RuntimePersistence, lane: Lane) -> None:
-    """The first of them too, and every node of theirs is read."""
-    results = [
-        await store.commit_runtime_state(turn(f"t{number}", fence=lane, checkpoint=checkpoint(number)))
-        for number in range(SOME)
-    ]
+    """The first of them too, with the input that it applied, and every node of theirs is read."""
+    await store.enqueue_pending_turn_input(said(input_id="i1"))
+    claim = await store.claim_next_turn_inputs("s1", lane.fence, lane.owner, 1)
+    assert claim is not None
+    applied = (TurnInputApplication(input_id="i1", turn_id="t0", committed_message_id="m0"),)
+    done = (claim.completion().but(applications=applied),)
+    commits = [turn(f"t{number}", fence=lane, checkpoint=checkpoint(number)) for number in range(SOME)]
+    commits = [made.but(expected_head_revision=number) for number, made in enumerate(commits)]
+    commits[0] = commits[0].but(completed_turn_input_claims=done)
+    results = [await store.commit_runtime_state(made) for made in commits]
 
     first = await store.commit_runtime_state(turn("t0", fence=None, checkpoint=checkpoint(0)))
 
     assert first == results[0]
+    assert await store.list_turn_input_applications("s1") == applied
     read = await loaded(store)
     assert read.head_revision == SOME
     assert ids(read.graph) == [f"t{number}" for number in range(SOME)]
