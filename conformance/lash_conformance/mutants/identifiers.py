@@ -4,6 +4,7 @@
 from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import StoreWrapper
 from lash_ref.nodes import FullGraph
+from lash_ref.store import Store
 from lash_ref.work import Group
 
 
@@ -134,3 +135,20 @@ class CutsSourceKeysAt16Bits(StoreWrapper):
     async def enqueue_pending_turn_input(self, input):
         key = input.source_key
         return await self.inner.enqueue_pending_turn_input(input.but(source_key=None if key is None else key[: 2**16 - 1]))
+
+
+@mutant("REC.5", character="Case-blind: what k recorded is never over while K commits.")
+class FoldsTurnsOfIntents(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        if entry.owner_kind == "turn":
+            later = [row for row in await rows.stamps(entry.session_id) if row.committed_at_ms > entry.intent_at_epoch_ms]
+            if later and all(row.turn_id.lower() == entry.owner_id.lower() for row in later):
+                return False
+        return await super().is_dead(rows, entry, cutoff, gone)
+
+
+@mutant("REC.5", character="By the beginning: a process is gone when one is whose name begins its own.")
+class EndsProcessesByTheirBeginning(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        begun = {entry.owner_id} if any(entry.owner_id and entry.owner_id.startswith(one) for one in gone) else set()
+        return await super().is_dead(rows, entry, cutoff, gone | begun)

@@ -20,7 +20,7 @@ from lash_ref.contracts import RuntimePersistence
 from lash_ref.inputs import Cancelled
 from lash_ref.lease import Busy
 from lash_ref.nodes import ActivePath, Append, ReplaceFull
-from lash_ref.records import AttachmentIntent
+from lash_ref.records import AttachmentIntent, AttachmentOwnerKind
 from lash_ref.work import Group
 
 LONG = "k" * 600
@@ -156,6 +156,37 @@ async def attachments_with_names_alike_have_rows_of_their_own(store: RuntimePers
     assert sorted(row.attachment_id for row in rows if row.session_id == "s1") == left
     assert sorted(row.session_id for row in rows if row.attachment_id == "a") == left
     assert [row.canonical_uri for row in rows if row.attachment_id == LONG] == [f"uri {LONG}"]
+
+
+async def _intents(store: RuntimePersistence, kind: AttachmentOwnerKind) -> None:
+    for number, name in enumerate(ALIKE):
+        intent = AttachmentIntent(
+            attachment_id=f"a{number}", session_id="s1", canonical_uri="u", intent_at_epoch_ms=1, owner_kind=kind, owner_id=name
+        )
+        await store.record_intent(intent)
+
+
+@check("REC.5", "ATT.5", "ATT.11", needs=("manifest",))
+async def intents_of_turns_with_names_alike_are_not_mixed_up(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
+    """The turn "K" adopts its own intent, and ends those of all other turns."""
+    await _intents(store, "turn")
+
+    await store.commit_runtime_state(turn("K", fence=lane, says="n"))
+
+    adopted = f"a{ALIKE.index('K')}"
+    assert adopted not in [row.attachment_id for row in await store.list_uncommitted(1)]
+    assert await bench.factory.live_attachment_refs(1) == {adopted}
+
+
+@check("REC.5", "ATT.12", needs=("manifest", "process_evidence"))
+async def intents_of_processes_with_names_alike_are_not_mixed_up(bench: Bench, store: RuntimePersistence) -> None:
+    """Two of them are gone, and their intents with them."""
+    await _intents(store, "process")
+    for name in ("K", LONG):
+        bench.processes.gone.add(name)
+
+    left = [number for number, name in enumerate(ALIKE) if name not in ("K", LONG)]
+    assert await bench.factory.live_attachment_refs(1) == {f"a{number}" for number in left}
 
 
 @check("REC.5", "FAC.11", "QUE.7")
