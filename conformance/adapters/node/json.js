@@ -15,7 +15,8 @@ class Numeral { // what a double would write otherwise, or cannot hold
 BigInt.prototype.toJSON = function () { return MARK + this; };
 
 function inexact(token) {
-  return token[0] !== '"' && token !== "-0" && String(+token) !== token;
+  if (token[0] === '"' || token === "-0") return false;
+  return String(+token) !== token || (/^-?\d+$/.test(token) && !Number.isSafeInteger(+token)); // 2^53 is one with its neighbour
 }
 
 function revive(_, value) {

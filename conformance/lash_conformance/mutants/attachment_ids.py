@@ -1,9 +1,10 @@
-"""Stores that find bytes under ids that name none."""
+"""Stores that find bytes under ids that name none, or are not exact about time."""
 # pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 from lash_conformance.mutants import mutant
-from lash_conformance.targets.wrapped import AttachmentsWrapper
+from lash_conformance.targets.wrapped import AttachmentsWrapper, StoreWrapper
 from lash_ref.errors import AttachmentNotFound
+from lash_ref.store import Store
 
 
 @mutant("ATT.24", character="Lenient: unknown bytes are empty bytes.")
@@ -41,3 +42,32 @@ class DeletesWhatBeginsSo(AttachmentsWrapper):
         for one in await self.inner.list():
             if attachment_id and one.id.startswith(attachment_id):
                 await self.inner.delete(one.id)
+
+
+@mutant("ATT.27", character="To the second: keeps the time of bytes as some file systems do.")
+class KeepsWholeSeconds(AttachmentsWrapper):
+    def rounded(self, found):
+        return found.but(last_modified_epoch_ms=found.last_modified_epoch_ms // 1000 * 1000)
+
+    async def head(self, attachment_id):
+        found = await self.inner.head(attachment_id)
+        return None if found is None else self.rounded(found)
+
+    async def list(self):
+        return tuple(self.rounded(one) for one in await self.inner.list())
+
+
+@mutant("ATT.6", character="Floating: beyond 2^53 it cannot tell a cutoff from its neighbour.")
+class RoundsCutoffs(StoreWrapper):
+    async def list_uncommitted(self, older_than_epoch_ms):
+        rows = await self.inner.list_uncommitted(2**63 - 1)
+        return tuple(row for row in rows if float(row.intent_at_epoch_ms) <= float(older_than_epoch_ms))
+
+
+@mutant("ATT.11", character="Last word: looks at the last turn alone.")
+class LooksAtTheLastTurn(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        stamps = await rows.stamps(entry.session_id)
+        if entry.owner_kind == "turn" and stamps and stamps[-1].turn_id == entry.owner_id:
+            return False
+        return await super().is_dead(rows, entry, cutoff, gone)

@@ -152,3 +152,9 @@ class EndsProcessesByTheirBeginning(Store):
     async def is_dead(self, rows, entry, cutoff, gone):
         begun = {entry.owner_id} if any(entry.owner_id and entry.owner_id.startswith(one) for one in gone) else set()
         return await super().is_dead(rows, entry, cutoff, gone | begun)
+
+
+@mutant("REC.5", character="Truthy: work with an empty key has no key.")
+class EmptyKeysOfWorkAreNone(StoreWrapper):
+    async def enqueue_queued_work(self, batch):
+        return await self.inner.enqueue_queued_work(batch.but(source_key=batch.source_key or None))

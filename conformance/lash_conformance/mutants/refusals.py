@@ -7,12 +7,14 @@ from lash_ref.errors import (
     DuplicateInputId,
     DuplicateNodeId,
     HeadRevisionConflict,
+    InvalidRecord,
     LashError,
     QueuedWorkClaimSuperseded,
     SessionExecutionLeaseExpired,
     TurnInputClaimSuperseded,
     UnreadableRecord,
 )
+from lash_ref.nodes import ReplaceFull
 from lash_ref.records import RuntimeCommitResult, SessionCheckpoint
 from lash_ref.segment import granted
 from lash_ref.store import Store
@@ -154,3 +156,31 @@ class HoldsWhatItRefused(Store):
             await Store.claim_next_turn_inputs(store, session_id, fence, owner, limit)
         left.clear()
         return made
+
+
+class HalfUndone(SharesItsTransaction):
+    """What a commit refused for its bill had replaced is not put back."""
+
+    at = InvalidRecord
+
+    async def commit_runtime_state(self, commit):
+        try:
+            return await Store.commit_runtime_state(self, commit)
+        except InvalidRecord:
+            async with self.transactions.begin(write=True) as rows:
+                await self.leaves(rows, commit)
+            raise
+
+
+@mutant("STO.26", character="Half undone: the nodes that a refused replacement cleared stay away.")
+class LosesWhatWasReplaced(HalfUndone):
+    async def leaves(self, rows, commit):
+        if isinstance(commit.graph, ReplaceFull):
+            await rows.clear_nodes(self.session_id)
+
+
+@mutant("STO.26", character="Half undone: hidden nodes that a refused append took the place of are gone.")
+class LosesWhatWasHidden(HalfUndone):
+    async def leaves(self, rows, commit):
+        if any(node.node_id == "hidden" for node in commit.graph.nodes):
+            await rows.drop_tombstoned(self.session_id)

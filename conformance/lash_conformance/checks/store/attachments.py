@@ -111,6 +111,9 @@ async def the_uncommitted_listing_includes_its_cutoff(store: RuntimePersistence)
     assert await _listed(store, 99) == []
     assert await _listed(store, 200) == [("s1", "b"), ("s1", "a")]
     assert await _listed(store, 2**63 - 1) == [("s1", "b"), ("s1", "a"), ("s1", "c")]
+    await store.record_intent(_intent("d", 2**53 + 1))
+    assert ("s1", "d") not in await _listed(store, 2**53)
+    assert await _listed(store, 2**53 + 1) == [("s1", "b"), ("s1", "a"), ("s1", "c"), ("s1", "d")]
 
 
 @check("ATT.7", needs=("manifest",))
@@ -227,6 +230,18 @@ async def a_turns_own_commit_is_not_anothers(store: RuntimePersistence, lane: La
     await store.forget_aged_uncommitted_intents(2**62)
 
     assert await _open(store) == [("s1", "a1")]
+
+
+@check("ATT.11", needs=("manifest",))
+async def a_turn_that_commits_last_does_not_hide_another_before_it(store: RuntimePersistence, lane: Lane) -> None:
+    """Another turn committed, then the owner; the intent came after both, and says a time before them."""
+    await store.commit_runtime_state(turn("t1", fence=lane))
+    await store.commit_runtime_state(turn("t2", fence=lane))
+    await store.record_intent(_intent(at=0, owner_kind="turn", owner_id="t2"))
+
+    await store.forget_aged_uncommitted_intents(2**62)
+
+    assert await _open(store) == []
 
 
 @check("ATT.12", needs=("manifest", "process_evidence"))

@@ -84,6 +84,17 @@ async def an_empty_key_is_a_key_and_an_absent_one_is_none(store: RuntimePersiste
     assert len(await store.list_pending_turn_inputs("s1")) == 3
 
 
+@check("REC.5", "QUE.3")
+async def an_empty_key_of_work_is_a_key(store: RuntimePersistence, lane: Lane) -> None:
+    """Enqueued or sent with a commit, two drafts with the empty key are one batch; two without a key are two."""
+    first = await store.enqueue_queued_work(batch(source_key=""))
+
+    assert await store.enqueue_queued_work(batch(source_key="")) == first
+    sent = await store.commit_runtime_state(commit(lane, enqueued_queue_batches=(batch(source_key=""), batch(), batch())))
+    assert sent.enqueued_queue_batches[0] == first
+    assert len(await store.list_queued_work("s1")) == 3
+
+
 @check("REC.6")
 async def a_megabyte_reads_back_whole(store: RuntimePersistence, lane: Lane) -> None:
     """In a node, in the execution state and in an input."""

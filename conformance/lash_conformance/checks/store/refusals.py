@@ -6,6 +6,7 @@ from lash_conformance.bench import Bench, Lane, owner
 from lash_conformance.check import check
 from lash_conformance.vocabulary import (
     batch,
+    chain,
     checkpoint,
     commit,
     during,
@@ -38,7 +39,7 @@ from lash_ref.errors import (
     TurnInputClaimSuperseded,
     UnreadableRecord,
 )
-from lash_ref.nodes import Append
+from lash_ref.nodes import Append, ReplaceFull
 from lash_ref.records import AttachmentIntent, RuntimeCommit
 
 MOST = 2**63 - 1
@@ -49,8 +50,11 @@ def _intent(attachment_id: str) -> AttachmentIntent:
 
 
 async def _begun(store: RuntimePersistence, lane: Lane) -> RuntimeCommit:
-    """A session with a turn, work and input, both claimed; and a commit of its next turn that does all a commit can."""
-    await store.commit_runtime_state(turn("t0", fence=lane, usage_deltas=(spent(input_tokens=1),)))
+    """A session with a turn, a hidden node, work and input, both claimed; and a commit of its next turn that does all a commit can."""
+    first = turn("t0", fence=lane, usage_deltas=(spent(input_tokens=1),))
+    nodes = (message("t0"), message("hidden", parent="t0"))
+    await store.commit_runtime_state(first.but(graph=Append(nodes=nodes, leaf_node_id="t0")))
+    await store.tombstone_nodes(["hidden"])
     await store.enqueue_queued_work(batch(source_key="k0"))
     await store.enqueue_pending_turn_input(said(input_id="i0"))
     await store.enqueue_pending_turn_input(said(input_id="i1", ingress=during("t1", "before_completion")))
@@ -68,23 +72,26 @@ async def _begun(store: RuntimePersistence, lane: Lane) -> RuntimeCommit:
     )  # fmt: skip
 
 
-def _refusals(full: RuntimeCommit) -> dict[type[LashError], RuntimeCommit]:
-    """The commit with one part that is refused, by the refusal."""
+def _refusals(full: RuntimeCommit) -> list[tuple[type[LashError], RuntimeCommit]]:
+    """The commit with one part that is refused, and the refusal."""
     (work,), (held,) = full.completed_queue_claims, full.completed_turn_input_claims
     fence = full.session_execution_lease
     assert fence is not None
     nodes = (message("n1"), message("t0", "again", parent="n1"))
-    return {
-        HeadRevisionConflict: full.but(expected_head_revision=9),
-        SessionExecutionLeaseExpired: full.but(session_execution_lease=fence.but(lease_token="forged")),
-        RuntimeTurnCommitConflict: full.but(turn_commit=stamp("t0", "other")),
-        SessionBindingMismatch: full.but(enqueued_queue_batches=(*full.enqueued_queue_batches, batch(session_id="s2"))),
-        DuplicateNodeId: full.but(graph=Append(nodes=nodes, leaf_node_id="n1")),
-        UnreadableRecord: full.but(checkpoint=full.checkpoint.but(execution_state=None, execution_state_ref="f" * 64)),
-        QueuedWorkClaimSuperseded: full.but(completed_queue_claims=(work, work.but(claim_id="forged"))),
-        TurnInputClaimSuperseded: full.but(completed_turn_input_claims=(held, held.but(lease_token="forged"))),
-        InvalidRecord: full.but(usage_deltas=(*full.usage_deltas, spent(input_tokens=1), spent(input_tokens=MOST))),
-    }
+    hidden = Append(nodes=(message("n1"), message("hidden", parent="n1")), leaf_node_id="n1")
+    dear = full.but(usage_deltas=(*full.usage_deltas, spent(input_tokens=1), spent(input_tokens=MOST)))
+    return [
+        (HeadRevisionConflict, full.but(expected_head_revision=9)),
+        (SessionExecutionLeaseExpired, full.but(session_execution_lease=fence.but(lease_token="forged"))),
+        (RuntimeTurnCommitConflict, full.but(turn_commit=stamp("t0", "other"))),
+        (SessionBindingMismatch, full.but(enqueued_queue_batches=(*full.enqueued_queue_batches, batch(session_id="s2")))),
+        (DuplicateNodeId, full.but(graph=Append(nodes=nodes, leaf_node_id="n1"))),
+        (UnreadableRecord, full.but(checkpoint=full.checkpoint.but(execution_state=None, execution_state_ref="f" * 64))),
+        (QueuedWorkClaimSuperseded, full.but(completed_queue_claims=(work, work.but(claim_id="forged")))),
+        (TurnInputClaimSuperseded, full.but(completed_turn_input_claims=(held, held.but(lease_token="forged")))),
+        (InvalidRecord, dear.but(graph=ReplaceFull(nodes=chain("r1", "r2"), leaf_node_id="r2"))),
+        (InvalidRecord, dear.but(graph=hidden)),
+    ]
 
 
 async def _next_commit(bench: Bench, lane: Lane) -> None:
@@ -97,10 +104,10 @@ async def _next_commit(bench: Bench, lane: Lane) -> None:
 async def the_next_commit_of_another_session_carries_nothing_refused(
     bench: Bench, store: RuntimePersistence, lane: Lane
 ) -> None:
-    """Nine refusals of a commit that does all it can, each followed by a commit elsewhere; all reads as before the first."""
+    """Ten refusals of a commit that does all it can, each followed by a commit elsewhere; all reads as before the first."""
     full = await _begun(store, lane)
     before = await everything(store)
-    for kind, attempt in _refusals(full).items():
+    for kind, attempt in _refusals(full):
         await refused(kind, store.commit_runtime_state(attempt))
         await _next_commit(bench, lane)
         found = await everything(store)
@@ -111,9 +118,9 @@ async def the_next_commit_of_another_session_carries_nothing_refused(
 async def the_next_commit_of_the_session_carries_nothing_refused(
     bench: Bench, store: RuntimePersistence, lane: Lane
 ) -> None:
-    """After nine refusals the turn is committed for the first time, its parts once; the place opened again reads alike."""
+    """After ten refusals the turn is committed for the first time, its parts once; the place opened again reads alike."""
     full = await _begun(store, lane)
-    for kind, attempt in _refusals(full).items():
+    for kind, attempt in _refusals(full):
         await refused(kind, store.commit_runtime_state(attempt))
 
     made = await store.commit_runtime_state(full)
@@ -130,13 +137,15 @@ async def the_next_commit_of_the_session_carries_nothing_refused(
 
 @check("STO.26", needs=("durable",))
 async def opening_a_place_again_brings_nothing_refused(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
-    """Nine refused commits are the last that a place saw before it was closed."""
+    """Ten refused commits are the last that a place saw before it was closed."""
     full = await _begun(store, lane)
     before = await everything(store)
-    for kind, attempt in _refusals(full).items():
+    for kind, attempt in _refusals(full):
         await refused(kind, store.commit_runtime_state(attempt))
 
-    assert await everything(await bench.session(on=await bench.reopen())) == before
+    again = await bench.session(on=await bench.reopen())
+    assert await everything(again) == before
+    assert (await again.vacuum()).removed_node_count == 1
 
 
 async def _calls_refused(store: RuntimePersistence, lane: Lane) -> None:
