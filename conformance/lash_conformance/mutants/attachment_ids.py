@@ -71,3 +71,33 @@ class LooksAtTheLastTurn(Store):
         if entry.owner_kind == "turn" and stamps and stamps[-1].turn_id == entry.owner_id:
             return False
         return await super().is_dead(rows, entry, cutoff, gone)
+
+
+@mutant("ATT.2", character="First come: a row recorded again keeps the turn that recorded it first.")
+class KeepsTheFirstTurn(Store):
+    async def adopt_attachments(self, rows, commit, now):
+        first = vars(self.transactions).get("first", {})
+        held = [key for key, turn_id in first.items() if commit.turn_commit and turn_id != commit.turn_commit.turn_id]
+        kept = {key: await rows.intent(*key) for key in held}
+        await super().adopt_attachments(rows, commit, now)
+        for entry in kept.values():
+            if entry is not None:
+                await rows.put_intent(entry)
+
+    async def record_intent(self, intent):
+        await super().record_intent(intent)
+        if intent.owner_kind == "turn":
+            vars(self.transactions).setdefault("first", {}).setdefault((intent.session_id, intent.attachment_id), intent.owner_id)
+
+
+@mutant("ATT.2", character="First come: a row recorded again is as old as it was.")
+class KeepsTheFirstTime(StoreWrapper):
+    async def record_intent(self, intent):
+        key = (intent.session_id, intent.attachment_id)
+        self.place.memory.setdefault("first", {}).setdefault(key, intent.intent_at_epoch_ms)
+        await self.inner.record_intent(intent)
+
+    async def list_uncommitted(self, older_than_epoch_ms):
+        first = self.place.memory.get("first", {})
+        rows = await self.inner.list_uncommitted(2**63 - 1)
+        return tuple(row for row in rows if first.get((row.session_id, row.attachment_id), 0) <= older_than_epoch_ms)

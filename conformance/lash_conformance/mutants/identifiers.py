@@ -158,3 +158,9 @@ class EndsProcessesByTheirBeginning(Store):
 class EmptyKeysOfWorkAreNone(StoreWrapper):
     async def enqueue_queued_work(self, batch):
         return await self.inner.enqueue_queued_work(batch.but(source_key=batch.source_key or None))
+
+
+@mutant("REC.5", "GRA.5", character="Short-sighted: looks up whether an id is taken only when it is short.")
+class LooksUpShortIds(Store):
+    async def stored_nodes(self, rows, node_ids):
+        return await super().stored_nodes(rows, [node_id for node_id in node_ids if len(node_id) < 255])

@@ -101,3 +101,13 @@ class ClearsAwayForAll(Store):
             for tables in rows.sessions.values():
                 tables.tombstoned.pop(node.node_id, None)
         return await super().write_graph(rows, delta, head)
+
+
+@mutant("INP.37", character="Sweeping: a vacuum forgets the finished input of every session.")
+class SweepsInputOfAll(Store):
+    async def vacuum(self):
+        report = await super().vacuum()
+        async with self.transactions.begin(write=True) as rows:
+            for session_id in list(rows.sessions):
+                await rows.drop_terminal_inputs(session_id)
+        return report

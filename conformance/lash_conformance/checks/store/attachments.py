@@ -42,13 +42,27 @@ async def rows_are_kept_per_session_and_attachment(store: RuntimePersistence) ->
 
 @check("ATT.2", needs=("manifest",))
 async def recording_again_refreshes_the_row(store: RuntimePersistence) -> None:
-    """Uri, time and owner are the latest; there is still one row."""
+    """Uri, time and owner are the latest, for the cutoff too; there is still one row."""
     await store.record_intent(_intent(at=100, owner_kind="turn", owner_id="t1"))
     newer = _intent(at=200, canonical_uri="elsewhere", owner_kind="process", owner_id="p1")
 
     await store.record_intent(newer)
 
     assert await store.list_uncommitted(2**62) == (AttachmentManifestEntry(**dict(newer)),)
+    assert await _listed(store, 199) == []
+
+
+@check("ATT.2", "ATT.5", needs=("manifest",))
+async def recording_again_moves_an_intent_to_the_other_turn(store: RuntimePersistence, lane: Lane) -> None:
+    """The turn that recorded it first adopts nothing; the one that recorded it last does."""
+    await store.record_intent(_intent(owner_kind="turn", owner_id="t1"))
+    await store.record_intent(_intent(owner_kind="turn", owner_id="t2"))
+
+    await store.commit_runtime_state(turn("t1", fence=lane))
+    assert await _open(store) == [("s1", "a1")]
+    await store.commit_runtime_state(turn("t2", fence=lane))
+
+    assert await _open(store) == []
 
 
 @check("ATT.2", needs=("manifest",))

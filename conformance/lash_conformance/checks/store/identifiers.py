@@ -11,12 +11,14 @@ from lash_conformance.vocabulary import (
     ids,
     loaded,
     message,
+    refused,
     said,
     spent,
     task,
     turn,
 )
 from lash_ref.contracts import RuntimePersistence
+from lash_ref.errors import DuplicateNodeId
 from lash_ref.inputs import Cancelled
 from lash_ref.lease import Busy
 from lash_ref.nodes import ActivePath, Append, ReplaceFull
@@ -37,13 +39,16 @@ JOINED = tuple(pair for mark in BETWEEN for pair in (("a", f"b{mark}c"), (f"a{ma
 """Pairs of names of which two are one text when they are written one behind the other with such a mark between."""
 
 
-@check("REC.5", "GRA.32")
+@check("REC.5", "GRA.32", "GRA.5")
 async def nodes_with_names_alike_are_different_nodes(store: RuntimePersistence, lane: Lane) -> None:
-    """In one append, in lookups, and when one of them is hidden."""
+    """In one append, in lookups, when one of them is appended again, and when one is hidden."""
     nodes = tuple(message(name, f"text {number}") for number, name in enumerate(ALIKE))
     await store.commit_runtime_state(commit(lane, Append(nodes=nodes, leaf_node_id=LONG)))
 
     assert [await store.load_node(name) for name in ALIKE] == list(nodes)
+    for name in ALIKE:
+        again = store.commit_runtime_state(commit(lane, Append(nodes=(message(name, "again"),), leaf_node_id=name)))
+        await refused(DuplicateNodeId, again, node_id=name)
     await store.tombstone_nodes(["K", "%", "_", ""])
     left = [name for name in ALIKE if name not in ("K", "%", "_", "")]
     assert ids((await loaded(store)).graph) == left

@@ -1,6 +1,6 @@
 """Pending turn input: cancel, defer, vacuum (INP.24 to INP.38)."""
 
-from lash_conformance.bench import Lane
+from lash_conformance.bench import Bench, Lane
 from lash_conformance.check import check
 from lash_conformance.claims import waiting
 from lash_conformance.vocabulary import by_id, by_key, during, refused, said, turn, unchecked
@@ -257,6 +257,19 @@ async def a_vacuum_forgets_finished_input(store: RuntimePersistence, lane: Lane)
     renewed = await store.enqueue_pending_turn_input(said("other", input_id="a", source_key="ka"))
     assert renewed.state == "deferred_next_turn"
     assert await waiting(store) == ["c", "a"]
+
+
+@check("INP.37", "FAC.8")
+async def a_vacuum_leaves_the_finished_input_of_another_session(bench: Bench, store: RuntimePersistence) -> None:
+    """Each session has a cancelled one, and each vacuum counts its own."""
+    other = await bench.session("s2")
+    for session_id in ("s1", "s2"):
+        await store.enqueue_pending_turn_input(said(session_id=session_id, input_id=f"of {session_id}"))
+        await store.cancel_pending_turn_input(session_id, f"of {session_id}")
+
+    assert (await store.vacuum()).removed_pending_turn_input_tombstone_count == 1
+    assert (await other.cancel_pending_turn_input("s2", "of s2")).outcome == "already_cancelled"
+    assert (await other.vacuum()).removed_pending_turn_input_tombstone_count == 1
 
 
 @check("INP.37")
