@@ -101,3 +101,13 @@ class KeepsTheFirstTime(StoreWrapper):
         first = self.place.memory.get("first", {})
         rows = await self.inner.list_uncommitted(2**63 - 1)
         return tuple(row for row in rows if first.get((row.session_id, row.attachment_id), 0) <= older_than_epoch_ms)
+
+
+@mutant("ATT.11", character="Sorts as text: 9 is later than any time that begins with a 1.")
+class ComparesTimesAsText(Store):
+    async def is_dead(self, rows, entry, cutoff, gone):
+        dead = await super().is_dead(rows, entry, cutoff, gone)
+        stamps = await rows.stamps(entry.session_id)
+        if entry.owner_kind != "turn" or not dead:
+            return dead
+        return any(str(row.committed_at_ms) > str(entry.intent_at_epoch_ms) for row in stamps)

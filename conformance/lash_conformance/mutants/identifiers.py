@@ -164,3 +164,16 @@ class EmptyKeysOfWorkAreNone(StoreWrapper):
 class LooksUpShortIds(Store):
     async def stored_nodes(self, rows, node_ids):
         return await super().stored_nodes(rows, [node_id for node_id in node_ids if len(node_id) < 255])
+
+
+@mutant("REC.5", "FAC.11", character="Reads numbers: the sessions 1 and 1.0 have one lane.")
+class JoinsLanesOfNumbers(StoreWrapper):
+    async def try_claim_session_execution_lease(self, session_id, owner, ttl):
+        lanes = self.place.memory.setdefault("lanes", {})
+        try:
+            named = float(session_id)
+        except ValueError:
+            named = session_id
+        if lanes.setdefault(named, session_id) != session_id:
+            return await self.inner.try_claim_session_execution_lease(lanes[named], owner.but(owner_id="another"), ttl)
+        return await self.inner.try_claim_session_execution_lease(session_id, owner, ttl)

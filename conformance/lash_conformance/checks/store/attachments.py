@@ -248,10 +248,11 @@ async def a_turns_own_commit_is_not_anothers(store: RuntimePersistence, lane: La
 
 @check("ATT.11", needs=("manifest",))
 async def a_turn_that_commits_last_does_not_hide_another_before_it(store: RuntimePersistence, lane: Lane) -> None:
-    """Another turn committed, then the owner; the intent came after both, and says a time before them."""
+    """Another turn committed, then the owner; intents came after both, and say times before them, as numbers and not as text."""
     await store.commit_runtime_state(turn("t1", fence=lane))
     await store.commit_runtime_state(turn("t2", fence=lane))
-    await store.record_intent(_intent(at=0, owner_kind="turn", owner_id="t2"))
+    for at in (0, 9, 2000):
+        await store.record_intent(_intent(f"a{at}", at, owner_kind="turn", owner_id="t2"))
 
     await store.forget_aged_uncommitted_intents(2**62)
 

@@ -1,6 +1,6 @@
 """Names that look alike are different names, whatever they name (REC.5)."""
 
-from lash_conformance.bench import Bench, Lane, owner
+from lash_conformance.bench import Bench, Lane, owner, request
 from lash_conformance.check import check
 from lash_conformance.vocabulary import (
     batch,
@@ -209,6 +209,30 @@ async def sessions_with_long_names_alike_are_different_sessions(bench: Bench) ->
         made = await bench.session(name)
         found.append([one.source_key for one in await made.list_queued_work(name)])
     assert found == [["x"], [], ["z"]] * 3
+
+
+@check("REC.5", "FAC.11", "LEA.12", "STO.70", "STO.2")
+async def sessions_with_names_alike_have_lanes_heads_and_meta_of_their_own(bench: Bench) -> None:
+    """Each lane begins at 1, each head at its own first commit, and deleting two leaves the others."""
+    for name in ALIKE:
+        store = await bench.session(name)
+        lane = await bench.lane(store, name)
+        assert lane.fence.fencing_token == 1
+        made = await store.commit_runtime_state(
+            commit(lane, Append(nodes=(message("n", f"in {name}"),), leaf_node_id="n"), session_id=name)
+        )
+        assert made.head_revision == 1
+        meta = await store.load_session_meta()
+        assert meta is not None
+        assert (meta.session_id, meta.session_name) == (name, name)
+    for name in ("K", "1"):
+        await bench.factory.delete_session(name)
+
+    found = [await bench.factory.open_existing_store(request(name)) for name in ALIKE]
+
+    assert [name for name, store in zip(ALIKE, found, strict=True) if store is None] == ["K", "1"]
+    texts = [(await loaded(store)).graph.nodes[0] for store in found if store is not None]
+    assert texts == [message("n", f"in {name}") for name in ALIKE if name not in ("K", "1")]
 
 
 @check("REC.5", "FAC.11", "QUE.4", "INP.2")
