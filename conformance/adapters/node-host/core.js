@@ -70,9 +70,16 @@ class Core {
   // The state to begin with: given, stored or empty, under what the builder asked for.
   async #begun(id, spec, policy, store, given) {
     if (spec.how === "fresh") return { ...state.empty(id, policy), replace: true };
-    if (given) return configured(given, spec, policy, this.spec);
+    if (given) return configured(store ? await this.#whole(given, store) : given, spec, policy, this.spec);
     const read = store && await this.#loaded(store);
     return read ? configured(read, spec, policy, this.spec) : state.empty(id, policy);
+  }
+
+  // A state that a host kept, with the bodies that its references name in the store.
+  async #whole(given, store) {
+    const { refs, tool_state, plugin_snapshot } = await this.#loaded(store) ?? { refs: {} };
+    const same = (name) => refs[name] !== undefined && refs[name] === given.named[name];
+    return { ...given, ...(same("tool_state_ref") && { tool_state }), ...(same("plugin_snapshot_ref") && { plugin_snapshot }) };
   }
 
   async #loaded(store) {
@@ -107,6 +114,7 @@ class Core {
     if (this.spec.store === "none") throw new Refused("MissingSessionStoreFactory");
     await this.places.main.factory("delete_session", { session_id: id });
     this.waits.revoke(id);
+    this.replay.forget(id);
     return { session_id: id, running_processes: [] };
   }
 

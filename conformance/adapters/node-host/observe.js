@@ -29,6 +29,9 @@ class Replay {
     while (stream.events.length > this.capacity || stream.events[0]?.at < this.clock.now - TTL_MS) stream.events.shift();
   }
 
+  // A deleted session's events; its numbers go on.
+  forget(session) { this.stream(session).events = []; }
+
   cursor(session) { return cursor(this.stream(session).tail, session); }
 
   position(session, text) {

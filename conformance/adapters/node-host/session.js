@@ -178,7 +178,8 @@ async function command(live, { kind, key, reason = "" }) {
     session_id: live.id, source_key: `command:${kind}:${key}`, delivery_policy: "after_current_turn_commit", slot_policy: "exclusive",
     payloads: [{ type: "session_command", command: { kind, reason } }],
   };
-  return queued(live, "enqueue_queued_work", { batch });
+  const row = await queued(live, "enqueue_queued_work", { batch });
+  return told(live, "enqueued", [row.batch_id], row);
 }
 
 const stored = (live) => { if (!live.store) throw sessionError("this session has no store to look in"); };
@@ -266,7 +267,10 @@ const MEMBERS = {
   cancel_pending_turn_input: (live, args) => cancelMany(live, "cancel_pending_turn_input", args, (one) => [one]),
   cancel_pending_turn_inputs: (live, args) => cancelMany(live, "cancel_pending_turn_inputs", args, (all) => all.map(({ outcome }) => outcome)),
   cancel_pending_turn_input_suffix: (live, args) => cancelMany(live, "cancel_pending_turn_input_suffix", args, ({ data }) => data.outcomes ?? []),
-  cancel_queued_work_batch: (live, args) => queued(live, "cancel_queued_work_batch", args),
+  cancel_queued_work_batch: async (live, args) => {
+    const gone = await queued(live, "cancel_queued_work_batch", args);
+    return gone ? told(live, "cancelled", [gone.batch_id], gone) : gone;
+  },
   await_queued_work_batch: awaited,
   abandon_queued_work_claim: (live, args) => queued(live, "abandon_queued_work_claim", args),
   abandon_turn_input_claim: (live, args) => queued(live, "abandon_turn_input_claim", args),

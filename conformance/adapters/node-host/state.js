@@ -59,7 +59,7 @@ function given({ session_graph: graph = {}, ...told }) {
   const { session_id, policy, turn_index = 0, token_usage = NO_USAGE, last_prompt_usage, protocol_turn_options = OPTIONS, agent_frames = [], token_ledger } = told;
   return healed({
     ...empty(session_id, admitted(policy)), nodes: graph.nodes ?? [], leaf: graph.leaf_node_id ?? undefined, turn_index, token_usage, last_prompt_usage, protocol_turn_options,
-    agent_frames, current_agent_frame_id: told.current_agent_frame_id || undefined, token_ledger: token_ledger ?? [], replace: true,
+    agent_frames, current_agent_frame_id: told.current_agent_frame_id || undefined, token_ledger: token_ledger ?? [], replace: true, named: refsOf(told),
   });
 }
 

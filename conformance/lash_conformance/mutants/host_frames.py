@@ -141,3 +141,17 @@ class ForgetsInputsInTheNextFrame(BrokenHost):
 class ShowsTheFirstFrameOnly(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.turn_loop:TurnRequest", forgetting("sink"))
+
+
+@host_mutant("FRM.1", character="Rooted: every frame follows the first.")
+class FollowsTheFirstFrame(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(record: Any) -> Any:
+            def broken(**parts: Any) -> Any:
+                previous = parts.get("previous_frame_id")
+                root = None if previous is None else f"{parts['session_id']}:frame:initial"
+                return record(**parts | {"previous_frame_id": root})
+
+            return broken
+
+        patch("lash_ref.frames:AgentFrameRecord", make)

@@ -1,4 +1,4 @@
-"""Broken hosts of what a session takes up when others wrote it meanwhile ([SES.33], [SES.34], [SES.41], [SES.52], [SES.54])."""
+"""Broken hosts of what a session takes up when others wrote it meanwhile ([SES.33], [SES.34], [SES.41], [SES.43], [SES.52], [SES.54], [SES.55])."""
 
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false
 
@@ -100,3 +100,35 @@ class BranchesWithinMemory(BrokenHost):
             raise SessionError(f"node {node_id} is not resident")
 
         patch("lash_ref.session_changes:SessionChanges._bring_in", method(broken))
+
+
+@host_mutant("SES.43", character="Haunted: the events of a deleted session are told to the next of its id.")
+class RemembersDeletedEvents(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.observe:LiveReplayStore.forget", method(lambda store, session_id: None))
+
+
+@host_mutant("SES.55", character="Bare: a state that was kept brings the conversation and nothing else.")
+class OpensStatesBare(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(claim: Any) -> Any:
+            async def broken(builder: Any, state: Any, store: Any) -> None:
+                await claim(builder, state, store)
+                state.plugin_snapshot = None
+
+            return broken
+
+        patch("lash_ref.session_builder:SessionBuilder._claim_parts", make)
+
+
+@host_mutant("SES.55", character="Lavish: a state that was kept is opened with every tool there is.")
+class OpensStatesWithEveryTool(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(claim: Any) -> Any:
+            async def broken(builder: Any, state: Any, store: Any) -> None:
+                await claim(builder, state, store)
+                state.tool_state_snapshot = None
+
+            return broken
+
+        patch("lash_ref.session_builder:SessionBuilder._claim_parts", make)

@@ -363,3 +363,16 @@ class OpensFramesInSilence(BrokenHost):
             return broken
 
         patch("lash_ref.session_changes:SessionChanges.change", make)
+
+
+@host_mutant("OBS.9", character="Discreet: commands come and go in silence.")
+class QueuesCommandsInSilence(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(tell: Any) -> Any:
+            def broken(shared: Any, change: str, *ids: str) -> None:
+                if not any(id.startswith("batch") for id in ids):
+                    tell(shared, change, *ids)
+
+            return broken
+
+        patch("lash_ref.shared:Shared.tell_queue", make)

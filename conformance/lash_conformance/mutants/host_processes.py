@@ -281,3 +281,9 @@ class ParksWithoutTheBill(BrokenHost):
             return property(broken)
 
         patch("lash_ref.resident:Resident.is_dirty", make)
+
+
+@host_mutant("TRG.4", character="Faithful: does what a deleted session wished for.")
+class ServesDeletedSessions(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.triggers:TriggerRouter.forget_session", method(lambda router, session_id: None))

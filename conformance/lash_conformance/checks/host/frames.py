@@ -214,3 +214,16 @@ async def who_ran_the_turn_is_told_of_its_last_frame(core: HostCore, session: Ho
     report = await say(session, "hi")
 
     assert "prose done" in activities(report)
+
+
+@host_check("FRM.1")
+async def each_frame_names_the_one_before(core: HostCore, session: HostSession) -> None:
+    """Two switches, one after the other: the third frame names the second."""
+    await script(core, _switch("f2"), _switch("f3"), "done")
+    await say(session, "hi")
+
+    frames = await session.read("frames")
+    first = next(one["frame_id"] for one in frames if one.get("previous_frame_id") is None)
+    assert {one["frame_id"]: (one.get("previous_frame_id"), one["status"]) for one in frames} == {
+        first: (None, "superseded"), "f2": (first, "superseded"), "f3": ("f2", "active"),
+    }  # fmt: skip

@@ -371,3 +371,15 @@ async def a_meter_shows_call_and_turn(core: HostCore, session: HostSession) -> N
         meters = [one for one in report["activities"] if one["type"] == "usage"]
         told = [[one[kind]["input_tokens"] for kind in ("usage", "cumulative")] for one in meters]
         assert told == [[10, 10], [7, 17]]
+
+
+@host_check("OBS.9")
+async def commands_are_published(core: HostCore, session: HostSession) -> None:
+    """Queued and taken back, each told by its batch's id."""
+    cursor = await _cursor(session)
+    made = await session.call("command", {"kind": "reset_session", "key": "k1", "reason": "why"})
+    await session.call("cancel_queued_work_batch", {"batch_id": made["batch_id"]})
+
+    events = (await session.resume_from(cursor))["events"]
+    changes = [(one["change"], one["ids"]) for one in events if one["type"] == "queue_changed"]
+    assert changes == [(change, [made["batch_id"]]) for change in ("enqueued", "cancelled")]

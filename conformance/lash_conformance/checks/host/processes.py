@@ -1,4 +1,4 @@
-"""Checks of processes, triggers and children ([PRC.1] to [PRC.11], [TRG.1], [TRG.2])."""
+"""Checks of processes, triggers and children ([PRC.1] to [PRC.11], [TRG.1], [TRG.2], [TRG.4])."""
 
 from typing import Any
 
@@ -313,3 +313,23 @@ async def a_child_is_billed_by_a_park(bench: HostBench) -> None:
     await session.park()
 
     assert {e.source: e.usage.input_tokens for e in (await bench.loaded()).token_ledger} == {"child": 100, "turn": 10}
+
+
+@host_check("TRG.4", needs=("triggers",))
+async def a_deleted_session_wishes_for_nothing(bench: HostBench) -> None:
+    """Its subscription starts no process at another session's event, and a session of its id has none."""
+    core = await _core(bench, "a", options={"a": {"triggers": [EVENT]}})
+    session, other = await opened(core), await opened(core, "s2")
+    await exchange(core, session, "hi", "hello")
+    for one in (session, other):
+        await one.call("triggers.register", {"event": "door.opened", "process": "echo"})
+    await session.close()
+    await core.delete("s1")
+
+    await other.call("triggers.emit", {"event": "door.opened", "key": "k1", "payload": {}})
+
+    (started,) = named(await other.call("processes.list", {}), "process_id")
+    await other.call("processes.await", {"id": started})
+    assert await wrote(core, "process ") == [f"process {started}"]
+    again = await opened(core)
+    assert (await again.call("triggers.list", {}), await again.call("processes.list", {})) == ([], [])

@@ -1,4 +1,4 @@
-"""Checks of what a session takes up when others wrote it meanwhile ([SES.2], [SES.34], [SES.41], [SES.52], [SES.54], [SES.63])."""
+"""Checks of what a session takes up when others wrote it meanwhile ([SES.2], [SES.34], [SES.41], [SES.52], [SES.43], [SES.54], [SES.55], [SES.63])."""
 
 from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
@@ -178,3 +178,37 @@ async def what_a_failed_turn_left_is_flushed(bench: HostBench) -> None:
     read = await bench.loaded()
     stored = read.checkpoint.tool_state.value["tools"]["kit:fail"]
     assert (read.config.provider_id, stored.get("member"), stored_lines(read)) == ("spare", False, ["user: first", "assistant: 1"])
+
+
+@host_check("SES.43")
+async def a_deleted_conversation_is_shown_to_nobody(bench: HostBench) -> None:
+    """A cursor from before the delete shows the next session of that id nothing of the old one."""
+    core = await bench.core()
+    session = await opened(core)
+    cursor = (await session.observe())["cursor"]
+    await exchange(core, session, "hi", "a secret")
+    await session.close()
+    await core.delete("s1")
+
+    again = await opened(core)
+
+    assert await transcript(again) == []
+    assert "a secret" not in str(await again.resume_from(cursor))
+
+
+@host_check("SES.55")
+async def a_state_brings_its_parts_along(bench: HostBench) -> None:
+    """A count and a tool taken out, then opened with the state that the host kept: both are as they were."""
+    core = await bench.core("counter", tools=("echo", "fail"))
+    session = await opened(core)
+    await session.call("tools.set_membership", {"tool_id": "kit:fail", "member": False})
+    await _count(core, session)
+    state = await session.call("export_state", {})
+    await session.close()
+
+    again = await opened(core, "s1", how="state", state=state)
+
+    assert await again.call("operation", READ) == 1
+    assert await again.read("active_tools") == ["count", "echo"]
+    await _count(core, again)
+    assert await again.call("operation", READ) == 2
