@@ -40,10 +40,10 @@ PATTERNS: Final = tuple(
         r"\b(sk|rk|pk|whsec)_(live|test)?_?[A-Za-z0-9]{12,}",
         r"\bhf_[A-Za-z0-9]{12,}|\bgsk_[A-Za-z0-9]{12,}|\bxai-[A-Za-z0-9]{12,}|\bnpm_[A-Za-z0-9]{12,}|\bpypi-[A-Za-z0-9_-]{12,}",
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)",
-        r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)?",
+        r"\beyJ[A-Za-z0-9_-]{8,1024}\.[A-Za-z0-9_-]{8,}(\.[A-Za-z0-9_-]*)?",
         r"\b(org|proj|acct|user|cus)[-_][A-Za-z0-9]{10,}",
-        r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+",
-        r"(?i)\b[a-z][a-z0-9+.-]*://[^/\s:@\"]+:[^/\s@\"]+@",
+        r"(?<![A-Za-z0-9._%+-])[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+",
+        r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^/\s:@\"]{1,256}:[^/\s@\"]{1,256}@",
     )
 )
 

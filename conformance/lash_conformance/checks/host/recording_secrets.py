@@ -115,6 +115,15 @@ async def what_a_query_and_a_cookie_say_is_no_secret(bench: HostBench) -> None:
     assert reply.content == body
 
 
+@host_check("RPL.15", needs=("replay",))
+async def a_large_reply_without_secrets_is_kept(bench: HostBench) -> None:
+    """An image in base64, in an event and in a document: nothing in it is a secret, however long it is looked at."""
+    image = base64.b64encode(hashlib.sha512(b"judged").digest() * 4000).decode()
+    event_of_it, document = f'data: {{"image":"{image}"}}\n\n'.encode(), f'{{"image":"{image}"}}'.encode()
+    assert image in await kept_of(bench, "event", event_of_it)
+    assert image in await kept_of(bench, "document", document, "application/json")
+
+
 @host_check("RPL.23", needs=("replay",))
 async def a_document_that_was_cut_is_kept_as_cut(bench: HostBench) -> None:
     """The provider closes inside a JSON document, and behind one that is whole."""
