@@ -8,6 +8,7 @@ const { NO_USAGE, add, callModel } = require("./model");
 const prompt = require("./prompt");
 
 const MERGED = 64; // inputs and batches that one turn takes in at most
+const OVERFLOW = 0.95; // the share of the window that leaves no room
 const stopped = (why) => ({ stopped: why });
 const says = (text) => ({ finished: { assistant_message: { text } } });
 
@@ -164,6 +165,10 @@ class Turn {
   }
 
   async #answered(answer, afterTools) {
+    if (answer.finish === "output_limit" && this.#overflowed(answer)) {
+      this.issue("llm_provider", "context_overflow", "the prompt left no room for an answer", { terminal_reason: "context_overflow" });
+      return { outcome: stopped("provider_error") };
+    }
     if (answer.finish === "output_limit") {
       this.held = history.answered(this.mint(), { ...answer, calls: [] });
       this.issue("llm_provider", undefined, "the answer was cut by the output limit", { terminal_reason: "output_limit" });
@@ -180,6 +185,13 @@ class Turn {
     if (!put.length) return { outcome: says(answer.text) };
     this.append(...this.#held(), ...put);
     return { tools: false };
+  }
+
+  // Nothing was said, and the prompt filled nearly all of the model's window.
+  #overflowed({ usage }) {
+    if (!usage || usage.output_tokens) return false;
+    const prompt = usage.input_tokens + usage.cache_read_input_tokens + usage.cache_write_input_tokens;
+    return prompt >= OVERFLOW * this.live.state.policy.model.limits.context_window_tokens;
   }
 
   #held() {

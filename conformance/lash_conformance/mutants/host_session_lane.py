@@ -197,3 +197,16 @@ class DrainsDoNotHearOfLostLeases(BrokenHost):
             return broken
 
         patch("lash_ref.turn_loop:TurnLoop.queued", make)
+
+
+@host_mutant("SES.65", character="Optimist: a command whose commit failed is done.")
+class ForgivesFailedCommands(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(run: Any) -> Any:
+            async def broken(*parts: Any) -> None:
+                with suppress(RuntimeFailure):
+                    await run(*parts)
+
+            return broken
+
+        patch("lash_ref.turn_loop:run_command", make)

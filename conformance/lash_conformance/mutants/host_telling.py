@@ -6,6 +6,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, SentStore, host_mutant
 from lash_ref import hooks
+from lash_ref.machine import CheckpointAnswered, Rule
 from lash_ref.usage import TokenUsage
 
 
@@ -163,3 +164,39 @@ class SilentAroundCalls(BrokenHost):
             return lambda emitted, args, services, emit: apply(emitted, args, services, nothing)
 
         patch("lash_ref.dispatch:apply_before_tool", before)
+
+
+@host_mutant("TRN.48", character="Trusting: what was cut may be gone on with, however full the window.")
+class NeverOverflows(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.moves:_overflowed", lambda _: lambda state, response: False)
+
+
+@host_mutant("TRN.48", character="Blind to the cache: counts the prompt's new tokens only.")
+class CountsNewTokensOnly(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(overflowed: Any) -> Any:
+            def broken(state: Any, response: Any) -> Any:
+                usage = response.usage
+                bare = usage and usage.but(cache_read_input_tokens=0, cache_write_input_tokens=0)
+                return overflowed(state, response.but(usage=bare))
+
+            return broken
+
+        patch("lash_ref.moves:_overflowed", make)
+
+
+@host_mutant("TRN.25", character="Lenient: a turn that once ran tools may end with nothing.")
+class ExcusedByOldTools(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(checkpoint: Any) -> Any:
+            def broken(state: Any, input: Any) -> Any:
+                moved = checkpoint(state, input)
+                return moved.but(ended_on_tools=state.ended_on_tools)
+
+            return broken
+
+        def table(rules: Any) -> Any:
+            return {key: Rule(make(rule.run), rule.targets) if key[0] == "waiting_checkpoint" and key[1] is CheckpointAnswered else rule for key, rule in rules.items()}
+
+        patch("lash_ref.protocol:StandardDriver.table", table)

@@ -315,3 +315,21 @@ async def a_drain_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None
 
     await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
     assert await bench.stored() is None
+
+
+@host_check("SES.65", needs=("line",))
+async def a_command_that_is_not_stored_is_not_done(bench: HostBench) -> None:
+    """The reset's commit is refused: so is the drain, the conversation stands, and the command waits and is done later."""
+    core = await bench.core()
+    session = await opened(core)
+    await exchange(core, session, "hi", "hello")
+    made = await session.call("command", {"kind": "reset_session", "key": "k1", "reason": "why"})
+    await bench.line(core).fail(COMMIT)
+
+    await refusal("Runtime", session.queued_turn(), runtime_code="store_commit_failed")
+
+    assert (await transcript(session), stored_lines(await bench.stored())) == (["user: hi", "assistant: hello"],) * 2
+    await bench.line(core).fail()
+    await bench.after_expiry()
+    assert named(await session.call("queued_work", {}), "batch_id") == [made["batch_id"]]
+    assert (await session.queued_turn(), await transcript(session)) == (None, [])

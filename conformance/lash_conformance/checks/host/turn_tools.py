@@ -16,6 +16,7 @@ from lash_conformance.host_words import (
     seen_up_to,
     stored_lines,
 )
+from lash_conformance.plugin_words import adds
 
 
 @host_check("TRN.20")
@@ -132,6 +133,32 @@ async def an_empty_reply_is_a_provider_error(bench: HostBench, core: HostCore, s
     assert [issue["code"] for issue in report["errors"]] == ["empty_response"]
     assert stored_lines(await bench.stored()) == ["user: hi"]
     assert answer(await exchange(core, session, "more", "fine")) == "says fine"
+
+
+@host_check("TRN.25")
+async def an_empty_reply_behind_an_answer_is_a_provider_error(bench: HostBench) -> None:
+    """Tools, an answer, a hook that is not content with it, and then nothing: the tools are no excuse any more."""
+    core = await bench.core("a", tools=("echo",), options={"a": {"directives": {"checkpoint before_completion": [adds("sure?")]}}})
+    session = await opened(core)
+    await script(core, calls(("echo", {"text": "x"})), "first", "")
+
+    report = await say(session, "hi")
+
+    assert (answer(report), [issue["code"] for issue in report["errors"]]) == ("stopped provider_error", ["empty_response"])
+
+
+@host_check("TRN.48")
+async def a_full_window_is_a_provider_error(bench: HostBench) -> None:
+    """Of 8000 tokens 7600 are 95 %, cached ones too; one less, or one token of output, and the reply is only incomplete."""
+    core = await bench.core(context_window=8000)
+    session = await opened(core)
+
+    async def cut(cached: int, output: int) -> str:
+        usage = {"input_tokens": 100, "cache_read_input_tokens": cached, "cache_write_input_tokens": 100, "output_tokens": output}
+        return answer(await exchange(core, session, "hi", {"text": "a" * output, "usage": usage, "finish": "output_limit"}))
+
+    ends = [await cut(*given) for given in ((7400, 0), (7399, 0), (7400, 1))]
+    assert ends == ["stopped provider_error", "stopped incomplete", "stopped incomplete"]
 
 
 @host_check("TRN.26")
