@@ -173,14 +173,17 @@ async def _intents(store: RuntimePersistence, kind: AttachmentOwnerKind) -> None
 
 @check("REC.5", "ATT.5", "ATT.11", needs=("manifest",))
 async def intents_of_turns_with_names_alike_are_not_mixed_up(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
-    """The turn "K" adopts its own intent, and ends those of all other turns."""
+    """The turns "K" and "1" adopt each its own intent, and end those of all other turns."""
     await _intents(store, "turn")
+    everyone = {f"a{number}" for number in range(len(ALIKE))}
+    adopted = set[str]()
 
-    await store.commit_runtime_state(turn("K", fence=lane, says="n"))
+    for name in ("K", "1"):
+        await store.commit_runtime_state(turn(name, fence=lane, says=f"n{name}"))
+        adopted.add(f"a{ALIKE.index(name)}")
+        assert {row.attachment_id for row in await store.list_uncommitted(1)} == everyone - adopted
 
-    adopted = f"a{ALIKE.index('K')}"
-    assert adopted not in [row.attachment_id for row in await store.list_uncommitted(1)]
-    assert await bench.factory.live_attachment_refs(1) == {adopted}
+    assert await bench.factory.live_attachment_refs(1) == adopted
 
 
 @check("REC.5", "ATT.12", needs=("manifest", "process_evidence"))
@@ -214,9 +217,9 @@ async def sessions_with_long_names_alike_are_different_sessions(bench: Bench) ->
 @check("REC.5", "FAC.11", "LEA.12", "STO.70", "STO.2")
 async def sessions_with_names_alike_have_lanes_heads_and_meta_of_their_own(bench: Bench) -> None:
     """Each lane begins at 1, each head at its own first commit, and deleting two leaves the others."""
-    for name in ALIKE:
+    for number, name in enumerate(ALIKE):
         store = await bench.session(name)
-        lane = await bench.lane(store, name)
+        lane = await bench.lane(store, name, by=owner(f"holder {number}"))
         assert lane.fence.fencing_token == 1
         made = await store.commit_runtime_state(
             commit(lane, Append(nodes=(message("n", f"in {name}"),), leaf_node_id="n"), session_id=name)
