@@ -263,9 +263,9 @@ async def a_vacuum_forgets_finished_input(store: RuntimePersistence, lane: Lane)
 async def a_vacuum_leaves_the_finished_input_of_another_session(bench: Bench, store: RuntimePersistence) -> None:
     """Each session has a cancelled one, and each vacuum counts its own."""
     other = await bench.session("s2")
-    for session_id in ("s1", "s2"):
-        await store.enqueue_pending_turn_input(said(session_id=session_id, input_id=f"of {session_id}"))
-        await store.cancel_pending_turn_input(session_id, f"of {session_id}")
+    for session_id, mine in (("s1", store), ("s2", other)):
+        await mine.enqueue_pending_turn_input(said(session_id=session_id, input_id=f"of {session_id}"))
+        await mine.cancel_pending_turn_input(session_id, f"of {session_id}")
 
     assert (await store.vacuum()).removed_pending_turn_input_tombstone_count == 1
     assert (await other.cancel_pending_turn_input("s2", "of s2")).outcome == "already_cancelled"
