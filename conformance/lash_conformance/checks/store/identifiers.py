@@ -182,16 +182,16 @@ async def _intents(store: RuntimePersistence, kind: AttachmentOwnerKind) -> None
 @check("REC.5", "ATT.5", "ATT.11", needs=("manifest",))
 async def intents_of_turns_with_names_alike_are_not_mixed_up(bench: Bench, store: RuntimePersistence, lane: Lane) -> None:
     """The turns "K" and "1" adopt each its own intent, and end those of all other turns."""
-    await _intents(store, "turn")
     everyone = {f"a{number}" for number in range(len(ALIKE))}
     adopted = set[str]()
-
     for name in ("K", "1"):
+        await _intents(store, "turn")
+
         await store.commit_runtime_state(turn(name, fence=lane, says=f"n{name}"))
+
         adopted.add(f"a{ALIKE.index(name)}")
         assert {row.attachment_id for row in await store.list_uncommitted(1)} == everyone - adopted
-
-    assert await bench.factory.live_attachment_refs(1) == adopted
+        assert await bench.factory.live_attachment_refs(1) == adopted
 
 
 @check("REC.5", "ATT.12", needs=("manifest", "process_evidence"))
