@@ -184,13 +184,13 @@ class DatesItsSessions(StoreWrapper):
         return None if meta is None else meta.but(created_at=self.date(meta.created_at))
 
 
-@mutant("FAC.3", character="Local: writes the time of a session's creation without an offset.")
+@mutant("FAC.18", character="Local: writes the time of a session's creation without an offset.")
 class DatesWithoutOffset(DatesItsSessions):
     def date(self, created_at):
         return created_at.removesuffix("Z")
 
 
-@mutant("FAC.3", character="Watch on its own wrist: dates a session by a clock that is not the store's.")
+@mutant("FAC.18", character="Watch on its own wrist: dates a session by a clock that is not the store's.")
 class DatesByTheWall(DatesItsSessions):
     def date(self, created_at):
         return "2020-01-01T00:00:00Z"

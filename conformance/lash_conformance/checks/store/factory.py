@@ -53,7 +53,7 @@ async def an_unknown_session_opens_as_none(bench: Bench, store: RuntimePersisten
 
 @check("FAC.3")
 async def a_new_sessions_meta_is_seeded(bench: Bench) -> None:
-    """Name, model, relation and the time of its creation, to the second at least."""
+    """Name, model, relation and a creation time."""
     relation = ChildSession(parent_session_id="p1")
     model = ModelSpec(id="m-9", limits=ModelLimits(context_window_tokens=9))
 
@@ -62,6 +62,15 @@ async def a_new_sessions_meta_is_seeded(bench: Bench) -> None:
     meta = await made.load_session_meta()
     assert meta is not None
     assert (meta.session_id, meta.session_name, meta.model, meta.relation) == ("s1", "s1", "m-9", relation)
+    assert meta.created_at != ""
+
+
+@check("FAC.18")
+async def a_new_session_is_dated_by_the_stores_clock(bench: Bench, store: RuntimePersistence) -> None:
+    """To the second at least, with its offset."""
+    meta = await store.load_session_meta()
+
+    assert meta is not None
     assert RFC3339.fullmatch(meta.created_at), meta.created_at
     moment = datetime.fromisoformat(meta.created_at).timestamp()
     assert not bench.virtual or abs(moment - bench.clock.now_ms() / 1000) < 1
