@@ -15,7 +15,8 @@ from pydantic import Field
 from lash_ref.records import DurabilityTier
 from lash_ref.runtime_errors import RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import U64, Identifier, Json, Record, Text
-from lash_ref.waits import Accepted, AlreadyResolved, AwaitEventKey, Resolution, Resolved, Waits
+from lash_ref.wait_store import AwaitEventKey, Resolution, Resolved
+from lash_ref.waits import Accepted, AlreadyResolved, Waits
 
 
 class CancellationToken:

@@ -48,7 +48,8 @@ from lash_ref.tools import (
     ToolPrepareCall,
     invalid_tool_input,
 )
-from lash_ref.waits import AwaitEventKey, Failed, Resolution, Resolved, TimedOut, Waits
+from lash_ref.wait_store import AwaitEventKey, Failed, Resolution, Resolved, TimedOut
+from lash_ref.waits import Waits
 
 GRACE_S = 0.5
 """How long a cancelled tool may take to answer before it is stopped."""

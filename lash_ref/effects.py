@@ -20,7 +20,8 @@ from lash_ref.ladder import Sleep
 from lash_ref.records import DurabilityTier
 from lash_ref.runtime_errors import EffectDiverged, RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Identifier, Json, Record, Text
-from lash_ref.waits import Waits, WaitStore
+from lash_ref.wait_store import WaitStore
+from lash_ref.waits import Waits
 
 EffectKind = Literal["turn_start", "llm_call", "tool_attempt", "checkpoint", "wait", "sleep", "exec", "sync"]
 Perform = Callable[[], Awaitable[Json]]

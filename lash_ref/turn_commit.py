@@ -33,7 +33,7 @@ from lash_ref.scalars import Json, LaterJson
 from lash_ref.turn import Turn
 from lash_ref.turn_hash import turn_commit_hash
 from lash_ref.usage import OWN_SOURCE, TokenLedgerEntry, merged_ledger
-from lash_ref.waits import Resolved
+from lash_ref.wait_store import Resolved
 from lash_ref.work import AgentFrameTask, QueuedWorkBatchDraft
 
 

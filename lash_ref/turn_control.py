@@ -7,7 +7,8 @@ from lash_ref.cancel import TurnCancelGate, TurnCancellationEvidence, TurnCancel
 from lash_ref.contracts import Clock
 from lash_ref.effects import EffectHost
 from lash_ref.outcome import TurnResult
-from lash_ref.waits import AwaitEventKey, Resolution, Resolved, ResolveOutcome, UnknownOrRevoked
+from lash_ref.wait_store import AwaitEventKey, Resolution, Resolved
+from lash_ref.waits import ResolveOutcome, UnknownOrRevoked
 
 
 @dataclass

@@ -9,7 +9,7 @@ from lash_ref.scalars import Json
 from lash_ref.scripted import Reply
 from lash_ref.tool_results import Done, Pending
 from lash_ref.tools import StaticToolProvider, ToolDefinition, ToolRetryPolicy
-from lash_ref.waits import Resolved
+from lash_ref.wait_store import Resolved
 
 
 def tools(**handlers):

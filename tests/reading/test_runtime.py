@@ -45,7 +45,7 @@ from lash_ref.scripted import Reply, ScriptedProvider
 from lash_ref.session_admin import SessionConfigPatch
 from lash_ref.state import PersistedSessionState
 from lash_ref.tool_results import Done, Pending, SwitchAgentFrame
-from lash_ref.waits import Resolved
+from lash_ref.wait_store import Resolved
 
 POLICY = SessionPolicy(provider_id="scripted", model=MODEL)
 

@@ -15,7 +15,8 @@ from lash_ref.inputs import INPUT_TRANSITIONS
 from lash_ref.lease import LANE_TRANSITIONS
 from lash_ref.runtime_errors import SessionStillInUse
 from lash_ref.shared import SESSION_TRANSITIONS, Shared
-from lash_ref.waits import WAIT_TRANSITIONS, MemoryWaits, Resolved, SqliteWaits, Waits
+from lash_ref.wait_store import WAIT_TRANSITIONS, MemoryWaits, Resolved, SqliteWaits
+from lash_ref.waits import Waits
 from lash_ref.work import BATCH_TRANSITIONS
 
 

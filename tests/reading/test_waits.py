@@ -14,17 +14,8 @@ from lash_ref.cancel import (
 )
 from lash_ref.runtime_errors import RuntimeFailure
 from lash_ref.scalars import Json
-from lash_ref.waits import (
-    Accepted,
-    AlreadyResolved,
-    MemoryWaits,
-    Resolved,
-    SqliteWaits,
-    TimedOut,
-    UnknownOrRevoked,
-    WaitCancelled,
-    Waits,
-)
+from lash_ref.wait_store import MemoryWaits, Resolved, SqliteWaits, TimedOut, WaitCancelled
+from lash_ref.waits import Accepted, AlreadyResolved, UnknownOrRevoked, Waits
 
 
 @pytest.fixture(params=["memory", "sqlite"])

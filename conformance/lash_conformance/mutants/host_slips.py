@@ -11,7 +11,7 @@ from lash_ref.hooks import hook_error
 from lash_ref.outcome import Finished, ToolValue
 from lash_ref.plugin_events import PluginOwned
 from lash_ref.scalars import Json
-from lash_ref.waits import Resolved, TimedOut
+from lash_ref.wait_store import Resolved, TimedOut
 
 
 @host_mutant("TRN.6", character="Careless: a value that is not true is none.")

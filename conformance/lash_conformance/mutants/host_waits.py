@@ -8,7 +8,8 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_cancel import method
 from lash_ref.cancel import CancelRequested
-from lash_ref.waits import Accepted, Resolved, TimedOut, UnknownOrRevoked, WaitCancelled
+from lash_ref.wait_store import Resolved, TimedOut, WaitCancelled
+from lash_ref.waits import Accepted, UnknownOrRevoked
 
 
 @host_mutant("WAI.1", character="Deaf until asked: an early answer is unknown.")
@@ -35,7 +36,7 @@ class LastWordStands(BrokenHost):
             store._settled[key] = resolution
             return resolution
 
-        patch("lash_ref.waits:MemoryWaits.settle", method(broken))
+        patch("lash_ref.wait_store:MemoryWaits.settle", method(broken))
 
 
 @host_mutant("WAI.3", character="Vague: a deadline ends a wait as cancelled.")
@@ -81,13 +82,13 @@ class LateAnswersWin(BrokenHost):
 
             return broken
 
-        patch("lash_ref.waits:MemoryWaits.settle", make)
+        patch("lash_ref.wait_store:MemoryWaits.settle", make)
 
 
 @host_mutant("WAI.8", character="Haunted: deletion leaves the promises alone.")
 class KeepsDeletedPromises(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.waits:MemoryWaits.revoke", method(lambda store, session_id: None))
+        patch("lash_ref.wait_store:MemoryWaits.revoke", method(lambda store, session_id: None))
 
 
 @host_mutant("WAI.9", character="Trusting: does not look at the seal.")
@@ -147,7 +148,7 @@ class ForgetsOtherAnswers(BrokenHost):
 
             return broken
 
-        patch("lash_ref.waits:MemoryWaits.revoke", make)
+        patch("lash_ref.wait_store:MemoryWaits.revoke", make)
 
 
 @host_mutant("WAI.11", character="One at a time: the first who waited takes the answer with him.")

@@ -11,7 +11,7 @@ from lash_ref.lease import LANE_TRANSITIONS, LaneState
 from lash_ref.machine import Phase
 from lash_ref.moves import TRANSITIONS
 from lash_ref.shared import SESSION_TRANSITIONS, SessionPhase
-from lash_ref.waits import WAIT_TRANSITIONS, WaitState
+from lash_ref.wait_store import WAIT_TRANSITIONS, WaitState
 from lash_ref.work import BATCH_TRANSITIONS, BatchState
 
 LINE, HEAD, LEFT, GAP, BOX = 14, 46, 14, 160, 140

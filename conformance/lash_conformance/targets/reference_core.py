@@ -46,7 +46,7 @@ from lash_ref.rlm import RlmProtocolPluginFactory
 from lash_ref.rlm_cells import CellLimits
 from lash_ref.scalars import Json
 from lash_ref.state import PersistedSessionState, SessionSnapshot
-from lash_ref.waits import AwaitEventKey
+from lash_ref.wait_store import AwaitEventKey
 
 CELLS = CellLimits(seconds=0.5, memory_bytes=20_000_000, recursion=50, tool_calls=20)
 

@@ -12,7 +12,7 @@ from lash_ref.processes import MemoryProcesses
 from lash_ref.provider import Provider
 from lash_ref.records import DurabilityTier, ModelLimits, ModelSpec
 from lash_ref.scalars import Json
-from lash_ref.waits import Failed, MemoryWaits, Resolved, SqliteWaits, TimedOut, WaitCancelled, WaitStore
+from lash_ref.wait_store import Failed, MemoryWaits, Resolved, SqliteWaits, TimedOut, WaitCancelled, WaitStore
 
 SECRET = b"the judge's own secret"
 
