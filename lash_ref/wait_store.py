@@ -35,6 +35,10 @@ WAIT_TRANSITIONS: Final[dict[tuple[WaitState, WaitEvent], WaitState]] = {
 """The life of a durable wait: (state, event) to the next state; a pair that is not listed changes nothing."""
 
 
+WaitName = tuple[str, WaitKind, str]
+"""A key without its seal: session, kind and id."""
+
+
 class AwaitEventKey(Record):
     """The name of one wait, sealed by the host that gave it; send it anywhere."""
 
@@ -46,6 +50,11 @@ class AwaitEventKey(Record):
     def __hash__(self) -> int:
         """The seal's, which stands for the rest."""
         return hash(self.seal)
+
+    @property
+    def name(self) -> WaitName:
+        """What the key names."""
+        return self.session_id, self.kind, self.wait_id
 
     def text(self) -> str:
         """The key as one line of text."""
@@ -88,12 +97,6 @@ _EVENTS: Final[dict[str, WaitEvent]] = {
     "ok": "resolve", "err": "resolve", "timeout": "deadline", "cancelled": "cancel",
 }  # fmt: skip
 
-
-_Name = tuple[str, WaitKind, str]
-
-
-def _name(key: AwaitEventKey) -> _Name:
-    return key.session_id, key.kind, key.wait_id
 
 
 def _changes(before: WaitState, event: WaitEvent) -> bool:
@@ -143,26 +146,26 @@ class MemoryWaits:
 
     def __init__(self, turns: int = ENDED_TURNS) -> None:
         self._turns = turns
-        self._settled: dict[_Name, Resolution] = {}
-        self._open: dict[_Name, AwaitEventKey] = {}
+        self._settled: dict[WaitName, Resolution] = {}
+        self._open: dict[WaitName, AwaitEventKey] = {}
         self._ended: deque[tuple[str, str]] = deque()
         self._revoked: set[str] = set()
 
     def _state(self, key: AwaitEventKey) -> WaitState:
         if key.session_id in self._revoked:
             return "revoked"
-        if _name(key) in self._settled:
+        if key.name in self._settled:
             return "resolved"
-        return "pending" if _name(key) in self._open else "missing"
+        return "pending" if key.name in self._open else "missing"
 
     def settle(self, key: AwaitEventKey, resolution: Resolution) -> Resolution | None:
         if _changes(self._state(key), _EVENTS[resolution.type]):
-            self._open.pop(_name(key), None)
-            self._settled[_name(key)] = resolution
+            self._open.pop(key.name, None)
+            self._settled[key.name] = resolution
             if key.kind == "turn_terminal":
                 self._ended.append((key.session_id, key.wait_id))
                 self._forget()
-        return self._settled.get(_name(key))
+        return self._settled.get(key.name)
 
     def _forget(self) -> None:
         while len(self._ended) > self._turns:
@@ -171,11 +174,11 @@ class MemoryWaits:
                 self._settled.pop((session_id, kind, turn_id), None)
 
     def look(self, key: AwaitEventKey) -> Resolution | None:
-        return self._settled.get(_name(key))
+        return self._settled.get(key.name)
 
     def open_wait(self, key: AwaitEventKey) -> bool:
         if _changes(self._state(key), "await"):
-            self._open[_name(key)] = key
+            self._open[key.name] = key
         return key.session_id not in self._revoked
 
     def pending(self, session_id: str) -> tuple[AwaitEventKey, ...]:

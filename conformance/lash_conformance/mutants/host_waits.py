@@ -17,7 +17,7 @@ class DropsEarlyAnswers(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(resolve: Any) -> Any:
             def broken(waits: Any, key: Any, resolution: Any) -> Any:
-                if key.kind == "external" and key not in waits.store._open:
+                if key.kind == "external" and key.name not in waits.store._open:
                     return Accepted() if waits._is_ours(key) else UnknownOrRevoked()
                 return resolve(waits, key, resolution)
 
@@ -32,8 +32,8 @@ class LastWordStands(BrokenHost):
         def broken(store: Any, key: Any, resolution: Any) -> Any:
             if key.session_id in store._revoked:
                 return None
-            store._open.pop(key, None)
-            store._settled[key] = resolution
+            store._open.pop(key.name, None)
+            store._settled[key.name] = resolution
             return resolution
 
         patch("lash_ref.wait_store:MemoryWaits.settle", method(broken))
@@ -76,8 +76,8 @@ class LateAnswersWin(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(settle: Any) -> Any:
             def broken(store: Any, key: Any, resolution: Any) -> Any:
-                if isinstance(store._settled.get(key), WaitCancelled):
-                    del store._settled[key]
+                if isinstance(store._settled.get(key.name), WaitCancelled):
+                    del store._settled[key.name]
                 return settle(store, key, resolution)
 
             return broken
@@ -131,7 +131,7 @@ class SweepsEverySession(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(sweep: Any) -> Any:
             def broken(waits: Any, session_id: str) -> int:
-                return sum(sweep(waits, each) for each in {key.session_id for key in waits.store._open})
+                return sum(sweep(waits, each) for each in {name[0] for name in waits.store._open})
 
             return broken
 
