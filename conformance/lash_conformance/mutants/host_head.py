@@ -47,7 +47,7 @@ class RefreshesOverChanges(BrokenHost):
 
             return broken
 
-        patch("lash_ref.session_changes:SessionChanges.refresh_background_graph", make)
+        patch("lash_ref.runtime:LashRuntime.refresh_background_graph", make)
 
 
 @host_mutant("SES.34", character="Suspicious: what another wrote is to be written again.")

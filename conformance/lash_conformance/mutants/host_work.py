@@ -213,7 +213,7 @@ class LosesInputOfBrokenCheckpoints(BrokenHost):
 
             return broken
 
-        patch("lash_ref.turn_steps:TurnSteps._admitted", make)
+        patch("lash_ref.turn:Turn._admitted", make)
 
 
 @host_mutant("SES.96", character="One at a time: with a wake at the same checkpoint input is claimed and not said.")
