@@ -336,10 +336,10 @@ async def _two_turns(core: HostCore, session: HostSession) -> list[Data]:
 
 @host_check("OBS.15")
 async def every_activity_has_an_id(core: HostCore, session: HostSession) -> None:
-    """Two turns alike: no id comes twice, and whoever watches is told the same ids as whoever ran them."""
+    """Two turns alike: no id comes twice."""
     ids = [one["id"] for report in await _two_turns(core, session) for one in report["activities"]]
 
-    assert len(ids) == len(set(ids))
+    assert len(set(ids)) == len(ids) > 0
 
 
 @host_check("OBS.16")
@@ -347,6 +347,8 @@ async def turns_share_no_correlation(core: HostCore, session: HostSession) -> No
     """Two turns alike, down to the ids of their calls."""
     first, second = [{one["correlation_id"] for one in told["activities"]} for told in await _two_turns(core, session)]
 
+    assert first
+    assert second
     assert first & second == set()
 
 
