@@ -139,7 +139,7 @@ class ChildSessions:
         """Persist a child and let it go."""
         child = self.get(session_id)
         await child.persist()
-        child.session.host.unregister_session(session_id)
+        child.session.leave()
         del self.parent.managed_sessions[session_id]
 
 

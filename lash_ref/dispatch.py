@@ -20,7 +20,7 @@ from lash_ref.errors import PluginError
 from lash_ref.hosting import RuntimeCoreConfig
 from lash_ref.machine import ToolAnswer
 from lash_ref.plugin_events import PluginMessage, PluginOwned, PluginRuntimeEvent
-from lash_ref.plugin_host import PluginSession
+from lash_ref.plugin_session import PluginSession
 from lash_ref.provider import ToolCallPart
 from lash_ref.runtime_errors import RuntimeFailure
 from lash_ref.scalars import Json

@@ -19,7 +19,8 @@ from lash_ref.ladder import RetryPolicy, Sleep
 from lash_ref.lease import LeaseOwnerIdentity, LeaseTimings, this_process
 from lash_ref.observe import LiveReplayStore
 from lash_ref.plugin_events import PluginMessage
-from lash_ref.plugin_host import PluginHost, PluginSession
+from lash_ref.plugin_host import PluginHost
+from lash_ref.plugin_session import PluginSession
 from lash_ref.policy import Residency
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import ProviderResolver

@@ -14,7 +14,7 @@ from lash_ref.hooks import StreamFinishReason
 from lash_ref.hosting import RuntimeCoreConfig
 from lash_ref.ladder import Ladder, LlmCompletion
 from lash_ref.plugin_events import PluginOwned, PluginRuntimeEvent
-from lash_ref.plugin_host import PluginSession
+from lash_ref.plugin_session import PluginSession
 from lash_ref.provider import (
     AttemptReset,
     Delta,

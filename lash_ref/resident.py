@@ -28,7 +28,7 @@ from lash_ref.persisted import (
     normalize_session_graph,
     persisted_state_commit,
 )
-from lash_ref.plugin_host import PluginSession
+from lash_ref.plugin_session import PluginSession
 from lash_ref.policy import Residency, SessionPolicy
 from lash_ref.projection import Projection
 from lash_ref.records import RuntimeCommit, RuntimeCommitResult

@@ -236,7 +236,7 @@ class LashRuntime(SessionChanges):
 
     def unregister(self) -> None:
         """Let the plugin session go, so that the id can be opened again on its host."""
-        self.session.host.unregister_session(self.session_id)
+        self.session.leave()
 
     # -- children
 

@@ -141,7 +141,7 @@ class AnotherFingerprint(BrokenHost):
 class FingerprintsBackwards(BrokenHost):
     def breaks(self, patch):
         patch(
-            "lash_ref.plugin_host:snapshot_revision_fingerprint",
+            "lash_ref.plugin_session:snapshot_revision_fingerprint",
             lambda original: lambda plugins: original(tuple(plugins)[::-1]),
         )
 

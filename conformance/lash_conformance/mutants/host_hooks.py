@@ -15,7 +15,7 @@ from lash_ref.directives import (
 from lash_ref.errors import PluginError, PluginSessionError
 from lash_ref.plugin_events import PluginMessage, PluginOwned
 
-PLUGINS = "lash_ref.plugin_host:PluginSession"
+PLUGINS = "lash_ref.plugin_session:PluginSession"
 DISPATCH = "lash_ref.dispatch"
 
 
@@ -252,7 +252,7 @@ class StoresProjectedProse(BrokenHost):
 @host_mutant("HOK.50", character="Upside down: the lowest priority speaks first.")
 class LowPrioritiesFirst(BrokenHost):
     def breaks(self, patch):
-        patch("lash_ref.plugin_host:_highest_first", lambda _: lambda entry: entry[0])
+        patch("lash_ref.plugin_session:_highest_first", lambda _: lambda entry: entry[0])
 
 
 @host_mutant("HOK.51", character="Retentive: what was said for one turn stays.")

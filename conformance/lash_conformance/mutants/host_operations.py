@@ -81,7 +81,7 @@ class DoesNotNameTheUnknown(BrokenHost):
 
             return operation
 
-        patch("lash_ref.plugin_host:PluginSession.operation", make)
+        patch("lash_ref.plugin_session:PluginSession.operation", make)
 
 
 @host_mutant("OPS.11", character="By name: a command can be called as a query.")
@@ -94,4 +94,4 @@ class KindsDoNotCount(BrokenHost):
 
             return operation
 
-        patch("lash_ref.plugin_host:PluginSession.operation", make)
+        patch("lash_ref.plugin_session:PluginSession.operation", make)

@@ -9,7 +9,7 @@ from lash_ref.errors import PluginError, RegistrationError
 from lash_ref.plugins import PluginFactory, SessionPlugin
 
 HOST = "lash_ref.plugin_host:PluginHost"
-PLUGINS = "lash_ref.plugin_host:PluginSession"
+PLUGINS = "lash_ref.plugin_session:PluginSession"
 STACK = "lash_ref.plugins:PluginStack"
 
 

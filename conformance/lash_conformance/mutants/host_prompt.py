@@ -124,7 +124,7 @@ class ForgivesContributors(BrokenHost):
 
             return prompt_contributions
 
-        patch("lash_ref.plugin_host:PluginSession.prompt_contributions", make)
+        patch("lash_ref.plugin_session:PluginSession.prompt_contributions", make)
 
 
 @host_mutant("PRM.10", character="Settled: contributors are asked once a session.")
@@ -138,4 +138,4 @@ class AsksContributorsOnce(BrokenHost):
 
             return prompt_contributions
 
-        patch("lash_ref.plugin_host:PluginSession.prompt_contributions", make)
+        patch("lash_ref.plugin_session:PluginSession.prompt_contributions", make)

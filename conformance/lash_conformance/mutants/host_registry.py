@@ -89,7 +89,7 @@ class ContributionsAdd(BrokenHost):
 
             return tool_catalog
 
-        patch("lash_ref.plugin_host:PluginSession.tool_catalog", make)
+        patch("lash_ref.plugin_session:PluginSession.tool_catalog", make)
 
 
 @host_mutant("REG.6", character="Naive: hides nothing.")

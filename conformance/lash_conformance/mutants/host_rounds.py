@@ -8,7 +8,7 @@ from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_ref.hooks import TurnFinalized, TurnPersisted
 from lash_ref.outcome import CANCELLED
 
-PLUGINS = "lash_ref.plugin_host:PluginSession"
+PLUGINS = "lash_ref.plugin_session:PluginSession"
 
 
 @host_mutant("HOK.18", character="Backwards: what the last plugin enqueues stands first.")

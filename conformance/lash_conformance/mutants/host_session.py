@@ -241,7 +241,7 @@ class IgnoresRestoreFailures(BrokenHost):
 
             return broken
 
-        patch("lash_ref.plugin_host:PluginSession.restore", make)
+        patch("lash_ref.plugin_session:PluginSession.restore", make)
 
 
 @host_mutant("SES.20", character="Early: says restored before it restores.")

@@ -132,7 +132,7 @@ class SortsPrioritiesAsTexts(BrokenHost):
 class EqualTransformsReversed(BrokenHost):
     def breaks(self, patch):
         later = itertools.count(0, -1)
-        patch("lash_ref.plugin_host:_highest_first", lambda _: lambda entry: (-entry[0], next(later)))
+        patch("lash_ref.plugin_session:_highest_first", lambda _: lambda entry: (-entry[0], next(later)))
 
 
 @host_mutant("WAI.3", character="On its own watch: lets the seconds of a wait go by for themselves.")

@@ -9,7 +9,7 @@ from lash_ref.snapshots import (
     SnapshotReader,
 )
 
-PLUGINS = "lash_ref.plugin_host:PluginSession"
+PLUGINS = "lash_ref.plugin_session:PluginSession"
 
 
 def restores(change):

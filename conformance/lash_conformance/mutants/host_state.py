@@ -205,7 +205,7 @@ class AlwaysExportsTools(BrokenHost):
 @host_mutant("STA.19", character="Lazy: captures plugins once.")
 class CapturesOnce(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.plugin_host:PluginSession.snapshot_revision_fingerprint", method(lambda plugins: 7))
+        patch("lash_ref.plugin_session:PluginSession.snapshot_revision_fingerprint", method(lambda plugins: 7))
 
 
 @host_mutant("STA.20", character="Exclusive: a code that it does not know is no code.")

@@ -259,7 +259,7 @@ class ProjectsNothing(BrokenHost):
 
             return project_tool_result
 
-        patch("lash_ref.plugin_host:PluginSession.project_tool_result", make)
+        patch("lash_ref.plugin_session:PluginSession.project_tool_result", make)
 
 
 @host_mutant("TOO.25", character="Amnesiac: attempts are not written into the journal.")

@@ -207,7 +207,7 @@ class StatelessPluginsCannotReturn(BrokenHost):
 
             return restore
 
-        patch("lash_ref.plugin_host:PluginSession.restore", make)
+        patch("lash_ref.plugin_session:PluginSession.restore", make)
 
 
 @host_mutant("SNP.16", character="Attached: a resumed session has its bindings again.")
