@@ -29,8 +29,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Together:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The long ones first, so that no core waits for them at the end."""
-    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+    """The longest first, so that no core waits for them at the end."""
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> int:
+    mark = item.get_closest_marker("long")
+    return mark.args[0] if mark else 0
 
 
 @pytest.fixture

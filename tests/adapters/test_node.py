@@ -50,7 +50,7 @@ def test_its_records_follow_the_published_vectors():
     assert int(re.findall(r"(?m)^(?:#|ℹ) pass (\d+)$", done.stdout)[0]) > 100
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_it_conforms_in_every_example(tmp_path: Path):
     """With every capability declared and every damage done."""
     made = judged("!kind:crash,!kind:machine,!kind:race", tmp_path)
@@ -60,7 +60,7 @@ def test_it_conforms_in_every_example(tmp_path: Path):
     assert set(made.target.capabilities) >= {"durable", "clock", "manifest", "gc", "active_path", "shared", "process_evidence", "process_liveness"}
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_races_and_killed_calls_end_well_while_the_log_is_compacted(tmp_path: Path):
     """Every transaction makes a new snapshot, so processes race with the removal of what they read."""
     select = "STO.6,LEA.11,QUE.24,STO.7,REC.28,STO.81:*,STO.85:*,!kind:machine"

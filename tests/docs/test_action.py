@@ -17,7 +17,7 @@ yaml = pytest.importorskip("yaml", reason="SKIPPED THE ACTION: PyYAML (of mkdocs
 
 pytestmark = [
     pytest.mark.skipif(not ACTION.is_file(), reason="the action belongs to the checkout"),
-    pytest.mark.long,
+    pytest.mark.long(30),
 ]
 
 

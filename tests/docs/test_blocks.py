@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_runs_or_says_why_not(page: Path, tmp_path: Path):
     """Blocks of one page share a folder, as a reader who follows it would."""

@@ -31,7 +31,7 @@ BIN = Path(sys.executable).parent
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "mkdocs.yml").is_file(), reason="the site is built from a checkout"),
     pytest.mark.skipif(not (BIN / "mkdocs").is_file(), reason="SKIPPED THE SITE: mkdocs is not installed (pip install 'lash-ref[docs]')"),
-    pytest.mark.long,
+    pytest.mark.long(90),
 ]
 
 

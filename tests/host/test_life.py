@@ -39,7 +39,7 @@ def test_hosts_that_only_a_life_breaks_are_found(broken: type[BrokenHost]):
     assert (result.verdict, "SES.41" in machine.clauses, "SES.74" in machine.clauses) == ("fail", True, True)
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_a_failure_is_shrunk_saved_and_lived_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Two steps are left; the trace differs on the broken host and agrees on the unbroken one."""
     monkeypatch.setattr(search.SEARCH, "scale", search.PROVING)

@@ -63,7 +63,7 @@ def test_a_target_that_holds_the_thread_is_an_error(monkeypatch: pytest.MonkeyPa
     assert (result.verdict, result.reason) == ("error", "no end of a step within 0.5 s")
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_the_same_seed_finds_the_same():
     """Step by step."""
     first = broken("StartsOverAfterThree", "any_run_of_the_lane_goes_as_the_model_says")

@@ -23,7 +23,7 @@ def judged(*arguments: str, cwd: Path = HERE) -> subprocess.CompletedProcess[str
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=300, check=False)
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_memory_conforms(tmp_path: Path):
     """Exit 0, every MUST passes or does not apply, and all forms of the report are written."""
     done = judged("run", "--target", "memory", "--report", str(tmp_path), "--json", str(tmp_path / "out.json"))
@@ -34,7 +34,7 @@ def test_memory_conforms(tmp_path: Path):
     assert {"events.jsonl", "report.html", "report.json", "junit.xml"} <= {p.name for p in tmp_path.iterdir()}
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_sqlite_conforms(tmp_path: Path):
     """Every MUST passes, but for what is judged on stores that lack a capability; `make conformance` drills it too."""
     done = judged("run", "--target", "sqlite", "--report", str(tmp_path), "--select", "!kind:crash")
@@ -45,7 +45,7 @@ def test_sqlite_conforms(tmp_path: Path):
     assert open_ == ["GRA.34", "LEA.24", "MNT.11", "ATT.18"]
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_two_runs_with_one_seed_write_one_log(tmp_path: Path):
     """Byte for byte, wall times aside, failures and their traces included."""
     texts: list[str] = []
@@ -178,7 +178,7 @@ def test_a_log_without_a_footer_is_truncated(tmp_path: Path):
         log.read(path)
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_known_failures_are_kept_strictly(tmp_path: Path):
     """Listed failures pass; stale, expired, unknown and changed entries are red."""
     target = ("--target", "python:naive_store:target", "--select", "LEA.2,LEA.1", "--report", str(tmp_path))

@@ -17,7 +17,7 @@ from installed import ROOT, checkout, environment, plain
 
 pytestmark = [
     pytest.mark.skipif(not (ROOT / "Makefile").is_file(), reason="distributions are built from a checkout"),
-    pytest.mark.long,
+    pytest.mark.long(40),
 ]
 
 

@@ -46,7 +46,7 @@ def judged(site: Path, *more: str) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.long
+@pytest.mark.long(25)
 def test_one_fixture_and_one_import_run_the_suite(installed: Path):
     """Every check that pytest collects there is one of ours, and the packaged store passes them."""
     done = judged(installed, "-q", "-k", "LEA or QUE")

@@ -21,7 +21,7 @@ from lash_ref.errors import (
 from lash_ref.postgres_rows import key
 from lash_ref.postgres_store import Patience, PostgresStoreFactory, PostgresTransactions
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(40)
 
 
 def spoil(server: Server, schema: str, *statements: str) -> None:

@@ -18,7 +18,7 @@ from lash_ref.nodes import FullGraph
 from lash_ref.postgres_rows import lock_number
 from lash_ref.postgres_store import Patience, PostgresStoreFactory, PostgresTransactions, Undone, patiently
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(40)
 
 
 def test_a_commit_that_waited_in_vain_says_what_it_lost(server: Server, schema: str) -> None:

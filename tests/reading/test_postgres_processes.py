@@ -29,7 +29,7 @@ from lash_ref.nodes import FullGraph
 from lash_ref.postgres_store import PostgresStoreFactory, PostgresTransactions
 from lash_ref.records import RuntimeCommit, RuntimeCommitResult
 
-pytestmark = pytest.mark.long
+pytestmark = pytest.mark.long(40)
 
 WORKER = Path(__file__).with_name("postgres_worker.py")
 
