@@ -35,7 +35,7 @@ def test_no_check_cites_two_groups():
     assert set(of) >= {clause[:3] for check in all_checks() for clause in check.clauses}
 
 
-@pytest.mark.long(100)
+@pytest.mark.long(200)
 @pytest.mark.parametrize("group", [group for group in GROUPS if group != "hosts"])
 def test_every_must_has_a_broken_implementation_that_its_check_kills(group: str):
     """And the unbroken one passes the same checks; hosts are proven beside the rest of their judge."""
@@ -49,7 +49,7 @@ def test_every_must_has_a_broken_implementation_that_its_check_kills(group: str)
     assert table.holds
 
 
-@pytest.mark.long(100)
+@pytest.mark.long(200)
 @pytest.mark.filterwarnings("ignore:coroutine.*never awaited:RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_no_must_passes_on_nothing():
@@ -61,7 +61,7 @@ def test_no_must_passes_on_nothing():
     assert made.null_runs > 1000
 
 
-@pytest.mark.long(100)
+@pytest.mark.long(200)
 def test_hostile_targets_get_their_verdict():
     """Each within the bound, as an error, with exit 1; side by side, for they wait more than they work."""
     with ThreadPoolExecutor(max_workers=4) as pool:

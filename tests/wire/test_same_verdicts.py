@@ -32,7 +32,7 @@ def verdicts(name: str, folder: Path) -> tuple[dict[str, tuple[str, str]], repor
     return found, made
 
 
-@pytest.mark.long(60)
+@pytest.mark.long(90)
 def test_sqlite_over_the_wire_is_judged_as_in_process(tmp_path: Path, briefly: None):
     """Examples, machines and races; what differs is named, and is what JSON cannot carry."""
     inside, _ = verdicts("sqlite", tmp_path)
