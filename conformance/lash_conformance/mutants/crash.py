@@ -343,7 +343,7 @@ class PutsWithoutSync(AttachmentsWrapper):
 @mutant("STO.86", character="Faints: ends the process when the disk is full.", crashes=True)
 class DiesOfAFullDisk(OnTransactions):
     def broken(self, transactions):
-        transactions._typed = lambda err: os._exit(70)
+        transactions.typed = lambda err: os._exit(70)
 
 
 @mutant("STO.87", character="Keeps a straight face: says that a refused write was done.", crashes=True)
