@@ -185,6 +185,14 @@ def captured(out: Path) -> Data:
     return cast("Data", document["exchange"])
 
 
+async def replayed(bench: HostBench, kept: Data, body: bytes) -> bytes:
+    """What a replayer answers of a fixture made of the capture ``kept``, whose reply was ``body``."""
+    kept["request"] = {"path": "/v1/chat/completions"}
+    kept["response"]["wire_sha256"] = hashlib.sha256(body).hexdigest()
+    async with serving(bench, filed(bench, kept)) as asker:
+        return (await asker.ask(f"{asker.root}/r/again/{ID}/v1")).content
+
+
 async def recorded(
     bench: HostBench,
     answer: Callable[[Say], Awaitable[None]],

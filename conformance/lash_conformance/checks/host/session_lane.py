@@ -1,9 +1,11 @@
 """Checks of a session's lease: busy lanes, lost ones, and the commits between ([SES.60] to [SES.69])."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
+from typing import Any
 
 from lash_conformance.check import host_check
+from lash_conformance.host import HostCore
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import (
     answer,
@@ -69,23 +71,27 @@ async def a_lost_lease_ends_the_turn_without_a_commit(bench: HostBench) -> None:
     assert await bench.stored() is None
 
 
+async def _told_of_the_lost_lease(bench: HostBench, core: HostCore, turn: Coroutine[Any, Any, object]) -> None:
+    """The lease of ``turn`` ends while its model does not answer; it is refused without the model and stores nothing."""
+    await script(core, {"text": "never", "gate": "g"})
+    running = bench.start(turn)
+    await core.reached("g")
+    await bench.after_expiry()
+    async with bench.promptly():
+        while not running.done():
+            await bench.pass_time(1)
+            await asyncio.sleep(0.002)
+    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
+    assert await bench.stored() is None
+
+
 @host_check("SES.62", needs=("clock",))
 async def a_turn_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None:
     """The model does not answer: the renewal that is refused ends the turn, and nobody has to wait for the model."""
     core = await bench.core(lease_renew_ms=10)
     session = await opened(core)
-    await script(core, {"text": "never", "gate": "g"})
-    running = bench.start(say(session, "hi"))
-    await core.reached("g")
-    await bench.after_expiry()
 
-    async with bench.promptly():
-        while not running.done():
-            await bench.pass_time(1)
-            await asyncio.sleep(0.002)
-
-    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
-    assert await bench.stored() is None
+    await _told_of_the_lost_lease(bench, core, say(session, "hi"))
 
 
 @host_check("SES.62", needs=("clock", "line"))
@@ -303,18 +309,8 @@ async def a_drain_that_waits_is_told_of_its_lost_lease(bench: HostBench) -> None
     core = await bench.core(lease_renew_ms=10)
     session = await opened(core)
     await session.call("enqueue", {"text": "hi"})
-    await script(core, {"text": "never", "gate": "g"})
-    running = bench.start(session.queued_turn())
-    await core.reached("g")
-    await bench.after_expiry()
 
-    async with bench.promptly():
-        while not running.done():
-            await bench.pass_time(1)
-            await asyncio.sleep(0.002)
-
-    await refusal("Runtime", running, runtime_code="session_execution_lease_lost")
-    assert await bench.stored() is None
+    await _told_of_the_lost_lease(bench, core, session.queued_turn())
 
 
 @host_check("SES.65", needs=("line",))
