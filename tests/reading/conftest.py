@@ -1,11 +1,14 @@
-"""A real PostgreSQL server for the tests, started once and gone at the end, and a schema of it for each."""
+"""A real PostgreSQL server, started once and gone at the end, with a schema for each test; and places for sessions."""
 
 import uuid
 from collections.abc import Iterator
 
 import pytest
+from session_kit import wiring
 
 from lash_conformance.targets.postgres_server import Server
+
+__all__ = ["wiring"]
 
 
 @pytest.fixture(scope="session")
