@@ -98,7 +98,6 @@ _EVENTS: Final[dict[str, WaitEvent]] = {
 }  # fmt: skip
 
 
-
 def _changes(before: WaitState, event: WaitEvent) -> bool:
     """Whether a store writes anything for the event."""
     return (before, event) in WAIT_TRANSITIONS

@@ -90,8 +90,6 @@ class RetriesEverything(BrokenHost):
         patch("lash_ref.runtime_errors:RuntimeFailure.is_retryable", method(True))
 
 
-
-
 @host_mutant("SES.67", character="Stingy: renews a lease for a third of its time.")
 class RenewsForLess(BrokenHost):
     class sends(SentStore):

@@ -331,8 +331,6 @@ class PassesInSilence(BrokenHost):
         patch("lash_ref.resident:Resident.reach", method(broken))
 
 
-
-
 @host_mutant("TRN.7", character="Inventive: gives every drain a name of its own.")
 class NamesDrainsItself(BrokenHost):
     def breaks(self, patch: Patch) -> None:

@@ -112,8 +112,6 @@ class NewKeyEveryTime(BrokenHost):
         patch("lash_ref.waits:Waits.key", make)
 
 
-
-
 @host_mutant("WAI.3", character="Impatient: a deadline has passed as soon as it is given.")
 class TimesOutAtOnce(BrokenHost):
     def breaks(self, patch: Patch) -> None:
