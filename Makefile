@@ -5,6 +5,8 @@ READY := $(VENV)/.ready
 LOCK := requirements.lock
 # Modules are compiled once, not by each of the many processes that judge and are judged.
 unexport PYTHONDONTWRITEBYTECODE
+# In the C locale Python cannot read the path of an editable install that is not ASCII.
+export LC_ALL := C.UTF-8
 
 .DELETE_ON_ERROR:
 .PHONY: sdks upstream conformance test lint evidence node kills bench docs wheel check clean
