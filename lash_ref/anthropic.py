@@ -57,15 +57,18 @@ from lash_ref.provider_errors import (
     told_words,
 )
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 _REASONS: Final[dict[str, LlmTerminalReason]] = {
     "end_turn": "stop",
     "stop_sequence": "stop",
+    "pause_turn": "stop",
     "tool_use": "tool_use",
     "max_tokens": "output_limit",
     "refusal": "content_filter",
+    "safety": "content_filter",
+    "sensitive": "content_filter",
     "model_context_window_exceeded": "context_overflow",
 }
 
@@ -252,7 +255,7 @@ class _Block:
             case "tool_use":
                 given = part(self.start, "input")
                 return ToolCallPart(
-                    call_id=words(self.start, "id") or f"call_{reading.response_id or 0}_{index}",
+                    call_id=name(self.start, "id") or f"call_{reading.response_id or 0}_{index}",
                     tool_name=words(self.start, "name"),
                     input_json=reading.written(str(self.json) or (Json(given).text if given else "")),
                 )
@@ -306,12 +309,12 @@ class MessagesReading(Reading):
             made.said.add(made.opening())
         self._stop(body)
         self.output_started = bool(self._blocks)
-        self.terminal = self.finish is not None
+        self.terminal = self.finish is not None or not self.endpoint.streaming
 
     def _start(self, message: dict[str, Any]) -> None:
         self._started = True
-        self.served_model = text(message, "model")
-        self.response_id = text(message, "id")
+        self.served_model = name(message, "model")
+        self.response_id = name(message, "id")
         self._count(part(message, "usage"))
 
     def _open(self, index: int, start: dict[str, Any]) -> Iterator[LlmStreamEvent]:
@@ -383,5 +386,5 @@ class MessagesReading(Reading):
         return count(part(self.raw_usage, "output_tokens_details"), "thinking_tokens") is not None
 
     def reason(self) -> LlmTerminalReason:
-        """By the stop reason; one nobody knows is unknown."""
-        return _REASONS.get(self.finish or "", "unknown")
+        """By the stop reason; one nobody knows is an error ([PRV.86][])."""
+        return _REASONS.get(self.finish or "end_turn", "provider_error")

@@ -5,13 +5,13 @@ from typing import Any
 
 from lash_ref.dialect import arguments
 from lash_ref.joined import Joined
-from lash_ref.untrusted import part, piece, text, words
+from lash_ref.untrusted import name, part, piece, words
 
 
 def says_something(fragment: dict[str, Any]) -> bool:
     """Whether a fragment adds to a call; some servers send an empty one behind the end."""
     function = part(fragment, "function")
-    return bool(words(function, "name") or _arguments(function))
+    return bool(words(function, "name") or call_arguments(function))
 
 
 class ChatCall:
@@ -24,24 +24,24 @@ class ChatCall:
 
     def grow(self, fragment: dict[str, Any]) -> None:
         function = part(fragment, "function")
-        self.id = text(fragment, "id") or self.id
-        name = words(function, "name")
-        self.name += name if name != self.name else ""
-        self.arguments.add(_arguments(function))
+        self.id = name(fragment, "id") or self.id
+        said = words(function, "name")
+        self.name += said if said != self.name else ""
+        self.arguments.add(call_arguments(function))
 
     def begins_another(self, fragment: dict[str, Any]) -> bool:
         """Whether a fragment at this call's index is of another call ([PRV.55][])."""
-        named, function = words(fragment, "id"), part(fragment, "function")
-        name = words(function, "name")
-        if not name or named == self.id != "":
+        named, function = name(fragment, "id") or "", part(fragment, "function")
+        said = words(function, "name")
+        if not said or named == self.id != "":
             return False
         if named and self.id:
             return True
-        repeats = name == self.name and not _arguments(function)
+        repeats = said == self.name and not call_arguments(function)
         return not repeats and arguments(str(self.arguments)) is not None
 
 
-def _arguments(function: dict[str, Any]) -> str:
+def call_arguments(function: dict[str, Any]) -> str:
     """Arguments as text; some servers send the object itself ([PRV.78][])."""
     if isinstance(function.get("arguments"), dict):
         given = part(function, "arguments")

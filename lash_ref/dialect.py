@@ -102,6 +102,8 @@ class Reading(ABC):
     default_termination: ClassVar[Termination] = "require_terminal_evidence"
     no_evidence: ClassVar[str]
     """The code of a stream that ends before its terminal event."""
+    never_silent: ClassVar[bool] = False
+    """Whether an answer that stops having said nothing is a failure ([PRV.24][])."""
 
     def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
         self.request = request
@@ -112,6 +114,8 @@ class Reading(ABC):
             or self.default_termination
         )
         self.terminal = False
+        self.went_on = False
+        """Whether text came behind a terminal event, which was none then ([PRV.85][])."""
         self.output_started = False
         self.served_model: str | None = None
         self.response_id: str | None = None
@@ -162,6 +166,11 @@ class Reading(ABC):
     # -- what they share
 
     @property
+    def settled(self) -> bool:
+        """Whether the answer is whole, whatever comes or does not come behind it ([PRV.56][])."""
+        return self.terminal and not self.went_on
+
+    @property
     def position(self) -> ProtocolPosition:
         """How far the reply got."""
         if self.terminal:
@@ -190,6 +199,7 @@ class Reading(ABC):
         self._told = text
         if said:
             self.output_started = True
+            self.went_on = self.terminal
         if new := text.add(said):
             yield Delta(text=new)
 
@@ -219,6 +229,8 @@ class Reading(ABC):
                 provider_code=self.no_evidence,
             )
         response = self.response(finished=self.terminal)
+        if self.never_silent and self.terminal and not response.parts and response.terminal_reason in {"stop", "tool_use"}:
+            raise ProviderFailure("the reply is empty", "stream", retryable=True, provider_code="empty_response")
         for call in response.tool_calls:
             if not call.tool_name or "\0" in call.call_id:
                 raise MalformedReply(f"a tool call with a name and an id expected, found {call.tool_name!r}, {call.call_id!r}")

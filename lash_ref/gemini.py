@@ -58,7 +58,7 @@ from lash_ref.provider_errors import (
     told_words,
 )
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, is_error, mended, part, parts, piece, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, mended, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 _FILTERED: Final = frozenset({
@@ -240,10 +240,10 @@ class GeminiReading(Reading):
         if is_error(data.get("error")):
             raise failure(_refusal(data, None), Gemini.codes, in_stream=True)
         self._framed = self._framed or "candidates" in data or "promptFeedback" in data
-        self.served_model = text(data, "modelVersion") or self.served_model
-        self.response_id = text(data, "responseId") or self.response_id
+        self.served_model = self.served_model or name(data, "modelVersion")
+        self.response_id = self.response_id or name(data, "responseId")
         usage = part(data, "usageMetadata")
-        if usage:
+        if any(key.endswith("TokenCount") for key in usage):  # Vertex sends frames that name a traffic class alone
             self.raw_usage = usage
         blocked = text(part(data, "promptFeedback"), "blockReason")
         if blocked:
@@ -270,6 +270,7 @@ class GeminiReading(Reading):
         """A stream that was not asked for as events is an array of its frames ([PRV.57][])."""
         for body in bodies:
             self.whole(body)
+        self.terminal = self.terminal or (len(bodies) == 1 and not self.endpoint.streaming)
 
     def end(self) -> Any:
         """As the shared rule; a stream in which no frame was of this dialect is no reply at all."""
@@ -300,7 +301,8 @@ class GeminiReading(Reading):
     def _call(self, call: dict[str, Any], signature: str | None) -> None:
         if call.get("partialArgs") is not None or call.get("willContinue"):
             raise MalformedReply("functionCall: whole arguments expected, found a piece of them")
-        named = text(call, "id")
+        self.went_on = self.terminal
+        named = name(call, "id")
         replay = {"item_id": named, "opaque": signature}
         kept = {key: value for key, value in replay.items() if value}
         self._spoken.append(

@@ -172,7 +172,7 @@ class HttpProvider:
                 else:
                     buffer.append(fresh)
         except httpx.RequestError:
-            if reading.terminal:  # the answer is whole ([PRV.56][])
+            if reading.settled:
                 return
             raise
         if buffer is not None:
@@ -180,7 +180,7 @@ class HttpProvider:
                 reading.documents(documents(b"".join(buffer)))
             return
         await self._feed(framer.flush(), reading, events)
-        if not reading.terminal and framer.stray:
+        if not reading.settled and framer.stray:
             await self._feed([ServerSentEvent(b"\n".join(framer.stray))], reading, events)
 
     async def _feed(self, framed: list[ServerSentEvent], reading: Reading, events: LlmEventSink) -> None:
@@ -190,7 +190,7 @@ class HttpProvider:
             try:
                 data = parsed(event.data)
             except MalformedReply:
-                if reading.terminal:  # the answer is whole ([PRV.56][])
+                if reading.settled:
                     continue
                 raise
             if event.name == "error" and data.get("error") is None and data.get("type") != "error":

@@ -31,6 +31,7 @@ from lash_ref.dialect import (
 from lash_ref.inputs import AttachmentSource, ExternalUrlSource
 from lash_ref.joined import Joined
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
+from lash_ref.openai_usage import merged, openai_usage, reasoning_tokens
 from lash_ref.provider import (
     AttachmentBlock,
     LlmMessage,
@@ -39,7 +40,6 @@ from lash_ref.provider import (
     LlmStreamEvent,
     LlmTerminalReason,
     PartDone,
-    ProviderFailure,
     ReasoningBlock,
     ReasoningDelta,
     ReasoningPart,
@@ -50,19 +50,20 @@ from lash_ref.provider import (
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 _WORDS: Final[dict[LlmTerminalReason, str]] = {
-    "stop": "stop eos eos_token stop_sequence end_turn",
-    "output_limit": "length max_tokens",
+    "stop": "stop eos eos_token stop_sequence stop_token end_turn end_of_text endoftext complete completed finished",
+    "output_limit": "length max_tokens max_output_tokens max_length token_limit",
     "context_overflow": "model_length model_context_window_exceeded",
-    "tool_use": "tool_calls function_call tool_use",
-    "content_filter": "content_filter safety sensitive refusal recitation prohibited_content",
-    "provider_error": "error insufficient_system_resource network_error abort",
+    "tool_use": "tool_calls tool_call function_call tool_use",
+    "content_filter": "content_filter safety sensitive refusal recitation prohibited_content blocklist spii",
 }
 _REASONS: Final[dict[str, LlmTerminalReason]] = {word: reason for reason, words in _WORDS.items() for word in words.split()}
 """By finish reason, in small letters: OpenAI's own, and those of who speaks like it."""
+_UNFINISHED: Final = frozenset({"null", "none", "not_finished"})
+"""What some write where an answer goes on."""
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
@@ -244,10 +245,25 @@ def _delta(choice: dict[str, Any]) -> dict[str, Any]:
     return part(choice, "delta") if choice.get("delta") is not None else _numbered(part(choice, "message"))
 
 
+def _thought(delta: dict[str, Any], field: str) -> str:
+    """The reasoning under a field: a text, or the text of an object there; anything else is none."""
+    value: Any = delta.get(field)
+    if isinstance(value, dict):
+        owner = part(delta, field)
+        value = owner.get("content") or owner.get("text")
+    return value if isinstance(value, str) else ""
+
+
+def _finish(choice: dict[str, Any]) -> str | None:
+    said = text(choice, "finish_reason")
+    return said if said and said.lower() not in _UNFINISHED else None
+
+
 class ChatReading(Reading):
     """A completion, streamed or whole; ``[DONE]`` says nothing, a finish reason does."""
 
     no_evidence: ClassVar[str] = "stream_ended_before_finish_reason"
+    never_silent: ClassVar[bool] = True
 
     def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
         super().__init__(request, endpoint)
@@ -267,7 +283,7 @@ class ChatReading(Reading):
                 self._refuse(choice)
                 self._spend(choice)
                 yield from self._grow(_delta(choice))
-                finish = text(choice, "finish_reason")
+                finish = _finish(choice)
                 if finish and not self.terminal:
                     self.finish, self.terminal = finish, True
                     for call in self._tool_calls():
@@ -283,8 +299,8 @@ class ChatReading(Reading):
         message = part(choices[0], "message")
         for _ in self._grow(_numbered(message)):
             pass
-        self.finish = text(choices[0], "finish_reason")
-        self.terminal = bool(self.finish)
+        self.finish = _finish(choices[0])
+        self.terminal = bool(self.finish) or not self.endpoint.streaming
 
     def _refuse(self, data: dict[str, Any]) -> None:
         """An error, nested as OpenAI sends it or flat as some look-alikes do ([PRV.35][])."""
@@ -292,18 +308,19 @@ class ChatReading(Reading):
             raise failure(openai_refusal(told_error(data), None), OPENAI_CODES, in_stream=True)
 
     def _head(self, data: dict[str, Any]) -> None:
-        self.served_model = text(data, "model") or self.served_model
-        self.response_id = text(data, "id") or self.response_id
+        self.served_model = self.served_model or name(data, "model")
+        self.response_id = self.response_id or name(data, "id")
         self._spend(data)
         self._spend(part(data, "x_groq"))
 
     def _spend(self, owner: dict[str, Any]) -> None:
         """Usage stands beside the choices, and with look-alikes in one of them or in a member of their own."""
-        self.raw_usage = part(owner, "usage") or self.raw_usage
+        if told := part(owner, "usage"):
+            self.raw_usage = merged(self.raw_usage, told)
 
     def _grow(self, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         said, thought = _content(delta)
-        thought = next((named for field in _REASONING_FIELDS if (named := piece(delta, field))), thought)
+        thought = next((named for field in _REASONING_FIELDS if (named := _thought(delta, field))), thought)
         self.output_started = self.output_started or bool(thought)
         new = self._reasoning.add(thought)
         if new and self.endpoint.expose_thinking:
@@ -328,7 +345,7 @@ class ChatReading(Reading):
             return index or 0, 0
         if index is not None:
             return (index, last[1] + 1) if self._calls[last].begins_another(fragment) else last
-        before, named = self._calls[last].id, words(fragment, "id")
+        before, named = self._calls[last].id, name(fragment, "id")
         begins = bool(words(part(fragment, "function"), "name"))
         return (last[0] + 1, 0) if (named != before if named else begins) else last
 
@@ -339,16 +356,6 @@ class ChatReading(Reading):
             made = ToolCallPart(call_id=call_id, tool_name=call.name, input_json=written)
             sealed = [d for d in self._details if d.get("type") == "reasoning.encrypted" and d.get("id") == call_id]
             yield made.but(replay=Json({"reasoning_details": sealed})) if sealed else made
-
-    def end(self) -> Any:
-        """As the shared rule; a reply that stops having said nothing is a failure to repeat ([PRV.24][])."""
-        response = super().end()
-        silent = not response.parts and not self._refusal
-        if silent and self.terminal and response.terminal_reason in {"stop", "tool_use"}:
-            raise ProviderFailure(
-                "the reply is empty", "stream", retryable=True, provider_code="empty_response"
-            )
-        return response
 
     def parts(self) -> tuple[LlmPart, ...]:
         """Reasoning, text, calls."""
@@ -362,34 +369,15 @@ class ChatReading(Reading):
         )
 
     def usage(self) -> TokenUsage | None:
-        """Prompt tokens less what a cache served or took; the last report wins."""
-        raw = self.raw_usage
-        if not raw:
-            return None
-        details = part(raw, "prompt_tokens_details")
-        read = count(details, "cached_tokens")
-        for alias in ("cached_tokens", "prompt_cache_hit_tokens"):
-            read = count(raw, alias) if read is None else read
-        written = count(details, "cache_write_tokens") or 0
-        prompt, completion = count(raw, "prompt_tokens") or 0, count(raw, "completion_tokens") or 0
-        reasoning = count(part(raw, "completion_tokens_details"), "reasoning_tokens")
-        beyond = (count(raw, "total_tokens") or 0) - prompt - completion
-        if beyond > 0 and (beyond == reasoning or (reasoning is None and read is None)):
-            completion += beyond  # some services count reasoning beside the completion, in the total alone
-        return TokenUsage(
-            input_tokens=max(0, prompt - (read or 0) - written),
-            output_tokens=completion,
-            cache_read_input_tokens=read or 0,
-            cache_write_input_tokens=written,
-            reasoning_output_tokens=reasoning or 0,
-        )
+        """What was reported so far."""
+        return openai_usage(self.raw_usage)
 
     def reports_reasoning(self) -> bool:
         """Whether reasoning tokens were counted for us."""
-        return count(part(self.raw_usage, "completion_tokens_details"), "reasoning_tokens") is not None
+        return reasoning_tokens(self.raw_usage) is not None
 
     def reason(self) -> LlmTerminalReason:
         """By the finish reason; a refusal is one whatever the finish says ([PRV.25][])."""
         if self._refusal:
             return "content_filter"
-        return _REASONS.get((self.finish or "").lower(), "unknown")
+        return _REASONS.get((self.finish or "stop").lower(), "provider_error")

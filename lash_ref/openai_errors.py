@@ -27,6 +27,7 @@ OPENAI_CODES: Final[dict[str, Meaning]] = {
     "exceeded_current_quota_error": HARD_QUOTA,
     "content_filter": FILTERED,
     "content_policy_violation": FILTERED,
+    "moderation_blocked": FILTERED,
     "model_not_found": UNSUPPORTED,
     "invalid_api_key": AUTH,
     "rate_limit_exceeded": Meaning("quota", retryable=True),

@@ -13,10 +13,12 @@ from lash_ref.capability import (
     Effort,
     ProviderDefault,
 )
+from lash_ref.chat_calls import call_arguments
 from lash_ref.dialect import Endpoint, HttpCall, Reading, output_cap, reasoning_of, thawed, unrepresentable
 from lash_ref.joined import Joined
 from lash_ref.openai_chat import attachment_url
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
+from lash_ref.openai_usage import merged, openai_usage, reasoning_tokens
 from lash_ref.provider import (
     AttachmentBlock,
     LlmMessage,
@@ -36,9 +38,9 @@ from lash_ref.provider import (
     ToolResultBlock,
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error, told_status
-from lash_ref.response_items import Places, says
+from lash_ref.response_items import Places, is_response, says, text_of
 from lash_ref.scalars import Json
-from lash_ref.untrusted import MalformedReply, count, is_error, part, parts, piece, text, words
+from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
 
 
@@ -178,6 +180,7 @@ class ResponsesReading(Reading):
     """A response, streamed or whole."""
 
     no_evidence: ClassVar[str] = "stream_ended_before_terminal_response"
+    never_silent: ClassVar[bool] = True
 
     def __init__(self, request: LlmRequest, endpoint: Endpoint) -> None:
         super().__init__(request, endpoint)
@@ -193,13 +196,15 @@ class ResponsesReading(Reading):
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         """One event; a kind nobody knows is passed over ([PRV.5][])."""
-        index, item = count(data, "output_index"), words(data, "item_id")
+        index, item = count(data, "output_index"), name(data, "item_id") or ""
+        self._spend(data)
+        self._head(part(data, "response"))
         match data.get("type"):
-            case "response.created" | "response.in_progress":
-                self._head(part(data, "response"))
             case "response.output_item.added":
                 begun = part(data, "item")
-                self._items[self._places.opened(index, words(begun, "id"))] = begun
+                place = self._places.opened(index, name(begun, "id") or "")
+                if not self._places.is_done(place):
+                    self._items[place] = begun
             case "response.output_text.delta":
                 yield from self._say(self._places.of(index, item), piece(data, "delta"))
             case "response.output_text.done" if (place := self._places.of(index, item)) not in self._grown:
@@ -220,37 +225,42 @@ class ResponsesReading(Reading):
                 self.output_started = True
             case "response.output_item.done":
                 ended = part(data, "item")
-                yield from self._finished(self._places.finished(index, words(ended, "id")), ended)
+                yield from self._finished(self._places.finished(index, name(ended, "id") or ""), ended)
             case "response.completed" | "response.done":
-                self._end(part(data, "response"))
+                yield from self._end(part(data, "response"))
             case "response.incomplete":
-                self._end(part(data, "response"), "incomplete")
+                yield from self._end(part(data, "response"), "incomplete")
             case "response.failed":
-                self._head(part(data, "response"))
                 raise self._failed(part(part(data, "response"), "error"))
             case "error":
                 raise self._failed(told_error(data), told_status(data))
             case None if is_error(data.get("error")):
                 raise self._failed(told_error(data), told_status(data))
-            case None if data.get("object") == "response" and not self.output_started:
-                self._end(data)
-                yield from self.tell_whole()
+            case None if is_response(data) and not self.output_started:
+                self._head(data)
+                yield from self._end(data)
             case _:
                 pass
 
     def whole(self, body: dict[str, Any]) -> None:
         """A response that was not streamed."""
-        if body.get("object") != "response":
+        if not is_response(body):
             if is_error(body.get("error")):
                 raise self._failed(told_error(body))
             raise MalformedReply(f"object: 'response' expected, found {body.get('object')!r}")
-        self._end(body)
+        self._head(body)
+        for _ in self._end(body):
+            pass
         self.output_started = bool(self._items)
 
     def _head(self, response: dict[str, Any]) -> None:
-        self.served_model = text(response, "model") or self.served_model
-        self.response_id = text(response, "id") or self.response_id
-        self.raw_usage = part(response, "usage") or self.raw_usage
+        self.served_model = self.served_model or name(response, "model")
+        self.response_id = self.response_id or name(response, "id")
+        self._spend(response)
+
+    def _spend(self, owner: dict[str, Any]) -> None:
+        if told := part(owner, "usage"):
+            self.raw_usage = merged(self.raw_usage, told)
 
     def _failed(self, error: dict[str, Any], status: int | None = None) -> ProviderFailure:
         if error.get("type") == "error":
@@ -270,22 +280,35 @@ class ResponsesReading(Reading):
             yield from self.tell(self._begin(index, "message"), said)
 
     def _finished(self, index: int, item: dict[str, Any]) -> Iterator[LlmStreamEvent]:
-        self._items[index] = item
+        if index in self._whole:
+            if self._items[index] != item:
+                raise MalformedReply(f"response.output_item.done: item {item.get('id') or index} was done before, and otherwise")
+            return
+        yield from self._replace(index, item)
         if says(item):
             self._whole.add(index)
-            self._grown.pop(index, None)
         if item.get("type") == "function_call":
             self.output_started = True
             for made in self._made(index, item):
                 yield PartDone(part=made)
 
-    def _end(self, response: dict[str, Any], unsaid: str = "completed") -> None:
-        self._head(response)
+    def _replace(self, index: int, item: dict[str, Any]) -> Iterator[LlmStreamEvent]:
+        """Put a finished item in place of what has grown, and tell what of its text no delta told ([PRV.64][])."""
+        self._items[index] = item
+        if not says(item):
+            return
+        grown = self._grown.pop(index, None) or Joined()
+        said, told = text_of(item), str(grown)
+        if item.get("type") == "message" and said.startswith(told):
+            yield from self.tell(grown, said[len(told) :])
+
+    def _end(self, response: dict[str, Any], unsaid: str = "completed") -> Iterator[LlmStreamEvent]:
         status = words(response, "status") or unsaid
         if status == "failed":
             raise self._failed(part(response, "error"))
         self.finish = status
-        self._incomplete = text(part(response, "incomplete_details"), "reason")
+        details = part(response, "incomplete_details") or part(response, "incompleteDetails")
+        self._incomplete = text(details, "reason")
         if status == "incomplete":
             self.diagnostic = self._incomplete
         known = {item["id"] for item in self._items.values() if text(item, "id")}
@@ -296,23 +319,26 @@ class ResponsesReading(Reading):
             else:
                 better = item.get("id") not in known
             if better:
-                self._items[index] = item
-                self._grown.pop(index, None)
+                yield from self._replace(index, item)
+        alone: Any = response.get("output_text")
+        if isinstance(alone, str) and not any(item.get("type") == "message" for item in self._items.values()):
+            place = max(self._items, default=-1) + 1
+            yield from self._replace(place, {"type": "message", "content": [{"type": "output_text", "text": alone}]})
         self.terminal = status not in {"queued", "in_progress"}
 
     def _made(self, index: int, item: dict[str, Any]) -> Iterator[LlmPart]:
         grown = str(self._grown.get(index, ""))
         match item.get("type"):
             case "message":
-                said = "".join(words(piece, "text") for piece in parts(item, "content")) + grown
+                said = text_of(item) + grown
                 if said:
                     meta = {key: item[key] for key in ("id", "status", "phase") if item.get(key)}
                     yield TextPart(text=said, response_meta=Json(meta) if meta else None)
             case "function_call":
                 yield ToolCallPart(
-                    call_id=words(item, "call_id") or f"call_{self.response_id or 0}_{index}",
+                    call_id=name(item, "call_id") or f"call_{self.response_id or 0}_{index}",
                     tool_name=words(item, "name"),
-                    input_json=self.written(words(item, "arguments") or grown),
+                    input_json=self.written(call_arguments(item) or grown),
                     replay=Json({"item_id": item["id"]}) if text(item, "id") else None,
                 )
             case "reasoning":
@@ -340,24 +366,12 @@ class ResponsesReading(Reading):
         )
 
     def usage(self) -> TokenUsage | None:
-        """Input tokens less what a cache served or took; from the terminal response."""
-        raw = self.raw_usage
-        if not raw:
-            return None
-        details = part(raw, "input_tokens_details")
-        read = count(details, "cached_tokens") or 0
-        written = count(details, "cache_write_tokens") or 0
-        return TokenUsage(
-            input_tokens=max(0, (count(raw, "input_tokens") or 0) - read - written),
-            output_tokens=count(raw, "output_tokens") or 0,
-            cache_read_input_tokens=read,
-            cache_write_input_tokens=written,
-            reasoning_output_tokens=count(part(raw, "output_tokens_details"), "reasoning_tokens") or 0,
-        )
+        """What was reported so far."""
+        return openai_usage(self.raw_usage)
 
     def reports_reasoning(self) -> bool:
         """Whether reasoning tokens were counted for us."""
-        return count(part(self.raw_usage, "output_tokens_details"), "reasoning_tokens") is not None
+        return reasoning_tokens(self.raw_usage) is not None
 
     def reason(self) -> LlmTerminalReason:
         """By the status; a refusal is one although the status says completed ([PRV.25][])."""
@@ -368,8 +382,10 @@ class ResponsesReading(Reading):
                 return "stop"
             case "incomplete", "max_output_tokens" | "max_tokens":
                 return "output_limit"
-            case "incomplete", "content_filter":
+            case "incomplete", "content_filter" | "safety":
                 return "content_filter"
+            case "incomplete", str():
+                return "provider_error"
             case "cancelled", _:
                 return "cancelled"
             case _:

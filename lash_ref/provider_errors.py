@@ -12,7 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Final, cast
 
 from lash_ref.provider import LlmTerminalReason, ProviderFailure, ProviderFailureKind
-from lash_ref.untrusted import mended, part, whole
+from lash_ref.untrusted import mended, part
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,22 @@ FILTERED: Final = Meaning("validation", reason="content_filter")
 UNSUPPORTED: Final = Meaning("unsupported")
 
 _OVERFLOW = re.compile(
-    r"prompt is too long|input is too long|maximum context length|context window|maximum prompt length"
-    r"|input token count.{0,80}exceeds|exceeds? the maximum number of (input )?tokens"
-    r"|exceeds? (the available context size|context limit)|greater than the context length"
-    r"|exceeded model token limit|reduce the length of the messages"
+    r"(prompt|input) (is )?too long|(maximum|model'?s|than the) context length|context window|maximum prompt length"
+    r"|input token count.{0,80}exceeds|exceeds? (the )?maximum number of (input )?tokens"
+    r"|exceeds? (the available context size|context limit)|too many tokens|request[ _]too[ _]large"
+    r"|context_length_exceeded|model_context_window_exceeded|token limit exceeded"
+    r"|exceeded model token limit|reduce the length of (the messages|your prompt)"
 )
 """Words of Anthropic, OpenAI, Google and of who speaks their dialects; bounded, for the text is anybody's."""
-_THROTTLED = re.compile(r"rate limit|throttl|\btpm\b|quota|per minute")
+_THROTTLED = re.compile(r"rate[ _]?limit|throttl|too many requests|\btpm\b|quota|per minute")
+_FILTERED = re.compile(r"content_filter|prohibited_content|safety (filter|system)|sensitive content|content management policy")
+_UNKNOWN_MODEL = re.compile(r"model_not_found|unsupported model|\bmodel\b.{0,120}(does not exist|not found)")
 _SPENT = re.compile(r"credit balance is too low|insufficient_quota|usage_limit_reached|usage_not_included")
 _GOOGLE_SPENT = re.compile(r"exceeded your current quota")
 _GOOGLE_PACED = re.compile(r"retrydelay|please retry|quotametric|quota_metric|per (minute|day)")
 _SECRET = re.compile(
-    r"(sk-[A-Za-z0-9_-]{8,}|AIza[0-9A-Za-z_-]{16,}|ya29\.[0-9A-Za-z._-]+|[Bb]earer\s+[^\s\"',}]+)"
+    r"(sk-[A-Za-z0-9_-]{8,}|AIza[0-9A-Za-z_-]{16,}|ya29\.[0-9A-Za-z._-]+|[Bb]earer\s+[^\s\"',}]+"
+    r"|(?i:api[_-]?key|access[_-]?token|[?&]key)[\"']?\s*[=:]\s*[\"']?[^\s\"'&,}<>]{6,})"
 )
 _DELAY = re.compile(r"^\s*(\d+(?:\.\d+)?)(ms|s)\s*$")
 
@@ -73,11 +77,17 @@ STANDS_FOR: Final[Mapping[str, int]] = {
     "server_error": 500,
     "server_is_overloaded": 503,
     "service_unavailable_error": 503,
+    "temporarily_unavailable": 503,
+    "bad_gateway": 502,
+    "gateway_timeout": 504,
+    "upstream_error": 502,
     "slow_down": 503,
     "timeout": 504,
     "timeout_error": 504,
     "overloaded_error": 529,
     "too_many_requests": 429,
+    "rate_limited": 429,
+    "RateLimitExceeded": 429,
     "engine_overloaded_error": 429,
     "throttlingException": 429,
     "ThrottlingException": 429,
@@ -92,6 +102,9 @@ STANDS_FOR: Final[Mapping[str, int]] = {
     "ServiceUnavailableError": 503,
 }
 """The status that a code or type of an error stands for inside a stream, where there is none."""
+
+_REFUSED: Final = frozenset({None, 400, 403, 404, 422, 451})
+"""Where words may say that the request itself is refused."""
 
 DIAGNOSTIC_LIMIT = 1024
 """Characters of a provider's words that the ledger keeps."""
@@ -116,19 +129,22 @@ def redacted(text: str, credentials: Iterable[str] = ()) -> str:
 
 
 def told_error(body: dict[str, Any]) -> dict[str, Any]:
-    """The error of a reply: an object, a bare text, or the reply itself where it is flat ([PRV.35][])."""
-    told = body.get("error")
-    if isinstance(told, str):
-        return {"message": whole(told)}
+    """The error of a reply: an object, the first of some, a bare text, or a flat reply itself ([PRV.35][])."""
+    told, several = body.get("error"), body.get("errors")
     flat = {key: value for key, value in body.items() if (key, value) != ("type", "error")}
+    if not told and isinstance(several, list) and several:
+        (first, *_) = cast("list[Any]", several)
+        return mended(first) if isinstance(first, dict) else {"message": str(first)}
+    if isinstance(told, str):
+        return mended(flat | {"message": told})
     return mended(part(body, "error") or flat)
 
 
 def told_words(error: dict[str, Any]) -> str:
     """What the error says, or all of it where it has no message."""
-    said = error.get("message")
-    if isinstance(said, str) and said:
-        return said
+    for said in (error.get("message"), error.get("detail")):
+        if isinstance(said, str) and said:
+            return said
     return f"the provider gave no message: {json.dumps(error)}" if error else "the provider gave no message"
 
 
@@ -162,6 +178,10 @@ def _told(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning | None:
         return OVERFLOW
     if _SPENT.search(words):
         return HARD_QUOTA
+    if refusal.status in _REFUSED and _FILTERED.search(words):
+        return FILTERED
+    if refusal.status in _REFUSED and _UNKNOWN_MODEL.search(words):
+        return UNSUPPORTED
     if refusal.status == 429 and _GOOGLE_SPENT.search(words) and not _GOOGLE_PACED.search(words):
         return HARD_QUOTA
     return None

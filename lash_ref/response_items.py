@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from lash_ref.untrusted import MalformedReply, parts, words
+from lash_ref.chat_calls import call_arguments
+from lash_ref.untrusted import parts, words
 
 
 class Places:
@@ -19,14 +20,10 @@ class Places:
         self._last = 0
 
     def opened(self, index: int | None, item_id: str) -> int:
-        """The place of an item that begins.
-
-        Raises:
-            MalformedReply: it began before.
-        """
+        """The place of an item that begins, or began before ([PRV.84][])."""
         taken = index in self._opened
         if item_id in self._by_id or (taken and not item_id):
-            raise MalformedReply(f"response.output_item.added: item {item_id or index} was added before")
+            return self.of(index, item_id)
         place = self._next() if index is None or taken else index
         self._opened.add(place)
         return self._noted(place, item_id)
@@ -37,19 +34,17 @@ class Places:
         return self._noted(self._last if place is None else place)
 
     def finished(self, index: int | None, item_id: str) -> int:
-        """The place of an item that is whole.
-
-        Raises:
-            MalformedReply: it was whole before.
-        """
+        """The place of an item that is whole."""
         known = item_id in self._by_id
         place = self.of(index, item_id)
         if place in self._done and item_id and not known:
             place = self._next()
-        if place in self._done:
-            raise MalformedReply(f"response.output_item.done: item {item_id or place} was done before")
         self._done.add(place)
         return self._noted(place, item_id)
+
+    def is_done(self, place: int) -> bool:
+        """Whether the item there is whole."""
+        return place in self._done
 
     def _next(self) -> int:
         return max(self._used, default=-1) + 1
@@ -68,6 +63,16 @@ def says(item: dict[str, Any]) -> bool:
         case "message":
             return any(words(piece, "text") or words(piece, "refusal") for piece in parts(item, "content"))
         case "function_call":
-            return bool(words(item, "arguments"))
+            return bool(call_arguments(item))
         case _:
             return True
+
+
+def text_of(item: dict[str, Any]) -> str:
+    """What a message says."""
+    return "".join(words(piece, "text") for piece in parts(item, "content"))
+
+
+def is_response(body: dict[str, Any]) -> bool:
+    """Whether a document is a response, by its kind or by the items it holds."""
+    return body.get("object") == "response" or isinstance(body.get("output"), list)

@@ -124,6 +124,12 @@ def text(owner: dict[str, Any], key: str) -> str | None:
     return None if owner.get(key) is None else whole(piece(owner, key))
 
 
+def name(owner: dict[str, Any], key: str) -> str | None:
+    """As `text`; a whole number is a name too, in its digits ([PRV.83][])."""
+    value = owner.get(key)
+    return str(value) if type(value) is int else text(owner, key)
+
+
 def is_error(told: object) -> bool:
     """Whether an ``error`` member tells of one: null, false and an empty text are none."""
     return told is not None and told is not False and told != ""
@@ -135,8 +141,10 @@ def words(owner: dict[str, Any], key: str) -> str:
 
 
 def count(owner: dict[str, Any], key: str) -> int | None:
-    """The whole number under ``key``, floored at 0; null and absent are the same."""
+    """The whole number under ``key``, in digits too, floored at 0; null and absent are the same ([PRV.83][])."""
     value = owner.get(key)
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,16}", value):
+        value = int(value)
     if value is None or (type(value) is int and 0 <= value <= COUNT_LIMIT):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > COUNT_LIMIT or value != int(value):

@@ -6,7 +6,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_patches import answer, failing
-from lash_ref.dialect import Reading
+from lash_ref.openai_chat import ChatReading
 from lash_ref.provider import LlmResponse, ProviderFailure
 from lash_ref.untrusted import MalformedReply
 
@@ -49,12 +49,12 @@ class WantsDone(BrokenHost):
 
         def ends(original: Any) -> Any:
             def end(self: Any) -> Any:
-                self.terminal = self.terminal and getattr(self, "done", False)
+                self.terminal = self.terminal and (getattr(self, "done", False) or not isinstance(self, ChatReading))
                 return original(self)
 
             return end
 
-        patch("lash_ref.openai_chat:ChatReading.end", ends)
+        patch("lash_ref.dialect:Reading.end", ends)
 
 
 @host_mutant("PRV.20", "PRV.45", character="Trusting: takes any end for the end.")
@@ -62,7 +62,6 @@ class TakesAnyEnd(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.dialect:Reading.end", lambda _: lambda self: self.response(finished=True))
         patch("lash_ref.gemini:GeminiReading.end", lambda _: lambda self: self.response(finished=True))
-        patch("lash_ref.openai_chat:ChatReading.end", lambda _: lambda self: self.response(finished=True))
 
 
 @host_mutant("PRV.21", "PRV.29", character="Hasty: runs the calls of a stream that just ended.")
@@ -95,7 +94,64 @@ class KeepsCutCalls(BrokenHost):
 @host_mutant("PRV.24", character="Content: takes an empty answer for an answer.")
 class TakesEmptyAnswers(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_chat:ChatReading.end", lambda _: Reading.end)
+        patch("lash_ref.openai_chat:ChatReading.never_silent", lambda _: False)
+
+
+@host_mutant("PRV.24", character="Official: takes an empty Response for an answer, for OpenAI sends none.")
+class TakesEmptyResponses(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_responses:ResponsesReading.never_silent", lambda _: False)
+
+
+@host_mutant("PRV.85", character="Settled: takes the first stop word for the last.")
+class BelievesTheFirstStop(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.dialect:Reading.settled", lambda _: property(lambda self: self.terminal))
+
+
+@host_mutant("PRV.85", character="Nervous: drops what comes behind a stop word.")
+class DropsWhatGoesOn(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def tell(self: Any, text: Any, said: str) -> Any:
+                yield from original(self, text, "" if self.terminal else said)
+
+            return tell
+
+        patch("lash_ref.dialect:Reading.tell", make)
+
+
+@host_mutant("PRV.86", character="Easy: takes an end that it does not know for a stop.")
+class TakesNewEndsForStops(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(_: Any, response: LlmResponse) -> LlmResponse:
+            failed = response.terminal_reason == "provider_error"
+            return response.but(terminal_reason="stop") if failed else response
+
+        patch("lash_ref.dialect:Reading.response", answer(change))
+
+
+@host_mutant("PRV.86", character="Undecided: says unknown of a reason that it does not know.")
+class SaysUnknown(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(_: Any, response: LlmResponse) -> LlmResponse:
+            failed = response.terminal_reason == "provider_error"
+            return response.but(terminal_reason="unknown") if failed else response
+
+        patch("lash_ref.dialect:Reading.response", answer(change))
+
+
+@host_mutant("PRV.87", character="Even: wants the evidence of a stream from a document too.")
+class WantsEvidenceOfDocuments(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def end(self: Any) -> Any:
+                self.terminal = self.terminal and self.finish is not None
+                return original(self)
+
+            return end
+
+        patch("lash_ref.dialect:Reading.end", make)
 
 
 @host_mutant("PRV.25", "PRV.82", character="Deaf: hears no refusal.")

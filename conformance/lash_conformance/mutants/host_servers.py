@@ -97,7 +97,8 @@ class TellsNoWholeReply(BrokenHost):
 @host_mutant("PRV.78", character="Typed: wants arguments in a text.")
 class WantsArgumentsInAText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.chat_calls:_arguments", lambda _: lambda function: piece(function, "arguments"))
+        for module in ("chat_calls", "response_items", "openai_responses"):
+            patch(f"lash_ref.{module}:call_arguments", lambda _: lambda function: piece(function, "arguments"))
 
 
 @host_mutant("PRV.55", character="Identified: tells calls apart by their ids alone.")

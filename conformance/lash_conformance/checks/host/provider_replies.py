@@ -190,7 +190,7 @@ async def an_error_that_is_no_event_breaks_the_stream_off(bench: HostBench) -> N
 
 @host_check("PRV.45", "PRV.49", needs=("providers",))
 async def what_does_not_fit_together_is_no_answer(bench: HostBench) -> None:
-    """Items opened or done twice, calls without a name, fragments after the end, members of wrong kinds."""
+    """Blocks opened twice, items done twice and otherwise, calls without a name, fragments after the end, members of wrong kinds."""
     async with asking(bench) as ask:
         for dialect, words in WORDS.items():
             for events in words.broken:
