@@ -179,9 +179,12 @@ class McpConnection:
                 await asyncio.gather(*watching, return_exceptions=True)
 
     def _client(self, stack: AsyncExitStack, changed: asyncio.Event) -> "Client":
-        from mcp import Client, StdioServerParameters
-        from mcp.client.streamable_http import streamable_http_client
-        from mcp.types import ToolListChangedNotification
+        try:
+            from mcp import Client, StdioServerParameters
+            from mcp.client.streamable_http import streamable_http_client
+            from mcp.types import ToolListChangedNotification
+        except ImportError as err:
+            raise ImportError(f"MCP servers need an extra: pip install 'lash-ref[mcp]' ({err})") from err
 
         async def heard(message: object) -> None:
             if isinstance(message, ToolListChangedNotification):

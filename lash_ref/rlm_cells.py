@@ -6,6 +6,7 @@ out: no file, no network. The clock can be read; a cell that sleeps uses up its 
 """
 
 from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
 from typing import Any, Final, cast
 
 from lash_ref.code_tools import CodeTools
@@ -34,6 +35,13 @@ class MontyExecutor:
     """A `CodeExecutor` over the Monty sandbox; its state is the dump after the last cell that ended well."""
 
     def __init__(self, limits: CellLimits | None = None) -> None:
+        """Make an executor with a fresh state.
+
+        Raises:
+            ImportError: the sandbox is not installed.
+        """
+        if find_spec("pydantic_monty") is None:
+            raise ImportError("RLM mode needs its extra: pip install 'lash-ref[rlm]' (No module named 'pydantic_monty')")
         self.limits = limits or CellLimits()
         self._state: bytes | None = None
         self._dirty = False

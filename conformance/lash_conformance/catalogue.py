@@ -15,7 +15,16 @@ from typing import Literal
 Level = Literal["MUST", "SHOULD", "MAY"]
 
 EDITION = "2026.11"
-AREAS = ["REC", "GRA", "STA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "BLD", "SES", "TRN", "FRM", "CAN", "WAI", "OBS", "PLG", "HOK", "TOO", "REG", "PRM", "OPS", "SNP", "PRV", "RPL", "PRC", "TRG", "RLM", "WIR", "HST"]
+AREAS = {
+    "REC": "records", "GRA": "conversation graph", "STA": "state", "STO": "commits", "LEA": "execution lease",
+    "QUE": "queued work", "INP": "turn inputs", "MNT": "maintenance", "ATT": "attachments", "FAC": "store factory",
+    "BLD": "core builder", "SES": "sessions", "TRN": "turns", "FRM": "agent frames", "CAN": "cancellation",
+    "WAI": "durable waits", "OBS": "observation", "PLG": "plugins", "HOK": "hooks", "TOO": "tools",
+    "REG": "tool registry", "PRM": "prompt", "OPS": "plugin operations", "SNP": "snapshots", "PRV": "providers",
+    "RPL": "replay server", "PRC": "processes", "TRG": "triggers", "RLM": "model-written code", "WIR": "store wire",
+    "HST": "host wire",
+}  # fmt: skip
+"""What each area of the law is about, in the order of the spec."""
 
 PROFILES: dict[str, tuple[str, ...]] = {
     "store": ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR"),
@@ -68,7 +77,7 @@ class Clause:
     @property
     def order(self) -> tuple[int, int]:
         """Area order of the spec, then number."""
-        return AREAS.index(self.area), int(self.id.partition(".")[2])
+        return list(AREAS).index(self.area), int(self.id.partition(".")[2])
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def all_checks(profile: Profile | None = None) -> tuple[Check, ...]:
 
     def order(made: Check) -> tuple[int, int, str, int]:
         area, _, number = made.clauses[0].partition(".")
-        return AREAS.index(area), int(number), made.module, made.line
+        return list(AREAS).index(area), int(number), made.module, made.line
 
     chosen = [made for made in REGISTRY.values() if profile in (None, made.profile)]
     return tuple(sorted(chosen, key=order))

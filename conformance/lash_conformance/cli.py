@@ -1,6 +1,6 @@
 """The command line: ``lash-conformance``.
 
-Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.
+Exit codes: 0 conforms, 1 does not, 2 wrong usage or no target, 3 fault of the suite itself, 4 incomplete.
 """
 
 import errno
@@ -18,16 +18,23 @@ from lash_conformance.catalogue import EDITION, CatalogueFault, clauses
 from lash_conformance.check import Profile
 from lash_conformance.cli_bench import bench, soak
 from lash_conformance.cli_fixtures import fixtures_app, promote, record, replay_server, sdks
-from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder, usage
+from lash_conformance.cli_outputs import JsonFile, JunitFile, ReportFolder, outlive_reader, usage
 from lash_conformance.cli_site import editions, keep, site
+from lash_conformance.nearest import did_you_mean
 from lash_conformance.select import selects_clause
 from lash_ref import __version__
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich",
     help="Judge a lash store or host against the numbered clauses of the spec.",
-    epilog="Exit codes: 0 conforms, 1 does not, 2 usage or handshake, 3 harness fault, 4 incomplete.",
+    epilog="Exit codes: 0 conforms, 1 does not, 2 wrong usage or no target, 3 fault of the suite itself, 4 incomplete.",
 )  # fmt: skip
+
+JUDGE, READ, PROVE, ADAPT, PROVIDERS, SITE = (
+    "Judge a store or a host", "Read the spec", "Prove the suite itself", "Connect your own implementation",
+    "Provider recordings", "Publish results",
+)  # fmt: skip
+"""The groups in which ``--help`` lists the commands."""
 
 UNUSABLE = frozenset((errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS))
 """What is wrong with a file that was named, rather than with the machine."""
@@ -45,28 +52,28 @@ def _say_version(asked: bool) -> None:
 
 @app.callback()
 def command(
-    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and the edition of the law, and exit")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and the edition of the spec, and exit")] = False,
 ) -> None:
     """Judge a lash store or host against the numbered clauses of the spec."""
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def run(
     target: Annotated[
         str, typer.Option("--target", "-t", help="memory, sqlite, postgres[:DSN], stdio:COMMAND, reference[:STORE] or python:package.module:callable")
     ] = "",
     profile: Annotated[Profile, typer.Option(help="What is judged")] = "store",
     select: SelectOption = "*",
-    known: Annotated[Path | None, typer.Option(help="TOML list of known failures")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Fixes everything that is generated")] = 0,
+    known: Annotated[Path | None, typer.Option(help="Your TOML list of known failures, as `known --update` writes it")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is generated; the same seed gives the same run")] = 0,
     jobs: Annotated[
-        int | None, typer.Option("--jobs", "-j", min=1, help="Processes to judge with; if not given one, and one more for the crash drill or a host's providers")
+        int | None, typer.Option("--jobs", "-j", min=1, help="Processes to judge with; by default one, and a second for the crash drill or a host's providers")
     ] = None,
-    thorough: Annotated[bool, typer.Option("--thorough", help="Search for minutes, not seconds")] = False,
+    thorough: Annotated[bool, typer.Option("--thorough", help="Let the randomised searches run for minutes, not seconds")] = False,
     isolate: Annotated[
-        bool, typer.Option("--isolate", help="Judge in a child process: a crash or hang costs one check; stdio targets always are processes")
+        bool, typer.Option("--isolate", help="Run the target in a child process, so that a crash or hang costs one check (stdio targets always are)")
     ] = False,
-    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds one example may take")] = 30.0,
+    deadline: Annotated[float, typer.Option(min=0.1, help="Seconds one check may take")] = 30.0,
     report: ReportFolder = Path("report"),
     json_file: JsonFile = None,
     junit: JunitFile = None,
@@ -75,9 +82,13 @@ def run(
     from lash_conformance import run as running
     from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
+    from lash_conformance.select import misspelt
     from lash_conformance.target import StoreTarget, TargetFault, load
     from lash_conformance.terminal import Live, summary
 
+    if faults := misspelt(select, profile):
+        usage(f"--select: {'; '.join(faults)}")
+        raise typer.Exit(4)
     target = target or ("reference" if profile == "host" else "sqlite")
     try:
         made_target = load_host(target) if profile == "host" else load(target)
@@ -95,11 +106,11 @@ def run(
         raise usage(err) from err
     running.write_all(made, report, json_file, junit)
     summary(console, made)
-    console.print(f"report: {report / 'report.html'}", highlight=False)
+    console.print(f"report: {report / 'report.html'}", highlight=False, soft_wrap=True)
     raise typer.Exit(made.exit_code)
 
 
-@app.command("clauses")
+@app.command("clauses", rich_help_panel=READ)
 def list_clauses(
     select: SelectOption = "*",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
@@ -110,10 +121,10 @@ def list_clauses(
         Path, typer.Option(help="With --seeds: folder below which reports (report.json) say what passes")
     ] = Path("report"),
     confirm: Annotated[
-        bool, typer.Option("--confirm", help="Say that the checks of changed rules were read again")
+        bool, typer.Option("--confirm", help="Record that the checks of changed rules were reviewed")
     ] = False,
 ) -> None:
-    """List the clauses of the law."""
+    """List the clauses of the spec."""
     if seeds:
         from lash_conformance import seeds as seeding
 
@@ -132,37 +143,37 @@ def list_clauses(
     for clause in chosen if not as_json else []:
         typer.echo(f"{clause.id:8} {clause.level:6} {clause.rule}")
     if not chosen:
-        raise usage(f"no clause matches {select!r}")
+        raise usage(f"no clause matches {select!r}{did_you_mean(select, clauses())}")
 
 
-@app.command()
+@app.command(rich_help_panel=READ)
 def explain(
-    clause: Annotated[str, typer.Argument(help="A clause id, such as STO.12")],
+    clause: Annotated[str, typer.Argument(help="A clause id, such as STO.12, or the name of a check")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
 ) -> None:
-    """Show a clause with its reason, source, checks, broken stores and implementation."""
+    """Show a clause with its reason, source, checks, the broken implementations that prove them, and code."""
     from lash_conformance import explain as explaining
 
-    found = clauses().get(clause.upper())
+    found = clauses().get(explaining.clause_named(clause))
     if found is None:
-        raise usage(f"no clause {clause!r}: `lash-conformance clauses` lists them")
+        raise usage(f"no clause {clause!r} (`lash-conformance clauses` lists them){did_you_mean(clause, explaining.names())}")
     if as_json:
         typer.echo(json.dumps(explaining.facts(found), indent=1, ensure_ascii=False))
         return
     explaining.show(Console(), found)
 
 
-@app.command()
+@app.command(rich_help_panel=PROVE)
 def mutants(
     select: SelectOption = "*",
     json_file: JsonFile = None,
     searches: Annotated[
-        bool, typer.Option(help="Also those that only a machine or a race finds: a minute or two")
+        bool, typer.Option(help="Also those that only a randomised search or a race finds: a minute or two")
     ] = True,
     crashes: Annotated[bool, typer.Option(help="Also those that only the crash drill finds: some minutes")] = True,
     examples: Annotated[bool, typer.Option(help="Also all others")] = True,
 ) -> None:
-    """Run the deliberately broken stores and say which check killed which."""
+    """Run every deliberately broken implementation and say which check detects it."""
     from lash_conformance import kill
     from lash_conformance.kill_table import data, show
 
@@ -181,12 +192,12 @@ def mutants(
     raise typer.Exit(0 if table.holds else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=PROVE)
 def selftest(
     json_file: JsonFile = None,
-    drill: Annotated[bool, typer.Option(help="Also run the targets that hang, exit, raise and flood")] = True,
+    drill: Annotated[bool, typer.Option(help="Also run targets that hang, exit, raise and flood the output")] = True,
 ) -> None:
-    """Prove that the suite can fail: the null score and the drill."""
+    """Prove that the suite can fail: stores that do nothing pass nothing, and hostile targets get a verdict."""
     from lash_conformance import selftest as testing
 
     made = testing.run(Console(), with_drill=drill)
@@ -195,7 +206,7 @@ def selftest(
     raise typer.Exit(0 if made.holds else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def known(
     file: Annotated[Path, typer.Argument(help="TOML list of known failures")],
     update: Annotated[bool, typer.Option("--update", help="Rewrite the list from a run's event log")] = False,
@@ -203,7 +214,7 @@ def known(
     link: Annotated[str, typer.Option(help="Issue that new entries point to (needed for new entries)")] = "",
     days: Annotated[int, typer.Option(min=1, help="Days until new entries expire")] = 90,
 ) -> None:
-    """Show the known failures, or rewrite them from a run."""
+    """Show a list of known failures, or rewrite it from a run."""
     from lash_conformance import known as knowing
     from lash_conformance.log import TruncatedLog, read
 
@@ -224,35 +235,29 @@ def known(
         typer.echo(f"{entry.check}  {state}  {entry.link}\n  {entry.reason}")
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def diff(
-    before: Annotated[Path, typer.Argument(help="Report of the earlier run (report.json)")],
+    before: Annotated[Path, typer.Argument(help="Report of the earlier run: report.json, or its folder")],
     after: Annotated[Path, typer.Argument(help="Report of the later run")],
 ) -> None:
     """Name what got worse between two reports; exits with 1 if anything did."""
-    from pydantic import ValidationError
-
-    from lash_conformance.compare import compare, show
-    from lash_conformance.report import load
-    from lash_conformance.wire import first
+    from lash_conformance.compare import NoReport, compare, read, show
 
     try:
-        found = compare(load(before), load(after))
-    except OSError as err:
+        found = compare(read(before), read(after))
+    except (NoReport, OSError) as err:
         raise usage(err) from err
-    except ValidationError as err:
-        raise usage(f"no report: {first(err)}") from err
     show(Console(), found)
     raise typer.Exit(1 if found.regressions else 0)
 
 
-@app.command()
+@app.command(rich_help_panel=JUDGE)
 def replay(
     trace: Annotated[Path, typer.Argument(help="A trace saved by a run")],
     target: Annotated[str, typer.Option("--target", "-t", help="As `run` takes it")] = "",
     profile: Annotated[Profile, typer.Option(help="Whose trace it is: a store's, or a host's life of a session")] = "store",
 ) -> None:
-    """Run a saved trace, step by step, against any target."""
+    """Repeat a trace saved by a run, step by step, against any target."""
     from lash_conformance.host import load as load_host
     from lash_conformance.life_search import MalformedLife
     from lash_conformance.replaying import replay_file, replay_life
@@ -272,12 +277,12 @@ def replay(
     raise typer.Exit(0 if agreed else 1)
 
 
-@app.command()
+@app.command(rich_help_panel=ADAPT)
 def schema(
     wire: Annotated[bool, typer.Option("--wire", help="The OpenRPC document of the wire protocol instead")] = False,
     profile: Annotated[Profile, typer.Option(help="With --wire: whose methods")] = "store",
 ) -> None:
-    """Print the JSON Schema of the report, or the wire's OpenRPC document with the schema of every record."""
+    """Print the JSON Schema of the report, or of the wire protocol (as OpenRPC)."""
     from lash_conformance import host_openrpc, openrpc
     from lash_conformance import report as reporting
 
@@ -285,17 +290,17 @@ def schema(
     typer.echo(json.dumps(document() if wire else reporting.schema(), indent=1))
 
 
-@app.command()
+@app.command(rich_help_panel=ADAPT)
 def vectors(
     folder: Annotated[Path, typer.Argument(help="Where to write them")] = Path("fixtures/wire"),
 ) -> None:
-    """Write the vectors of every record, valid and invalid, and the wire's OpenRPC document."""
+    """Write test vectors of every record, valid and invalid, and the wire's OpenRPC document."""
     from lash_conformance import vectors as making
 
     typer.echo(f"{folder}: {making.write(folder)} files")
 
 
-@app.command()
+@app.command(rich_help_panel=ADAPT)
 def init(
     language: Annotated[str, typer.Argument(help="python, node or rust")],
     folder: Annotated[Path, typer.Argument(help="An empty or new folder")],
@@ -313,13 +318,13 @@ def init(
     typer.echo(f"judge it there with: lash-conformance run --target '{target}' ({needs})")
 
 
-@app.command()
+@app.command(rich_help_panel=ADAPT)
 def serve(
     target: Annotated[str, typer.Option("--target", "-t", help="memory, sqlite, postgres:DSN, reference, or python:package.module:callable")] = "",
     profile: Annotated[Profile, typer.Option(help="What is served")] = "store",
     store: Annotated[str, typer.Option(help="With --profile host: the store that its sessions live on")] = "sqlite",
 ) -> None:
-    """Put an in-process target behind the wire, on standard input and output."""
+    """Serve a Python store or host over the wire protocol, on standard input and output."""
     import os
 
     from lash_conformance import host_server, server
@@ -342,20 +347,17 @@ def serve(
     server.serve(made)
 
 
-app.add_typer(fixtures_app, name="fixtures")
-app.command("replay-server")(replay_server)
-app.command()(record)
-app.command()(bench)
-app.command()(soak)
-app.command()(keep)
-app.command()(site)
-app.command()(editions)
-app.command()(promote)
-app.command()(sdks)
+for panel, command_of_panel in (
+    (JUDGE, soak), (JUDGE, bench), (READ, editions), (PROVIDERS, replay_server), (PROVIDERS, record), (PROVIDERS, promote),
+    (PROVIDERS, sdks), (SITE, keep), (SITE, site),
+):  # fmt: skip
+    app.command(rich_help_panel=panel)(command_of_panel)
+app.add_typer(fixtures_app, name="fixtures", rich_help_panel=PROVIDERS)
 
 
 def main() -> None:
     """The console script; a fault of the judge's own is no verdict, and has an exit code of its own."""
+    outlive_reader()
     try:
         app()
     except Exception as err:

@@ -10,15 +10,15 @@ from lash_conformance.cli_outputs import ReportFolder, usage
 
 
 def bench(
-    store: Annotated[str | None, typer.Option(help="memory, sqlite (the default), postgres, postgres:DSN, or python:package.module:callable; with --host several, comma between")] = None,
+    store: Annotated[str | None, typer.Option(help="memory, sqlite (the default), postgres, postgres:DSN, or python:package.module:callable; with --host also several, separated by commas")] = None,
     nodes: Annotated[str | None, typer.Option(help="History lengths to measure at; 10 to 100000 by default")] = None,
-    host: Annotated[bool, typer.Option("--host", help="Measure turns of a host instead, beside langgraph if the extra peers is installed")] = False,
+    host: Annotated[bool, typer.Option("--host", help="Measure turns of a host instead; langgraph too, where lash-ref[peers] is installed")] = False,
     target: Annotated[str, typer.Option(help="The host: reference, python:package.module:callable, or stdio:COMMAND, which is measured on its own store")] = "reference",
     turns: Annotated[int, typer.Option(min=8, help="With --host: turns of one conversation")] = 500,
-    sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions held live, then parked")] = 1000,
-    wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with itself over stdio")] = False,
+    sessions: Annotated[int, typer.Option(min=1, help="With --host: sessions to hold in memory, live and then parked")] = 1000,
+    wire: Annotated[bool, typer.Option("--wire", help="Compare the store in process with the same store over stdio")] = False,
     providers: Annotated[
-        bool, typer.Option("--providers", help="How fast streams are read, beside the official SDKs")
+        bool, typer.Option("--providers", help="Measure how fast provider streams are read, by us and by the official SDKs")
     ] = False,
     report: ReportFolder = Path("report"),
 ) -> None:
@@ -75,7 +75,7 @@ def soak(
     store: Annotated[str, typer.Option(help="The store its sessions live on")] = "sqlite",
     turns: Annotated[int, typer.Option(min=1)] = 10_000,
     seed: Annotated[int, typer.Option()] = 0,
-    minutes: Annotated[float | None, typer.Option(help="Stop after so long; what was run is judged")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this many minutes; what ran until then is judged")] = None,
     report: ReportFolder = Path("report"),
 ) -> None:
     """Run thousands of turns disturbed by cancels, parks, kills and lost leases, and check what survives."""

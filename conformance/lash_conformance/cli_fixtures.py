@@ -13,7 +13,7 @@ fixtures_app = typer.Typer(no_args_is_help=True, help="Check the recorded provid
 
 @fixtures_app.command("check")
 def check_fixtures(
-    sdks: Annotated[bool, typer.Option(help="Hold frames against the installed official SDKs' types")] = True,
+    sdks: Annotated[bool, typer.Option(help="Validate frames against the types of the installed official SDKs")] = True,
 ) -> None:
     """Validate every fixture: format, bytes, index, clauses, secrets, and drift against the SDKs."""
     from lash_conformance.fixture import FixtureFault, fixtures
@@ -33,7 +33,7 @@ def check_fixtures(
 
 @fixtures_app.command("index")
 def index_fixtures() -> None:
-    """Write INDEX.json and fixture.schema.json anew from the files."""
+    """Regenerate INDEX.json and fixture.schema.json from the files."""
     from lash_conformance.fixture import directory
     from lash_conformance.fixture_check import seal
 
@@ -43,7 +43,7 @@ def index_fixtures() -> None:
 
 @fixtures_app.command("list")
 def list_fixtures() -> None:
-    """Every fixture with what it proves."""
+    """List every fixture with what it proves."""
     from lash_conformance.fixture import fixtures
 
     for made in fixtures().values():
@@ -85,7 +85,7 @@ def record(
     upstream: Annotated[str, typer.Option(help="The provider's base URL, for instance https://api.example.com")],
     out: Annotated[Path, typer.Option(help="Folder for captures, outside the repository")],
     marker: Annotated[
-        list[str] | None, typer.Option(help="Text of yours that must never be kept; repeat the option")
+        list[str] | None, typer.Option(help="A secret of yours that must never be written; may be repeated")
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one")] = 0,
 ) -> None:
@@ -125,7 +125,7 @@ def promote(
     proves: Annotated[str, typer.Option(help="One sentence: what the fixture proves")],
     out: Annotated[Path, typer.Option(help="The fixtures' folder")] = Path("fixtures/providers"),
 ) -> None:
-    """Turn reviewed captures into a fixture; its calls and expectations are yours to write."""
+    """Turn reviewed captures into a fixture, to which you add calls and expectations."""
     from datetime import UTC, datetime
 
     from lash_conformance.recorder import promoted

@@ -15,10 +15,10 @@ from lash_conformance.cli_outputs import usage
 
 def keep(
     result: Annotated[Path, typer.Argument(help="report.json of a run, the JSON of mutants, or a file of bench")],
-    kept: Annotated[Path, typer.Argument(help="Where it is kept, such as docs/results/postgres.json")],
-    version: Annotated[list[str] | None, typer.Option("--with", help="A version that matters, as name=version; several times")] = None,
+    kept: Annotated[Path, typer.Argument(help="Where to store it, such as docs/results/postgres.json")],
+    version: Annotated[list[str] | None, typer.Option("--with", help="A version to record, as name=version; may be repeated")] = None,
 ) -> None:
-    """Keep a result for the site: what its pages need, with the date, versions and the hash of every rule."""
+    """Store a result for the site: what its pages need, with the date, versions and the hash of every rule."""
     from lash_conformance import keeping
 
     given = [one.partition("=") for one in version or ()]
@@ -35,7 +35,7 @@ def site(
     folder: Annotated[Path, typer.Argument(help="Where the pages go; it is emptied first")] = Path("build/docs"),
     root: Annotated[Path, typer.Option(help="The checkout, whose docs folder holds the written pages")] = Path(),
     reports: Annotated[
-        list[Path] | None, typer.Option(help="Folders of reports to join; give it several times")
+        list[Path] | None, typer.Option(help="Folder of reports to join; may be repeated")
     ] = None,
 ) -> None:
     """Write the pages of the site: every clause with its evidence, joined from data."""
@@ -53,13 +53,13 @@ def site(
 
 
 def editions(
-    before: Annotated[str, typer.Argument(help="The earlier edition, or the path of its file; without it, editions are listed")] = "",
-    after: Annotated[str, typer.Argument(help="The later edition; `law` is the law as it stands")] = "law",
+    before: Annotated[str, typer.Argument(help="The earlier edition, or the path of its file; if not given, editions are listed")] = "",
+    after: Annotated[str, typer.Argument(help="The later edition; `law` is the spec as it stands")] = "law",
     as_json: Annotated[bool, typer.Option("--json", help="As JSON on standard output")] = False,
-    freeze: Annotated[bool, typer.Option("--freeze", help="Write the law as it stands as the edition of its name")] = False,
-    again: Annotated[bool, typer.Option("--again", help="With --freeze: nobody was given this edition yet, so write it anew")] = False,
+    freeze: Annotated[bool, typer.Option("--freeze", help="Freeze the spec as it stands as its edition")] = False,
+    again: Annotated[bool, typer.Option("--again", help="With --freeze: overwrite an edition that was not published yet")] = False,
 ) -> None:
-    """List the frozen editions of the law, or say clause by clause what changed between two."""
+    """List the frozen editions of the spec, or say clause by clause what changed between two."""
     from lash_conformance import editions as frozen
 
     try:

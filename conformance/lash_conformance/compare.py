@@ -1,13 +1,36 @@
 """Two reports side by side: what got worse, what got better, what is new."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
+from pydantic import ValidationError
 from rich.console import Console
 
 from lash_conformance.execute import VERDICTS
-from lash_conformance.report import Report
+from lash_conformance.report import Report, load
 
 _GOOD = ("pass", "not-applicable", "known-failure")
+
+
+class NoReport(Exception):
+    """A file that was given as a report is none."""
+
+
+def read(path: Path) -> Report:
+    """The report at a path: ``report.json``, or the folder that holds it.
+
+    Raises:
+        NoReport: the file is of another form.
+    """
+    file = path / "report.json" if path.is_dir() else path
+    try:
+        return load(file)
+    except ValidationError as err:
+        fault = err.errors()[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise NoReport(f"{file} is no report.json of a run: {where or 'text'}: {fault['msg']}") from err
+    except UnicodeDecodeError as err:
+        raise NoReport(f"{file} is no report.json of a run: {err}") from err
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ def show(console: Console, found: Difference) -> None:
         ("new", found.other, "dim"),
     ):
         for check, was, now in rows:
-            console.print(f"{title:7} {check}: {was} -> {now}", style=style, highlight=False)
+            console.print(f"{title:7} {check}: {was} -> {now}", style=style, highlight=False, soft_wrap=True)
     console.print(
         f"{len(found.regressions)} worse, {len(found.fixes)} better, {len(found.other)} new", highlight=False
     )

@@ -48,8 +48,8 @@ def lines(report: Report) -> list[str]:
         counted = Counter(blow.blow.partition(",")[0] for row in drilled for blow in row.blows)
         blows = ", ".join(f"{number} {name}" for name, number in sorted(counted.items()))
         ill = sum(len(row.ill) for row in drilled)
-        told.append(f"crash drill: {sum(counted.values())} blows over {len(drilled)} scenes ({blows}), {ill} not borne")
+        told.append(f"crash drill: {sum(counted.values())} faults injected in {len(drilled)} scenarios ({blows}), {ill} not survived")
         if UNTRACED in counted:
-            told.append("crash drill: no working strace here, so nothing was killed at a step, cut or refused; install strace")
+            told.append("crash drill: no working strace here, so no process was killed at a system call and no call was cut short or failed; install strace")
     told += [f"crash drill: {blow.call}" for row in rows(report) if row.scene == RANDOM for blow in row.blows]
     return told

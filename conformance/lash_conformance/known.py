@@ -43,7 +43,9 @@ def read(path: Path) -> dict[str, Known]:
     """
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as err:
+    except OSError as err:
+        raise KnownFault(f"{path}: {err.strerror}") from err
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as err:
         raise KnownFault(f"{path}: {err}") from err
     found: dict[str, Known] = {}
     for number, entry in enumerate(data.get("failure", []), start=1):

@@ -7,8 +7,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from pygal.style import Style
 
 from lash_conformance import crash_map
+from lash_conformance.catalogue import AREAS
 from lash_conformance.execute import VERDICTS
-from lash_conformance.report import Report, found_most
+from lash_conformance.report import Report, found_most, rerun
 
 COLOURS = {
     "pass": "#2e7d32", "not-applicable": "#9e9e9e", "known-failure": "#f9a825", "fail": "#c62828",
@@ -44,7 +45,7 @@ def render(report: Report) -> str:
         report=report, checks=checks, verdicts=VERDICTS, colours=COLOURS,
         chart=chart(report) if report.checks else "",
         crash_lines=crash_map.lines(report), crash_rows=crash_map.rows(report),
-        most=found_most(report),
+        most=found_most(report), rerun=rerun, areas=AREAS,
         red=[check for check in report.checks if check.verdict in ("fail", "error", "unknown")],
     )  # fmt: skip
 

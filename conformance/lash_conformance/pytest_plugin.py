@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from lash_conformance.check import Check
+from lash_conformance.difference import difference
 from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
 from lash_conformance.target import Backend, Capability, Interruptible, Place, StoreTarget, checked, load
@@ -73,16 +74,12 @@ def host_target(request: pytest.FixtureRequest) -> Iterator[HostTarget]:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Tell records apart by the fields that differ."""
+    """Show the place where two values differ."""
     if op != "==":
         return None
-    if isinstance(left, Record) and isinstance(right, Record) and type(left) is type(right):
-        fields = type(left).model_fields
-        differing = [name for name in fields if getattr(left, name) != getattr(right, name)]
-        wanted = ", ".join(f"{name}={getattr(right, name)!r:.200}" for name in differing)
-        found = ", ".join(f"{name}={getattr(left, name)!r:.200}" for name in differing)
-        return [f"{type(left).__name__} differs", f"expected {wanted}", f"found {found}"]
-    return ["found differs from expected", f"expected {right!r:.400}", f"found {left!r:.400}"]
+    wanted, found = difference(right, left)
+    what = type(left).__name__ if isinstance(left, Record) and type(left) is type(right) else "found"
+    return [f"{what} differs" + (" from expected" if what == "found" else ""), f"expected {wanted}", f"found {found}"]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,6 +6,7 @@ Every other form (HTML, JUnit, terminal) is drawn from it.
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -170,7 +171,7 @@ class Report(Part):
     """The same for the harness."""
 
     @property
-    def beside(self) -> bool:
+    def parallel(self) -> bool:
         """Whether more than one process judged, so that times overlap."""
         return self.target_seconds + self.harness_seconds > self.seconds
 
@@ -308,6 +309,12 @@ def found_most(report: Report, shown: int = 8) -> list[Alike]:
     """What more than one check found, the most frequent first; a bare value may have any cause."""
     several = [one for one in alike(report) if len(one.checks) > 1 and " " in one.found]
     return sorted(several, key=lambda one: -len(one.checks))[:shown]
+
+
+def rerun(check: CheckReport, report: Report) -> str:
+    """The command that judges one check again, as it was judged."""
+    profile = "" if report.profile == "store" else f"--profile {report.profile} "
+    return f"lash-conformance run {profile}--target {quote(report.target.given)} --select {quote(check.id)} --seed {report.seed}"
 
 
 def schema() -> dict[str, Any]:

@@ -4,11 +4,13 @@ A target is any object with these members; a ten-line class does. ``python:packa
 a callable that returns one.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args, runtime_checkable
 
+from lash_conformance.nearest import did_you_mean
 from lash_ref.contracts import AttachmentStore, Clock, ProcessEvidence, SessionStoreFactory
 
 
@@ -232,13 +234,25 @@ def imported(name: str, others: str) -> object:
     scheme, _, rest = name.partition(":")
     module_name, _, attribute = rest.partition(":")
     if scheme != "python" or not module_name or not attribute:
-        raise TargetFault(f"no target {name!r}: use {others} or python:package.module:callable")
+        raise TargetFault(f"no target {name!r}: use {others} or python:package.module:callable{_meant(name, others)}")
     if "" not in sys.path:
         sys.path.insert(0, "")
     try:
         return getattr(importlib.import_module(module_name), attribute)()
     except Exception as err:
         raise TargetFault(f"target {name!r} could not be made: {type(err).__name__}: {err}") from err
+
+
+def _meant(name: str, others: str) -> str:
+    """What a name that is no target was probably meant to be."""
+    scheme = name.partition(":")[0]
+    if scheme == "reference":
+        return f"; {name!r} is a host: add --profile host"
+    if scheme in ("memory", "sqlite", "postgres"):
+        return f"; {name!r} is a store: leave --profile host out, or judge our host on it as 'reference:{name}'"
+    if re.fullmatch(r"[\w.]+:\w+", name) and scheme not in ("stdio", "python"):
+        return f"; did you mean 'python:{name}'?"
+    return did_you_mean(name, others.split(", "))
 
 
 def checked(name: str, made: object) -> StoreTarget:

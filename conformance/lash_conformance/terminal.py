@@ -1,6 +1,7 @@
 """What a run shows while it goes and when it ends: colours and a bar on a terminal, plain lines elsewhere."""
 
 from collections import Counter
+from textwrap import indent
 from typing import Any
 
 from rich.console import Console
@@ -9,13 +10,17 @@ from rich.table import Table
 from rich.text import Text
 
 from lash_conformance import crash_map
+from lash_conformance.catalogue import AREAS
 from lash_conformance.execute import VERDICTS, Verdict
-from lash_conformance.report import CheckReport, Report, alike, found_most
+from lash_conformance.report import CheckReport, Report, alike, found_most, rerun
 
 STYLES: dict[Verdict, str] = {
     "pass": "green", "not-applicable": "dim", "known-failure": "yellow", "fail": "bold red",
     "unknown": "magenta", "error": "bold red", "not-run": "magenta",
 }  # fmt: skip
+
+TRACE_LINES = 6
+"""How much of a trace a terminal shows; what came last is what failed."""
 
 
 class Live:
@@ -55,7 +60,7 @@ class Live:
 
 
 def summary(console: Console, report: Report, *, shown: int = 10) -> None:
-    """The first failures in full, each of its own kind, what was found most, the table by area, and the advice."""
+    """The first failures in full, each with another finding, findings that repeat, the table by area, and the advice."""
     kinds = alike(report)[:shown]
     for one in kinds:
         failure(console, one.checks[0], report)
@@ -63,31 +68,49 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
     if red > len(kinds):
         console.print(f"\n… and {red - len(kinds)} more in the report", style="dim")
     if most := found_most(report):
-        console.print("\nwhat more than one check found", style="bold")
+        console.print("\nsame finding in several checks, perhaps one cause", style="bold")
         for one in most:
-            console.print(Text(f"  {len(one.checks):4} checks  ", "dim") + Text(one.found), soft_wrap=True)
+            console.print(Text(f"  {len(one.checks):4} checks  ", "dim") + Text(shortened(one.found)), soft_wrap=True)
         console.print()
+    if report.checks:
+        _table(console, report)
+    counted = ", ".join(f"{report.check_counts[v]} {v}" for v in VERDICTS if v in report.check_counts)
+    console.print(f"{len(report.checks)} checks: {counted or 'none'}")
+    parallel = ", in parallel" if report.parallel else ""
+    console.print(
+        f"{report.seconds:.1f} s: {report.target_seconds:.1f} s inside the target, {report.harness_seconds:.1f} s in the "
+        f"harness{parallel}; seed {report.seed}", soft_wrap=True,
+    )  # fmt: skip
+    for line in crash_map.lines(report):
+        console.print(line, highlight=False, soft_wrap=True)
+    for problem in report.problems:
+        console.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)
+    console.print(report.advice, style="green" if report.exit_code == 0 else "bold red", markup=False, soft_wrap=True)
+
+
+def _table(console: Console, report: Report) -> None:
     table = Table(title=f"{report.target.name} {report.target.version}: clauses by verdict", title_justify="left")
     table.add_column("area")
     columns: list[Verdict] = [v for v in VERDICTS if report.clause_counts.get(v)]
     for verdict in columns:
         table.add_column(verdict, justify="right", style=STYLES[verdict])
     for area in report.areas:
-        table.add_row(area.area, *(str(area.counts.get(v, "")) for v in columns))
+        table.add_row(f"{area.area}  {AREAS[area.area]}", *(str(area.counts.get(v, "")) for v in columns))
     table.add_section()
     table.add_row("all", *(str(report.clause_counts.get(v, "")) for v in columns))
     console.print(table)
-    counted = ", ".join(f"{report.check_counts[v]} {v}" for v in VERDICTS if v in report.check_counts)
-    console.print(f"{len(report.checks)} checks: {counted or 'none'}")
-    console.print(
-        f"{report.seconds:.1f} s: {report.target_seconds:.1f} s inside the target, {report.harness_seconds:.1f} s in the "
-        f"harness{', beside one another' if report.beside else ''}; seed {report.seed}"
-    )
-    for line in crash_map.lines(report):
-        console.print(line, highlight=False, soft_wrap=True)
-    for problem in report.problems:
-        console.print(f"problem: {problem}", style="red")
-    console.print(report.advice, style="green" if report.exit_code == 0 else "bold red")
+
+
+def shortened(line: str, width: int = 160) -> str:
+    """A line of at most ``width`` characters: of a call, both the beginning and the answer are kept."""
+    if len(line) <= width:
+        return line
+    call, arrow, answer = line.rpartition(" -> ")
+    if not arrow:
+        return f"{line[: width - 1]}…"
+    answer = answer if len(answer) <= width // 2 else f"{answer[: width // 2 - 1]}…"
+    room = width - len(answer) - len(arrow)
+    return f"{call if len(call) <= room else f'{call[: room - 2]}…)'} -> {answer}"
 
 
 def failure(console: Console, check: CheckReport, report: Report) -> None:
@@ -97,12 +120,12 @@ def failure(console: Console, check: CheckReport, report: Report) -> None:
     console.print(Text(f"\n{head}", STYLES[check.verdict]))
     rows = [("rule", rules.get(check.clauses[0], "")), ("expected", check.expected)]
     rows += [("found", check.found or check.reason), ("note", check.note), ("at", check.where)]
-    start = max(0, len(check.lines) - 10)
+    start = max(0, len(check.lines) - TRACE_LINES)
+    if start:
+        rows.append(("trace", f"the last {TRACE_LINES} of {len(check.lines)} steps; report.html has all, whole"))
     for number, line in enumerate(check.lines[start:], start=start + 1):
-        rows.append(("trace" if number == start + 1 else "", f"{number} {line}"))
-    profile = "" if report.profile == "store" else f"--profile {report.profile} "
-    target = f"{profile}--target '{report.target.given}' "
-    rows.append(("rerun", f"lash-conformance run {target}--select '{check.id}' --seed {report.seed}"))
+        rows.append(("trace" if number == 1 else "", f"{number} {shortened(line)}"))
+    rows.append(("rerun", rerun(check, report)))
     for name, text in rows:
         if text:
-            console.print(Text(f"  {name:9}", "dim") + Text(text), soft_wrap=True)
+            console.print(Text(f"  {name:9}", "dim") + Text(indent(text, " " * 11).lstrip()), soft_wrap=True)

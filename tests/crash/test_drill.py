@@ -124,7 +124,7 @@ def test_a_run_draws_the_crash_map(short: None, tmp_path: Path):
     assert "put bytes" in page.render(report)
     console = Console(file=io.StringIO(), width=200)
     summary(console, report)
-    assert "blows over 1 scenes" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
+    assert "faults injected in 1 scenarios" in console.file.getvalue()  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @needs_strace

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ class ReferenceHost(ReferenceProviders):
 
     name = "reference"
     version = __version__
-    capabilities: frozenset[HostCapability] = IN_PROCESS
+    capabilities: frozenset[HostCapability] = IN_PROCESS - (frozenset() if find_spec("pydantic_monty") else {"rlm"})
+    """All but model-written code where its sandbox, the extra ``rlm``, is not installed."""
 
     speaks_httpx = True
 
