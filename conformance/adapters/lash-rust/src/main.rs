@@ -1,9 +1,12 @@
 //! `serve memory|sqlite|postgres`: real lash as a target of lash-conformance.
+//! `host`: the runtime of real lash as a host of lash-conformance.
 //! `suite DIRECTORY COMMAND...`: lash's own suite against the target that the command starts.
 //! `vectors`: the wire's records through lash's types.
 
 mod bridge;
 mod client;
+mod host;
+mod lines;
 mod methods;
 mod refusals;
 mod serve;
@@ -17,13 +20,14 @@ fn main() {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["serve", name] if targets::Kind::named(name).is_some() => serve::serve(targets::Kind::named(name).unwrap()),
+        ["host"] => host::serve(),
         ["suite", root, command @ ..] if !command.is_empty() => {
             let command: Vec<String> = command.iter().map(ToString::to_string).collect();
             suite::run(&command, root.into());
         }
         ["vectors"] => vectors::run(),
         _ => {
-            eprintln!("lash-upstream serve memory|sqlite|postgres · suite DIRECTORY COMMAND... · vectors");
+            eprintln!("lash-upstream serve memory|sqlite|postgres · host · suite DIRECTORY COMMAND... · vectors");
             std::process::exit(2);
         }
     }

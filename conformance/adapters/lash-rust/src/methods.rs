@@ -1,4 +1,5 @@
-//! The store methods of the wire, listed once: the door in front of lash calls them, the bridge implements them.
+//! The store methods of the wire, listed once: the door in front of lash calls them, the bridge implements them,
+//! and the judge's line to a host's stores passes them on.
 
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use lash_core::*;
 use serde_json::{Map, Value};
 
 use crate::bridge::Bridge;
+use crate::host::Watched;
 use crate::wire::{Fault, Members, Wire};
 
 /// One argument taken from a call, as the method wants it.
@@ -52,6 +54,22 @@ macro_rules! methods {
             })*
         })*
 
+        $(#[async_trait::async_trait]
+        impl $segment for Watched {
+            $($own)*
+            $(async fn $method(&self, $($arg: $($kind)+),*) -> Result<$answer, StoreError> {
+                let written = listed(vec![$(given!($arg, $($kind)+)),*]);
+                self.passed(stringify!($method), written, self.inner.$method($($arg),*)).await
+            })*
+        })*
+
+        impl AttachmentManifest for Watched {
+            $(fn $plain(&self, $($parg: $($pkind)+),*) -> Result<$panswer, StoreError> {
+                let written = listed(vec![$(given!($parg, $($pkind)+)),*]);
+                self.passed_now(stringify!($plain), written, || self.inner.$plain($($parg),*))
+            })*
+        }
+
         impl AttachmentManifest for Bridge {
             $(fn $plain(&self, $($parg: $($pkind)+),*) -> Result<$panswer, StoreError> {
                 let written: Vec<(&str, Value)> = vec![$(given!($parg, $($pkind)+)),*];
@@ -63,6 +81,10 @@ macro_rules! methods {
 
 fn named(written: Vec<(&str, Value)>) -> Map<String, Value> {
     written.into_iter().filter(|(_, value)| !value.is_null()).map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn listed(written: Vec<(&str, Value)>) -> Vec<Value> {
+    written.into_iter().map(|(_, value)| value).collect()
 }
 
 methods! {

@@ -1,7 +1,6 @@
-//! Real lash behind the wire: one request a line in, one answer a line out, several in flight.
+//! The stores of real lash behind the wire.
 
 use std::collections::HashMap;
-use std::io::{BufRead, Write};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
@@ -10,6 +9,7 @@ use lash_core::*;
 use serde_json::{Value, json};
 use tokio::sync::Mutex as AsyncMutex;
 
+use crate::lines::{Answers, speak};
 use crate::methods;
 use crate::targets::{Kind, Place, VERSION};
 use crate::wire::{Blob, Fault, Members, Wire};
@@ -30,62 +30,16 @@ struct Door {
 }
 
 pub fn serve(kind: Kind) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    let door = Arc::new(Door {
+    speak(Door {
         kind,
         places: Mutex::default(),
         in_memory: AsyncMutex::default(),
         stores: Mutex::default(),
         handles: std::sync::atomic::AtomicU64::new(1),
     });
-    for line in std::io::stdin().lock().split(b'\n').map_while(Result::ok) {
-        let (id, asked) = match read(&line) {
-            Ok(request) => (request["id"].clone(), request),
-            Err((id, fault)) => {
-                say(id, Err(fault));
-                continue;
-            }
-        };
-        let method = asked["method"].as_str().unwrap_or_default().to_owned();
-        if method == "shutdown" {
-            say(id, Ok(Value::Null));
-            break;
-        }
-        let door = Arc::clone(&door);
-        runtime.spawn(async move {
-            let params = asked.get("params").cloned().unwrap_or_else(|| json!({}));
-            let answered = tokio::spawn(async move { door.answer(&method, params).await });
-            let outcome = answered.await.unwrap_or_else(|panic| Err(Fault::protocol(-32603, panic.to_string())));
-            say(id, outcome);
-        });
-    }
 }
 
-/// A line as a request, or the id and the fault to answer it with.
-fn read(line: &[u8]) -> Result<Value, (Value, Fault)> {
-    let value: Value = serde_json::from_slice(line)
-        .map_err(|err| (Value::Null, Fault::protocol(-32700, err.to_string())))?;
-    let id = value.get("id").filter(|id| id.is_i64() || id.is_u64()).cloned().unwrap_or(Value::Null);
-    let named = value.get("params").is_none_or(Value::is_object);
-    if value["jsonrpc"] != "2.0" || id.is_null() || !value["method"].is_string() || !named {
-        return Err((id, Fault::protocol(-32600, "no request")));
-    }
-    Ok(value)
-}
-
-fn say(id: Value, outcome: Result<Value, Fault>) {
-    let answer = match outcome {
-        Ok(result) => json!({"jsonrpc": "2.0", "id": id, "result": result}),
-        Err(Fault { code, message, data }) => {
-            let error = json!({"code": code, "message": message, "data": data});
-            json!({"jsonrpc": "2.0", "id": id, "error": error})
-        }
-    };
-    let mut output = std::io::stdout().lock();
-    writeln!(output, "{answer}").and_then(|()| output.flush()).expect("the judge reads");
-}
-
-impl Door {
+impl Answers for Door {
     async fn answer(&self, method: &str, params: Value) -> Result<Value, Fault> {
         let mut members = Members::of(params)?;
         if let Some(name) = method.strip_prefix("store.") {
@@ -138,7 +92,9 @@ impl Door {
             _ => Err(Fault::protocol(-32601, method)),
         }
     }
+}
 
+impl Door {
     async fn open(&self, mut members: Members) -> Result<Value, Fault> {
         let directory = PathBuf::from(members.param::<String>("directory").map_err(asked)?);
         let now_ms: u64 = members.param("now_ms").map_err(asked)?;
