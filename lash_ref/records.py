@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field
 from lash_ref.inputs import TurnInputApplication, TurnInputCompletion
 from lash_ref.lease import SessionExecutionLeaseCompletion, SessionExecutionLeaseFence
 from lash_ref.nodes import GraphCommitDelta, GraphSnapshot
-from lash_ref.scalars import U32, U64, Blob, Identifier, Json, MediaType, Record, Text
+from lash_ref.scalars import U32, U64, Bits64, Blob, Identifier, Json, MediaType, Record, Text
 from lash_ref.usage import PromptUsage, TokenLedgerEntry, TokenUsage
 from lash_ref.work import (
     CausalRef,
@@ -153,7 +153,7 @@ class SessionCheckpoint(Record):
     turn_state: PersistedTurnState
     tool_state_ref: BlobRef | None = None
     plugin_snapshot_ref: BlobRef | None = None
-    plugin_snapshot_revision: U64 | None = None
+    plugin_snapshot_revision: Bits64 | None = None
     execution_state_ref: BlobRef | None = None
 
 
@@ -165,7 +165,7 @@ class HydratedSessionCheckpoint(Record):
     tool_state: Json | None = Field(default=None, examples=[{"generation": 1, "tools": {}}])
     plugin_snapshot_ref: BlobRef | None = None
     plugin_snapshot: Json | None = Field(default=None, examples=[{"plugins": {}}])
-    plugin_snapshot_revision: U64 | None = None
+    plugin_snapshot_revision: Bits64 | None = None
     execution_state_ref: BlobRef | None = None
     execution_state: Blob | None = None
 

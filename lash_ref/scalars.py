@@ -67,6 +67,9 @@ def _encoded(value: bytes) -> str:
 U64 = Annotated[int, Field(strict=True, ge=0, le=MAX_INT)]
 """A count, sequence, revision or time in epoch milliseconds: 0..2^63-1 ([REC.1][])."""
 
+Bits64 = Annotated[int, Field(strict=True, ge=0, le=MAX_OPAQUE)]
+"""A fingerprint: 64 bits that are compared and never counted with, so all of 0..2^64-1 ([REC.1][])."""
+
 I64 = Annotated[int, Field(strict=True, ge=-MAX_INT - 1, le=MAX_INT)]
 """A signed counter, used by token usage only."""
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from lash_ref.errors import PluginError
-from lash_ref.scalars import MAX_INT, U64, Blob, Identifier, Json, Record, Text
+from lash_ref.scalars import U64, Blob, Identifier, Json, Record, Text
 from lash_ref.tool_state import ToolState
 
 
@@ -83,13 +83,13 @@ def snapshot_revision_fingerprint(plugins: Iterable[Versioned]) -> int:
     """A number that changes with any plugin's id, version, revision or place in the stack ([SNP.27][]).
 
     The first eight bytes, little-endian, of SHA-256 over id, 0x00, version, 0x00, revision as eight
-    little-endian bytes, 0xFF, plugin by plugin; the top bit is cleared, as a record's integers end at 2^63-1.
+    little-endian bytes, 0xFF, plugin by plugin: all 64 bits, as lash has it.
     """
     digest = hashlib.sha256()
     for plugin in plugins:
         revision = plugin.snapshot_revision().to_bytes(8, "little")
         digest.update(plugin.id.encode() + b"\0" + plugin.version().encode() + b"\0" + revision + b"\xff")
-    return int.from_bytes(digest.digest()[:8], "little") & MAX_INT
+    return int.from_bytes(digest.digest()[:8], "little")
 
 
 # -- refresh

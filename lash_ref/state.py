@@ -16,7 +16,7 @@ from lash_ref.messages import Message
 from lash_ref.nodes import GraphSnapshot
 from lash_ref.policy import SessionPolicy
 from lash_ref.records import AgentFrameRecord, BlobRef, PersistedTurnState, RuntimeCommitResult
-from lash_ref.scalars import U64, Blob, Identifier, Json, Record, Text
+from lash_ref.scalars import U64, Bits64, Blob, Identifier, Json, Record, Text
 from lash_ref.snapshots import PluginSessionSnapshot, SnapshotSource
 from lash_ref.snapshots import refresh_plugin_snapshots as refreshed
 from lash_ref.tool_results import ToolCallRecord
@@ -85,7 +85,7 @@ class SessionSnapshot(SessionEnvelope):
     tool_state_ref: BlobRef | None = None
     tool_state_generation: U64 | None = None
     plugin_snapshot_ref: BlobRef | None = None
-    plugin_snapshot_revision: U64 | None = None
+    plugin_snapshot_revision: Bits64 | None = None
     execution_state_ref: BlobRef | None = None
     token_ledger: tuple[TokenLedgerEntry, ...] | None = None
     checkpoint_ref: BlobRef | None = None

@@ -119,7 +119,7 @@ class Stack {
       number.writeBigUInt64LE(BigInt(revision()));
       hash.update(id).update("\0").update(version).update("\0").update(number).update("\xff", "latin1");
     }
-    return hash.digest().readBigUInt64LE() & (2n ** 63n - 1n);
+    return hash.digest().readBigUInt64LE();
   }
 
   // One entry a plugin; entries of plugins that are not installed are carried on.

@@ -119,7 +119,7 @@ def fingerprint(plugins: tuple[tuple[str, str, int], ...]) -> int:
         plugin_id.encode() + b"\x00" + version.encode() + b"\x00" + struct.pack("<Q", revision) + b"\xff"
         for plugin_id, version, revision in plugins
     )
-    return int.from_bytes(hashlib.sha256(told).digest()[:8], "little") & (2**63 - 1)
+    return int.from_bytes(hashlib.sha256(told).digest()[:8], "little")
 
 
 @host_check("SNP.27")

@@ -77,8 +77,8 @@ async def a_loaded_checkpoint_names_the_refs_of_its_manifest(store: RuntimePersi
 
 @check("STO.51")
 async def the_plugin_revision_comes_back(store: RuntimePersistence, lane: Lane) -> None:
-    """A revision without a snapshot too; 0 is one, and none is none."""
-    for revision in (2**60, 0, None):
+    """A revision without a snapshot too; 0 is one, none is none, and all 64 bits are kept."""
+    for revision in (2**60, 2**64 - 1, 0, None):
         parts = checkpoint(1, plugin_snapshot_revision=revision)
         result = await store.commit_runtime_state(commit(lane, checkpoint=parts))
 

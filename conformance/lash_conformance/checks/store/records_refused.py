@@ -32,7 +32,7 @@ async def an_integer_beyond_63_bits_is_refused_by_a_commit(store: RuntimePersist
 
     revision = unchecked(commit(lane), expected_head_revision=TOO_BIG)
     await refused(InvalidRecord, store.commit_runtime_state(revision))
-    part = unchecked(checkpoint(), plugin_snapshot_revision=TOO_BIG)
+    part = unchecked(checkpoint(), plugin_snapshot_revision=2**64)
     await refused(InvalidRecord, store.commit_runtime_state(unchecked(commit(lane), checkpoint=part)))
 
     assert await everything(store) == before
@@ -95,9 +95,9 @@ async def a_time_out_of_range_is_refused_by_the_manifest(store: RuntimePersisten
 
 @check("REC.1")
 async def the_largest_integers_read_back(store: RuntimePersistence, lane: Lane) -> None:
-    """2^63-1 in a sequence-like field and in a counter."""
+    """2^63-1 in a sequence-like field and in a counter, 2^64-1 in a fingerprint."""
     most = 2**63 - 1
-    part = checkpoint(most, plugin_snapshot_revision=most)
+    part = checkpoint(most, plugin_snapshot_revision=2**64 - 1)
 
     await store.commit_runtime_state(commit(lane, checkpoint=part, usage_deltas=(spent(input_tokens=most),)))
 
