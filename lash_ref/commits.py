@@ -70,12 +70,14 @@ class CommitSegment(ReadSegment, CheckpointWorkSegment, LeaseSegment):
             return await self.write(rows, commit, head, manifest, batches, inputs, now)
 
     async def require_unmoved(self, commit: RuntimeCommit) -> None:
-        """Tell a commit that could not begin whether it lost the race for the head ([STO.12][]).
+        """Tell a commit that could not begin whether it lost the lane, or the race for the head ([STO.12][], [STO.15][]).
 
         A commit whose twin won has not lost: repeated, it gets the twin's answer ([STO.14][]).
         """
         async with self.transactions.begin(write=False) as rows:
             if await self.recorded(rows, commit) is None:
+                fence, now = commit.session_execution_lease, self.clock.now_ms()
+                await self.require_live(rows, self.session_id, fence, now)
                 await self.require_head(rows, commit)
 
     def require_bound(self, commit: RuntimeCommit) -> None:

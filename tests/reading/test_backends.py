@@ -18,6 +18,7 @@ from lash_ref.errors import (
     Backend,
     HeadRevisionConflict,
     InvalidRecord,
+    SessionExecutionLeaseExpired,
     UnreadableRecord,
     UnsupportedDatabaseSchema,
 )
@@ -243,6 +244,11 @@ def test_a_commit_that_waited_in_vain_says_what_it_lost(tmp_path: Path) -> None:
             await store.commit_runtime_state(commit(lease, Append(nodes=()), 0))
         with pytest.raises(Backend):
             await store.commit_runtime_state(commit(lease, Append(nodes=()), 1))
+        other.execute("ROLLBACK")
+        await store.release_session_execution_lease(lease.fence())
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(SessionExecutionLeaseExpired):
+            await store.commit_runtime_state(commit(lease, Append(nodes=()), 0))
         other.execute("ROLLBACK")
         other.close()
         await factory.close()

@@ -13,13 +13,11 @@ from lash_conformance.vocabulary import (
     batch,
     by_id,
     chain,
-    checkpoint,
     commit,
     during,
     said,
     spent,
     stamp,
-    tool_state,
 )
 from lash_ref.nodes import Append
 
@@ -30,7 +28,8 @@ def _work(**parts: Any) -> Data:
     return batch(**parts).to_data()
 
 
-def _commit(fence: Data | None, node: str, **parts: Any) -> Data:
+def committing(fence: Data | None, node: str, **parts: Any) -> Data:
+    """A commit of one node and one token under ``fence``, as JSON."""
     made = commit(None, Append(nodes=chain(node), leaf_node_id=node), usage_deltas=(spent(input_tokens=1),), **parts)
     return made.to_data() | ({"session_execution_lease": fence} if fence else {})
 
@@ -39,13 +38,15 @@ async def _take(client: Client, fence: Data, method: str, *rest: Any) -> Any:
     return await client.store(method, "s1", fence, fence["owner"], *rest)
 
 
-async def _lane(referee: Client, owner: Data = OWNERS[0]) -> Data:
+async def lane(referee: Client, owner: Data = OWNERS[0]) -> Data:
+    """The fence of the lane, which is free."""
     fence = await referee.lane(owner)
     assert fence is not None, "the lane is free, yet the claim was not granted"
     return fence
 
 
-async def _read(referee: Client) -> None:
+async def read_back(referee: Client) -> None:
+    """Graph, work and input as they were left."""
     await referee.store("load_session", "FullGraph")
     await referee.store("list_pending_queued_work", "s1")
     await referee.store("list_pending_turn_inputs", "s1")
@@ -71,7 +72,7 @@ async def concurrent_claims_of_a_lane_have_one_winner(bench: Bench) -> None:
 
 
 async def _reclaims(race: Race, referee: Client, crowd: list[Client]) -> None:
-    dead = await _lane(referee, OWNERS[3])
+    dead = await lane(referee, OWNERS[3])
 
     async def reclaim(client: Client, number: int) -> None:
         owner = OWNERS[4] | {"incarnation_id": str(number)}
@@ -92,15 +93,15 @@ async def concurrent_reclaims_of_a_dead_holder_have_one_winner(bench: Bench) -> 
 
 
 async def _heads(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
 
     async def write(client: Client, name: str) -> None:
         for turn in (1, 2):
-            data = _commit(fence, f"{name}{turn}", expected_head_revision=await _head(client))
+            data = committing(fence, f"{name}{turn}", expected_head_revision=await _head(client))
             await client.store("commit_runtime_state", data)
 
     await asyncio.gather(*(write(client, name) for client, name in zip(crowd, "abcd", strict=False)))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("STO.6", "STO.7", "STO.3", "GRA.31", needs=("shared",), kind="race")
@@ -115,11 +116,11 @@ async def _head(client: Client) -> int:
 
 
 async def _blind(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
     expects = ({}, {}, {"expected_head_revision": 99}) * 2
-    sent = [_commit(fence, f"n{n}", **parts) for n, parts in enumerate(expects)]
+    sent = [committing(fence, f"n{n}", **parts) for n, parts in enumerate(expects)]
     await asyncio.gather(*(client.store("commit_runtime_state", data) for client, data in zip(crowd, sent, strict=True)))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("STO.5", "STO.3", "GRA.2", "STO.60", needs=("shared",), kind="race")
@@ -129,10 +130,10 @@ async def concurrent_commits_without_expectation_are_all_applied(bench: Bench) -
 
 
 async def _repeats(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
-    data = _commit(fence, "n1", turn_commit=stamp("t1")) | {"enqueued_queue_batches": [_work()]}
+    fence = await lane(referee)
+    data = committing(fence, "n1", turn_commit=stamp("t1")) | {"enqueued_queue_batches": [_work()]}
     await asyncio.gather(*(client.store("commit_runtime_state", data) for client in crowd))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("STO.14", "STO.31", "STO.64", needs=("shared",), kind="race")
@@ -142,18 +143,18 @@ async def one_turn_committed_by_several_at_once_is_applied_once(bench: Bench) ->
 
 
 async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
     await referee.store("enqueue_queued_work", _work())
 
     async def hold(client: Client) -> None:
         for n in range(3):
-            data = _commit(fence, f"old{n}", expected_head_revision=await _head(client))
+            data = committing(fence, f"old{n}", expected_head_revision=await _head(client))
             await client.store("commit_runtime_state", data)
 
     async def take_over(client: Client) -> None:
         await client.store("release_session_execution_lease", fence)
         if (new := await client.lane(OWNERS[1])) is not None:
-            data = _commit(new, "new", expected_head_revision=await _head(client))
+            data = committing(new, "new", expected_head_revision=await _head(client))
             await client.store("commit_runtime_state", data)
 
     async def claim(client: Client) -> None:
@@ -161,7 +162,7 @@ async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
         await client.store("renew_session_execution_lease", fence, 600_000)
 
     await asyncio.gather(hold(crowd[0]), take_over(crowd[1]), claim(crowd[2]))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("STO.11", "QUE.10", "LEA.15", needs=("shared",), kind="race")
@@ -174,7 +175,7 @@ async def a_holder_that_was_replaced_writes_nothing_more(bench: Bench) -> None:
 
 
 async def _queue(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
     for _ in range(3):
         await referee.store("enqueue_queued_work", _work(slot_policy="join"))
 
@@ -190,7 +191,7 @@ async def _queue(race: Race, referee: Client, crowd: list[Client]) -> None:
             await client.store("commit_runtime_state", data)
 
     await asyncio.gather(*(work(client) for client in crowd))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("QUE.24", "QUE.42", "QUE.46", needs=("shared",), kind="race")
@@ -205,7 +206,7 @@ async def _keys(race: Race, referee: Client, crowd: list[Client]) -> None:
         await client.store("enqueue_pending_turn_input", said(source_key="k").to_data())
 
     await asyncio.gather(*(enqueue(client) for client in crowd))
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("QUE.6", "INP.4", needs=("shared",), kind="race")
@@ -215,7 +216,7 @@ async def concurrent_equal_source_keys_make_one_row(bench: Bench) -> None:
 
 
 async def _batch_or_nothing(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
     made = await referee.store("enqueue_queued_work", _work())
     waiting = await referee.store("enqueue_pending_turn_input", said(ingress=during("t1")).to_data())
     target = by_id(waiting["input_id"]).to_data()
@@ -225,7 +226,7 @@ async def _batch_or_nothing(race: Race, referee: Client, crowd: list[Client]) ->
         _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
         crowd[3].store("cancel_pending_turn_inputs", "s1", [target]),
     )
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("QUE.49", "INP.25", "INP.23", needs=("shared",), kind="race")
@@ -235,7 +236,7 @@ async def a_cancel_against_a_claim_leaves_one_of_them_empty_handed(bench: Bench)
 
 
 async def _inputs(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
     for text in ("one", "two"):
         await referee.store("enqueue_pending_turn_input", said(text).to_data())
     await referee.store("enqueue_pending_turn_input", said("now", ingress=during("t1")).to_data())
@@ -245,7 +246,7 @@ async def _inputs(race: Race, referee: Client, crowd: list[Client]) -> None:
         _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
         _take(crowd[3], fence, "claim_checkpoint_work", "t1", "after_work", 9, 9),
     )
-    await _read(referee)
+    await read_back(referee)
 
 
 @check("INP.23", "INP.15", needs=("shared",), kind="race")
@@ -254,71 +255,50 @@ async def concurrent_claims_of_input_share_nothing(bench: Bench) -> None:
     await raced(bench, _inputs, clients=4)
 
 
-# -- chores
+async def _given_back(race: Race, referee: Client, crowd: list[Client]) -> None:
+    for _ in range(2):
+        await referee.store("enqueue_queued_work", _work(slot_policy="join"))
+    await referee.store("enqueue_pending_turn_input", said().to_data())
+    fence = await lane(referee)
+    work = await _take(referee, fence, *ALL_BATCHES)
+    inputs = await _take(referee, fence, "claim_next_turn_inputs", 9)
+    for owner in OWNERS[1:4]:
+        assert work is not None, "no live claim held the work, yet it was not granted"
+        assert inputs is not None, "no live claim held the input, yet it was not granted"
+        await referee.store("release_session_execution_lease", fence)
+        fence = await lane(referee, owner)
+        _, _, work, inputs = await asyncio.gather(
+            crowd[0].store("abandon_queued_work_claim", work),
+            crowd[1].store("abandon_turn_input_claim", inputs),
+            _take(crowd[2], fence, *ALL_BATCHES),
+            _take(crowd[3], fence, "claim_next_turn_inputs", 9),
+        )
+        await read_back(referee)
 
 
-async def _collection(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
-
-    async def write(client: Client) -> None:
-        for n in range(3):
-            part = checkpoint(n, tool_state=tool_state(n))
-            data = _commit(fence, f"n{n}", checkpoint=part, expected_head_revision=n)
-            await client.store("commit_runtime_state", data)
-            await client.store("load_session", "FullGraph")
-
-    async def collect(client: Client) -> None:
-        for _ in range(3):
-            await client.store("gc_unreachable")
-
-    await asyncio.gather(write(crowd[0]), collect(crowd[1]))
-    await _read(referee)
-
-
-@check("MNT.7", "GRA.31", needs=("shared", "gc"), kind="race")
-async def a_collection_beside_commits_takes_nothing_that_lives(bench: Bench) -> None:
-    """Commits that land while blobs are collected stay readable."""
-    await raced(bench, _collection, clients=2)
-
-
-async def _deletion(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
-
-    async def write(client: Client) -> None:
-        for n in range(2):
-            await client.store("commit_runtime_state", _commit(fence, f"n{n}", expected_head_revision=n))
-            await client.store("load_session", "FullGraph")
-
-    await asyncio.gather(write(crowd[0]), crowd[1].call("factory", "delete_session", "s1"))
-    await referee.call("factory", "open_existing_store", {"session_id": "s1", "policy": _POLICY, "relation": {"kind": "root"}})
-
-
-_POLICY = {"provider_id": "prov", "model": {"id": "m-1", "variant": "provider_default", "limits": {"context_window_tokens": 8000}}}
-
-
-@check("FAC.5", "FAC.7", needs=("shared",), kind="race")
-async def a_deletion_under_a_live_lease_ends_its_authority(bench: Bench) -> None:
-    """A session deleted under a writer is gone, and the writer's fence with it."""
-    await raced(bench, _deletion, clients=2)
+@check("QUE.47", "INP.18", needs=("shared",), kind="race")
+async def a_late_giving_back_leaves_the_next_holder_what_it_claimed(bench: Bench) -> None:
+    """What a dead claim gives back while the next generation claims it stays claimed."""
+    await raced(bench, _given_back, clients=4)
 
 
 # -- between processes
 
 
 async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await _lane(referee)
+    fence = await lane(referee)
 
     async def write() -> None:
         for n in range(3):
-            await referee.store("commit_runtime_state", _commit(fence, f"n{n}") | {"enqueued_queue_batches": [_work()]})
+            await referee.store("commit_runtime_state", committing(fence, f"n{n}") | {"enqueued_queue_batches": [_work()]})
 
     async def watch(client: Client) -> None:
         for _ in range(3):
-            await _read(client)
+            await read_back(client)
 
     await asyncio.gather(write(), *(watch(client) for client in crowd))
     for client in crowd:
-        await _read(client)
+        await read_back(client)
 
 
 @check("FAC.16", needs=("durable", "shared"), kind="crash")
