@@ -1,5 +1,5 @@
 """Stores that look at what is to be done, let others in, and do it without looking again."""
-# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue
+# pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 
 import asyncio
 
