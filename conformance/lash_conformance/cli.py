@@ -5,6 +5,7 @@ Exit codes: 0 conforms, 1 does not, 2 wrong usage or no target, 3 fault of the s
 
 import errno
 import json
+import shlex
 import sys
 import traceback
 from datetime import date, timedelta
@@ -315,7 +316,7 @@ def init(
     target, needs = scaffold.LANGUAGES[language]
     for path in made:
         typer.echo(path)
-    typer.echo(f"judge it there with: lash-conformance run --target '{target}' ({needs})")
+    typer.echo(f"judge it there with: lash-conformance run --target {shlex.quote(target)} ({needs})")
 
 
 @app.command(rich_help_panel=ADAPT)

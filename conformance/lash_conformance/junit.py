@@ -4,11 +4,11 @@ from pathlib import Path
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from lash_conformance.report import CheckReport, Report
+from lash_conformance.report import CheckReport, Report, rerun
 from lash_conformance.shown import visible
 
 
-def _case(check: CheckReport) -> TestCase:
+def _case(report: Report, check: CheckReport) -> TestCase:
     case = TestCase(check.id, classname=f"lash.{check.clauses[0].partition('.')[0]}", time=check.total_s)
     match check.verdict:
         case "pass":
@@ -19,7 +19,8 @@ def _case(check: CheckReport) -> TestCase:
             result = Failure(visible(check.note or check.reason), "fail")
         case "unknown" | "error" | "not-run":
             result = Error(visible(check.reason or check.verdict), check.verdict)
-    result.text = visible("\n".join((check.claim, *(f"{n} {one}" for n, one in enumerate(check.lines, 1)))))
+    trace = (f"{number} {line}" for number, line in enumerate(check.lines, start=1))
+    result.text = visible("\n".join((check.claim, *trace, rerun(check, report))))
     case.result = [result]
     return case
 
@@ -31,7 +32,7 @@ def save(report: Report, path: Path) -> None:
         suite = TestSuite(area.area)
         for check in report.checks:
             if check.clauses[0].startswith(area.area + "."):
-                suite.add_testcase(_case(check))
+                suite.add_testcase(_case(report, check))
         xml.add_testsuite(suite)
     if report.problems or report.exit_code:
         suite = TestSuite("run")

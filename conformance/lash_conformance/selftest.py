@@ -1,6 +1,7 @@
 """The suite judged by itself: nothing passes on nothing, and hostile targets get a verdict in time."""
 
 import asyncio
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -87,7 +88,7 @@ def drill(name: str) -> str:
 
 def host_drill(name: str, *, outside: bool) -> str:
     """As `drill`, of a hostile host: in a child of the judge, or over the wire."""
-    command = f"{sys.executable} -m lash_conformance.targets.hostile_host {name}"
+    command = f"{shlex.quote(sys.executable)} -m lash_conformance.targets.hostile_host {name}"
     target = f"stdio:{command}" if outside else f"python:lash_conformance.targets.hostile_host:{name}"
     return _drilled("host", target, HOST_SELECT, HOST_BOUND_S)
 

@@ -1,6 +1,7 @@
 """Hosts that hang, die, flood and lie behind the wire: each gets its verdict, and leaves no process behind."""
 
 import asyncio
+import shlex
 import sys
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def check(run) -> Check:
 
 
 def host(mode: str, bounds: Bounds = BOUNDS) -> StdioHost:
-    return StdioHost(f"{sys.executable} -S -E {SCRIPT} {mode} host", bounds)
+    return StdioHost(f"{shlex.quote(sys.executable)} -S -E {shlex.quote(str(SCRIPT))} {mode} host", bounds)
 
 
 def judged(target: StdioHost, run=turn, deadline_s: float = 30) -> Result:

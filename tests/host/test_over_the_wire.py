@@ -1,6 +1,7 @@
 """A host behind the wire is judged as in process, and what kills it there is a signal."""
 
 import asyncio
+import shlex
 import sys
 from collections.abc import Iterator
 
@@ -25,7 +26,7 @@ CHOSEN = (
 
 
 def command(target: str = "reference") -> str:
-    return f"{sys.executable} -m lash_conformance serve --profile host --target {target}"
+    return f"{shlex.quote(sys.executable)} -m lash_conformance serve --profile host --target {target}"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import get_args
@@ -80,7 +81,7 @@ def test_a_host_that_takes_one_request_at_a_time_is_turned_away():
         "for r in map(json.loads,sys.stdin)]"
     )
     with pytest.raises(TargetFault, match=r"in_flight of at least 8.*it says 1"):
-        StdioHost(f'{sys.executable} -c "{line}"')
+        StdioHost(f'{shlex.quote(sys.executable)} -c "{line}"')
 
 
 def test_every_name_of_an_answer_is_on_the_page():

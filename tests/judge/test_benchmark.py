@@ -1,6 +1,7 @@
 """The bench measures what it says, on a store that needs nothing."""
 
 import json
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def test_a_host_is_measured_beside_its_peers_and_saved(tmp_path: Path):
 
 
 def test_a_host_that_is_a_command_is_measured_on_its_own_store(tmp_path: Path):
-    serving = f"stdio:{sys.executable} -m lash_conformance serve --profile host --target reference"
+    serving = f"stdio:{shlex.quote(sys.executable)} -m lash_conformance serve --profile host --target reference"
     command = [
         sys.executable, "-m", "lash_conformance", "bench", "--host", "--target", serving, "--nodes", "10",
         "--turns", "8", "--sessions", "3", "--report", str(tmp_path),

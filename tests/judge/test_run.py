@@ -71,7 +71,8 @@ def test_a_naive_store_is_refused_readably(tmp_path: Path):
     assert [check.id for check in red if not (check.reason and check.found and check.where)] == []
     assert "Traceback" not in done.stdout
     assert "rule" in done.stdout
-    assert "rerun" in done.stdout
+    for place in (done.stdout, (tmp_path / "report.html").read_text(), (tmp_path / "junit.xml").read_text()):
+        assert f"lash-conformance run --target python:naive_store:target --select {red[0].id} --seed 0" in place
     heads = [line for line in done.stdout.splitlines() if line.startswith(("FAIL ", "ERROR "))]
     found = [line for line in done.stdout.splitlines() if line.startswith("  found ")]
     assert len(heads) == len(set(found)) == 10, "ten failures are shown, each of another kind"

@@ -17,7 +17,7 @@ from lash_conformance.target import Bounds, load
 from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.wire import Uncarriable, written_line
 
-SERVE = f"{sys.executable} -m lash_conformance serve --target"
+SERVE = f"{shlex.quote(sys.executable)} -m lash_conformance serve --target"
 
 
 @pytest.mark.parametrize(

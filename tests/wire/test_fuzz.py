@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def test_any_output_of_a_process_ends_in_a_fault(tmp_path_factory: pytest.TempPa
     said: Path = tmp_path_factory.mktemp("said") / "bytes"
     said.write_bytes(b"\n".join(chunks))
     script = f"import sys; sys.stdin.readline(); sys.stdout.buffer.write(open({str(said)!r}, 'rb').read())"
-    connection = Connection(f'{sys.executable} -S -E -c "{script}"', Bounds(call_s=60))
+    connection = Connection(f'{shlex.quote(sys.executable)} -S -E -c "{script}"', Bounds(call_s=60))
     try:
         with contextlib.suppress(Exception):
             connection.request("smoke", {"value": 1}).result(60)

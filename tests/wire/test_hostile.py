@@ -1,6 +1,7 @@
 """Targets that hang, die, flood and lie: each gets its verdict, names its request, and leaves no process behind."""
 
 import asyncio
+import shlex
 import sys
 import time
 from pathlib import Path
@@ -37,7 +38,7 @@ def check(run) -> Check:
 
 
 def command(mode: str) -> str:
-    return f"{sys.executable} -S -E {SCRIPT} {mode}"
+    return f"{shlex.quote(sys.executable)} -S -E {shlex.quote(str(SCRIPT))} {mode}"
 
 
 def judged(target: StdioTarget, run=node) -> Result:

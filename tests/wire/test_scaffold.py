@@ -1,6 +1,7 @@
 """What `init` writes runs at once and fails honestly."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -43,13 +44,15 @@ def test_a_new_adapter_runs_and_fails_honestly(language: str, tmp_path: Path):
 def test_a_python_adapter_is_served_too(tmp_path: Path):
     """The same file, out of process."""
     scaffold.write("python", tmp_path)
-    serve = f"stdio:{sys.executable} -m lash_conformance serve --target python:adapter:target"
+    serve = f"stdio:{shlex.quote(sys.executable)} -m lash_conformance serve --target python:adapter:target"
 
     done = cli("run", "--target", serve, "--select", "LEA.1,WIR.10", "--report", "report", cwd=tmp_path)
 
     checks = report.load(tmp_path / "report" / "report.json").checks
     verdicts = {check.id.partition(":")[0]: check.verdict for check in checks if check.kind == "example"}
     assert (done.returncode, verdicts["WIR.10"], verdicts["LEA.1"]) == (1, "pass", "error")
+    again = next(line for line in done.stdout.splitlines() if line.startswith("  rerun "))
+    assert shlex.split(again)[1:5] == ["lash-conformance", "run", "--target", serve]
 
 
 def test_the_rust_adapter_knows_every_method_of_the_wire(tmp_path: Path):
