@@ -1,10 +1,10 @@
 """The Anthropic Messages dialect."""
 
-import base64
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from lash_ref.attached import anthropic_block
 from lash_ref.capability import (
     Budget,
     DisableByBudget,
@@ -20,15 +20,12 @@ from lash_ref.dialect import (
     HttpCall,
     Reading,
     arguments,
-    breakpoints,
-    carried,
     output_cap,
     reasoning_of,
     runs,
     thawed,
     unrepresentable,
 )
-from lash_ref.inputs import AttachmentSource, InlineSource
 from lash_ref.joined import Joined
 from lash_ref.provider import (
     AttachmentBlock,
@@ -86,7 +83,7 @@ class AnthropicMessages:
 
     def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
         """The request's body; only the first system message is the system prompt ([PRV.10][])."""
-        system, messages = _conversation(request)
+        system, messages, marked = _conversation(request)
         body: dict[str, Any] = {
             "model": request.model,
             "max_tokens": output_cap(request, endpoint),
@@ -100,7 +97,7 @@ class AnthropicMessages:
                 for tool in request.tools
             ]
             body["tool_choice"] = {"type": {"auto": "auto", "none": "none", "required": "any"}[request.tool_choice]}
-        body |= _thinking(request)
+        body |= _thinking(request, endpoint)
         if request.output_spec is not None:
             schema = request.output_spec.value
             if not isinstance(schema, dict) or "schema" not in schema:
@@ -108,7 +105,7 @@ class AnthropicMessages:
             written: dict[str, Any] = body.setdefault("output_config", {})
             written["format"] = {"type": "json_schema", "schema": schema["schema"]}
         if endpoint.cache_retention != "none":
-            _hint(body, request, endpoint)
+            _hint(body, marked, endpoint)
         if endpoint.streaming:
             body["stream"] = True
         return HttpCall("/v1/messages", body)
@@ -133,27 +130,32 @@ def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
 # -- writing
 
 
-def _conversation(request: LlmRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def _conversation(request: LlmRequest) -> tuple[list[dict[str, Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """System prompt, messages, and those blocks that end what a cache may keep; blank text is refused, so dropped."""
     system: list[dict[str, Any]] = []
     rest = list(request.messages)
     first = next((index for index, message in enumerate(rest) if message.role == "system"), None)
     if first is not None:
         blocks = rest.pop(first).blocks
-        system = [{"type": "text", "text": b.text} for b in blocks if isinstance(b, TextBlock) and b.text]
+        system = [{"type": "text", "text": b.text} for b in blocks if isinstance(b, TextBlock) and b.text.strip()]
     later = tuple(message.but(role="user") if message.role == "system" else message for message in rest)
-    messages = [
-        {"role": role, "content": [_block(block) for block in blocks]}
-        for role, blocks in runs(request.but(messages=later))
-    ]
-    return system, messages
+    messages, marked = list[dict[str, Any]](), list[dict[str, Any]]()
+    for role, blocks in runs(request.but(messages=later)):
+        content = [(block, written) for block in blocks if (written := _block(block))]
+        marked += [written for block, written in content if isinstance(block, TextBlock) and block.cache_breakpoint]
+        if content and messages and messages[-1]["role"] == role:
+            messages[-1]["content"] += [written for _, written in content]
+        elif content:
+            messages.append({"role": role, "content": [written for _, written in content]})
+    return system, messages, marked
 
 
-def _block(block: LlmBlock) -> dict[str, Any]:
+def _block(block: LlmBlock) -> dict[str, Any] | None:
     match block:
         case TextBlock():
-            return {"type": "text", "text": block.text}
+            return _text(block.text)
         case AttachmentBlock():
-            return _attachment(block.source)
+            return anthropic_block(block.source)
         case ToolCallBlock():
             return {
                 "type": "tool_use",
@@ -169,42 +171,33 @@ def _block(block: LlmBlock) -> dict[str, Any]:
                 return {"type": "redacted_thinking", "data": replay["encrypted_content"]}
             if "signature" in replay:
                 return {"type": "thinking", "thinking": block.text, "signature": replay["signature"]}
-            return {"type": "text", "text": block.text}
+            return _text(block.text)
 
 
-def _attachment(source: AttachmentSource) -> dict[str, Any]:
-    sent = carried(source, AnthropicMessages.kind)
-    media = sent.media_type or ""
-    shape = "image" if media.startswith("image/") else "document" if media == "application/pdf" else ""
-    if not shape:
-        raise unrepresentable(f"attachment_{media}", AnthropicMessages.kind)
-    if isinstance(sent, InlineSource):
-        data = base64.b64encode(sent.bytes).decode("ascii")
-        return {"type": shape, "source": {"type": "base64", "media_type": media, "data": data}}
-    return {"type": shape, "source": {"type": "url", "url": sent.url}}
+def _text(said: str) -> dict[str, Any] | None:
+    return {"type": "text", "text": said} if said.strip() else None
 
 
 def _tool_id(call_id: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]", "_", call_id)[:64] or "call"
 
 
-def _thinking(request: LlmRequest) -> dict[str, Any]:
+def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
+    display = "summarized" if endpoint.expose_thinking else "omitted"
     match reasoning_of(request):
         case ProviderDefault() | DisableByOmission():
             return {}
         case Effort(effort=effort):
-            return {"thinking": {"type": "adaptive"}, "output_config": {"effort": effort}}
-        case Budget(tokens=tokens):
-            return {"thinking": {"type": "enabled", "budget_tokens": tokens}}
+            return {"thinking": {"type": "adaptive", "display": display}, "output_config": {"effort": effort}}
+        case Budget(tokens=tokens) | DisableByBudget(tokens=tokens):
+            return {"thinking": {"type": "enabled", "budget_tokens": tokens, "display": display}}
         case DisableByEffort(effort=effort):
             return {"output_config": {"effort": effort}}
-        case DisableByBudget():
-            raise unrepresentable("reasoning_encoding", AnthropicMessages.kind)
         case DisableNatively() | DisableByToggle():
             return {"thinking": {"type": "disabled"}}
 
 
-def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None:
+def _hint(body: dict[str, Any], marked: list[dict[str, Any]], endpoint: Endpoint) -> None:
     """Mark the system's tail, the last tool, and the marked block or else the last of the user's ([PRV.16][])."""
     mark: dict[str, Any] = {"type": "ephemeral"}
     if endpoint.cache_retention == "long":
@@ -212,12 +205,10 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
     for owner in (body.get("system"), body.get("tools")):
         if owner:
             owner[-1]["cache_control"] = dict(mark)
-    marked = breakpoints(request)
     blocks: list[dict[str, Any]] = [
         block for message in body["messages"] if message["role"] == "user" for block in message["content"]
     ]
-    explicit = [block for block in blocks if block.get("text") in marked]
-    for block in (explicit or blocks)[-1:]:
+    for block in (marked or blocks)[-1:]:
         block["cache_control"] = dict(mark)
 
 

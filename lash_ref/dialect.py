@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol, cast
 
 from lash_ref.capability import Chosen, Termination, capability, chosen, selection
-from lash_ref.inputs import AttachmentSource, ExternalUrlSource, InlineSource
 from lash_ref.joined import Joined
 from lash_ref.provider import (
     Delta,
@@ -23,7 +22,6 @@ from lash_ref.provider import (
     LlmTerminalReason,
     ProtocolPosition,
     ProviderFailure,
-    TextBlock,
     TextPart,
     ToolCallPart,
     UsageSnapshot,
@@ -312,12 +310,6 @@ def reasoning_of(request: LlmRequest) -> Chosen:
     return chosen(request.model, capability(request.model_capability), selection(request.model_variant))
 
 
-def breakpoints(request: LlmRequest) -> set[str]:
-    """Texts that the request marks as the end of what a cache may keep."""
-    blocks = [block for message in request.messages for block in message.blocks]
-    return {block.text for block in blocks if isinstance(block, TextBlock) and block.cache_breakpoint}
-
-
 def runs(request: LlmRequest) -> Iterator[tuple[str, list[LlmBlock]]]:
     """Messages with neighbours of one role joined and empty text dropped ([PRV.11][])."""
     role, blocks = "", list[LlmBlock]()
@@ -346,19 +338,6 @@ def arguments(input_json: str) -> dict[str, Any] | None:
 def unrepresentable(what: str, kind: str) -> ProviderFailure:
     """The request asks for something this dialect has no word for; nothing was sent ([PRV.59][])."""
     return ProviderFailure(f"{kind} cannot express {what}", "unsupported", provider_code=f"{what}_unrepresentable")
-
-
-def carried(source: AttachmentSource, kind: str) -> InlineSource | ExternalUrlSource:
-    """An attachment that a request can carry: bytes, or a URL the provider fetches.
-
-    Raises:
-        ProviderFailure: stored bytes were not resolved by the session, or the file is another provider's.
-    """
-    match source:
-        case InlineSource() | ExternalUrlSource():
-            return source
-        case _:
-            raise unrepresentable(f"{source.source}_attachment", kind)
 
 
 def pointed(document: object, pointer: str) -> Any:

@@ -1,9 +1,9 @@
 """The Gemini generateContent dialect."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from lash_ref.attached import gemini_part
 from lash_ref.capability import (
     Budget,
     DisableByBudget,
@@ -20,14 +20,12 @@ from lash_ref.dialect import (
     HttpCall,
     Reading,
     arguments,
-    carried,
     output_cap,
     reasoning_of,
     runs,
     thawed,
     unrepresentable,
 )
-from lash_ref.inputs import AttachmentSource, InlineSource
 from lash_ref.joined import Joined
 from lash_ref.provider import (
     AttachmentBlock,
@@ -90,6 +88,7 @@ class Gemini:
             for block in message.blocks
             if isinstance(block, TextBlock) and block.text
         ]
+        ids = _ids(request)
         spoken = request.but(messages=tuple(m for m in request.messages if m.role != "system"))
         config: dict[str, Any] = {"temperature": 0, "maxOutputTokens": output_cap(request, endpoint)}
         thinking = _thinking(request, endpoint)
@@ -102,8 +101,9 @@ class Gemini:
                 config["responseJsonSchema"] = wanted["schema"]
         body: dict[str, Any] = {
             "contents": [
-                {"role": "model" if role == "assistant" else "user", "parts": [_part(b, request) for b in blocks]}
+                {"role": "model" if role == "assistant" else "user", "parts": written}
                 for role, blocks in runs(spoken)
+                if (written := [made for b in blocks if (made := _part(b, request, ids)) is not None])
             ],
             "generationConfig": config,
         }
@@ -145,7 +145,13 @@ def _refusal(body: dict[str, Any], status: int | None) -> Refusal:
 # -- writing
 
 
-def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
+def _ids(request: LlmRequest) -> dict[str, str]:
+    """The ids that Gemini itself gave its calls, by ours; a result names its call by it ([PRV.90][])."""
+    calls = (block for message in request.messages for block in message.blocks if isinstance(block, ToolCallBlock))
+    return {call.call_id: replay["item_id"] for call in calls if "item_id" in (replay := thawed(call.replay))}
+
+
+def _part(block: LlmBlock, request: LlmRequest, ids: Mapping[str, str]) -> dict[str, Any] | None:
     match block:
         case TextBlock():
             meta = thawed(block.response_meta)
@@ -153,7 +159,7 @@ def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
             signature = meta.get("provider_payload") if ours else None
             return {"text": block.text} | ({"thoughtSignature": signature} if signature else {})
         case AttachmentBlock():
-            return _attachment(block.source)
+            return gemini_part(block.source)
         case ToolCallBlock():
             replay = thawed(block.replay)
             args = arguments(block.input_json)
@@ -163,22 +169,17 @@ def _part(block: LlmBlock, request: LlmRequest) -> dict[str, Any]:
             }
             if "item_id" in replay:
                 call["id"] = replay["item_id"]
-            signature = replay.get("opaque") or (SKIP_SIGNATURE if request.model.startswith("gemini-3") else None)
+            signature = replay.get("opaque") or (SKIP_SIGNATURE if "gemini-3" in request.model.lower() else None)
             return {"functionCall": call} | ({"thoughtSignature": signature} if signature else {})
         case ToolResultBlock():
-            return {"functionResponse": {"name": block.tool_name, "response": {"output": block.content}}}
+            told = {"name": block.tool_name, "response": {"output": block.content}}
+            return {"functionResponse": ({"id": ids[block.call_id]} if block.call_id in ids else {}) | told}
         case ReasoningBlock():
             replay = thawed(block.replay)
             signature = replay.get("signature")
+            if not signature and not block.text.strip():
+                return None
             return {"text": block.text, "thought": True} | ({"thoughtSignature": signature} if signature else {})
-
-
-def _attachment(source: AttachmentSource) -> dict[str, Any]:
-    sent = carried(source, Gemini.kind)
-    if isinstance(sent, InlineSource):
-        data = base64.b64encode(sent.bytes).decode("ascii")
-        return {"inlineData": {"mimeType": sent.media_type, "data": data}}
-    return {"fileData": {"mimeType": sent.media_type, "fileUri": sent.url}}
 
 
 def _thinking(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """The OpenAI Chat Completions dialect, as OpenAI and its many look-alikes speak it."""
 
-import base64
 from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Final
 
+from lash_ref.attached import image_url
 from lash_ref.capability import (
     Budget,
     DisableByBudget,
@@ -20,15 +20,12 @@ from lash_ref.dialect import (
     Endpoint,
     HttpCall,
     Reading,
-    breakpoints,
-    carried,
     joined_text,
     output_cap,
     reasoning_of,
     thawed,
     unrepresentable,
 )
-from lash_ref.inputs import AttachmentSource, ExternalUrlSource
 from lash_ref.joined import Joined
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.openai_usage import merged, openai_usage, reasoning_tokens
@@ -68,17 +65,6 @@ _UNFINISHED: Final = frozenset({"null", "none", "not_finished"})
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
 
-def attachment_url(source: AttachmentSource, kind: str) -> str:
-    """An image as a URL, its bytes inline where it has no other."""
-    sent = carried(source, kind)
-    media = sent.media_type or ""
-    if not media.startswith("image/"):
-        raise unrepresentable(f"attachment_{media}", kind)
-    if isinstance(sent, ExternalUrlSource):
-        return sent.url
-    return f"data:{media};base64,{base64.b64encode(sent.bytes).decode('ascii')}"
-
-
 class OpenAiChat:
     """``POST {base}/chat/completions``; the base ends in ``/v1``."""
 
@@ -88,9 +74,10 @@ class OpenAiChat:
 
     def write(self, request: LlmRequest, endpoint: Endpoint) -> HttpCall:
         """The request's body; system messages stay where they are ([PRV.10][])."""
+        marked: list[dict[str, Any]] = []
         body: dict[str, Any] = {
             "model": request.model,
-            "messages": [written for message in request.messages for written in _message(message)],
+            "messages": [written for message in request.messages for written in _message(message, marked)],
         }
         if endpoint.output_cap_field != "omit":
             body[endpoint.output_cap_field] = output_cap(request, endpoint)
@@ -111,7 +98,7 @@ class OpenAiChat:
         if request.output_spec is not None:
             body["response_format"] = _format(request.output_spec)
         if endpoint.cache_retention != "none":
-            _hint(body, request, endpoint)
+            _hint(body, marked, request, endpoint)
         if endpoint.streaming:
             body["stream"] = True
             body["stream_options"] = {"include_usage": True}
@@ -129,7 +116,8 @@ class OpenAiChat:
 # -- writing
 
 
-def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
+def _message(message: LlmMessage, marked: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The message; texts that end what a cache may keep are also put in ``marked``."""
     content: list[dict[str, Any]] = []
     calls: list[dict[str, Any]] = []
     details: list[Any] = []
@@ -138,9 +126,9 @@ def _message(message: LlmMessage) -> Iterator[dict[str, Any]]:
             case TextBlock():
                 if block.text:
                     content.append({"type": "text", "text": block.text})
+                    marked += content[-1:] if block.cache_breakpoint else []
             case AttachmentBlock():
-                url = attachment_url(block.source, OpenAiChat.kind)
-                content.append({"type": "image_url", "image_url": {"url": url}})
+                content.append({"type": "image_url", "image_url": {"url": image_url(block.source)}})
             case ToolCallBlock():
                 calls.append(
                     {
@@ -176,9 +164,9 @@ def _reasoning(request: LlmRequest, endpoint: Endpoint) -> dict[str, Any]:
             return {"reasoning_effort": "none"}
         case DisableNatively(), "openrouter":
             return {"reasoning": {"effort": "none"}}
-        case Budget(tokens=tokens), "openrouter":
+        case (Budget(tokens=tokens) | DisableByBudget(tokens=tokens)), "openrouter":
             return {"reasoning": {"max_tokens": tokens}}
-        case (DisableByBudget() | DisableByToggle()), "openrouter":
+        case DisableByToggle(), "openrouter":
             return {"reasoning": {"enabled": False}}
         case _:
             raise unrepresentable("reasoning_encoding", OpenAiChat.kind)
@@ -191,7 +179,7 @@ def _format(spec: Json) -> dict[str, Any]:
     return {"type": "json_object"}
 
 
-def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None:
+def _hint(body: dict[str, Any], marked: list[dict[str, Any]], request: LlmRequest, endpoint: Endpoint) -> None:
     """Mark what a cache may keep, only where the host says which markers the route takes ([PRV.17][])."""
     dialect = capability(request.model_capability).cache_control
     if endpoint.prompt_cache_key:
@@ -201,7 +189,6 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
     mark: dict[str, Any] = {"type": "ephemeral"}
     if endpoint.cache_retention == "long" and dialect == "anthropic":
         mark["ttl"] = "1h"
-    marked = breakpoints(request)
     texts: list[tuple[str, dict[str, Any]]] = [
         (message["role"], item)
         for message in body["messages"]
@@ -209,9 +196,7 @@ def _hint(body: dict[str, Any], request: LlmRequest, endpoint: Endpoint) -> None
         for item in message["content"]
         if item["type"] == "text"
     ]
-    explicit = [item for _, item in texts if item["text"] in marked]
-    last_user = explicit or [item for role, item in texts if role == "user"]
-    chosen_items = last_user[-1:]
+    chosen_items = (marked or [item for role, item in texts if role == "user"])[-1:]
     if dialect == "anthropic":
         chosen_items += [item for role, item in texts if role == "system"][-1:]
         if body.get("tools"):

@@ -98,7 +98,7 @@ class NeverRepeatsStreams(BrokenHost):
         def change(made: Any) -> None:
             made.retryable = made.retryable and made.kind != "stream"
 
-        for module in ("anthropic", "openai_chat", "openai_responses", "gemini"):
+        for module in ("anthropic", "openai_chat", "responses_reading", "gemini"):
             patch(f"lash_ref.{module}:failure", failing(change))
 
 
@@ -111,7 +111,7 @@ class LooksInOnePlace(BrokenHost):
 
             return failed
 
-        patch("lash_ref.openai_responses:ResponsesReading._failed", make)
+        patch("lash_ref.responses_reading:ResponsesReading._failed", make)
 
 
 @host_mutant("PRV.36", character="Brief: records that an attempt failed and no more.")

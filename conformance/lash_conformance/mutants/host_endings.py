@@ -100,7 +100,7 @@ class TakesEmptyAnswers(BrokenHost):
 @host_mutant("PRV.24", character="Official: takes an empty Response for an answer, for OpenAI sends none.")
 class TakesEmptyResponses(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_responses:ResponsesReading.never_silent", lambda _: False)
+        patch("lash_ref.responses_reading:ResponsesReading.never_silent", lambda _: False)
 
 
 @host_mutant("PRV.85", character="Settled: takes the first stop word for the last.")

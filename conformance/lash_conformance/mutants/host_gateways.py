@@ -94,7 +94,7 @@ class RefusesArrays(BrokenHost):
 @host_mutant("PRV.64", character="Trusting: takes a finished item for all of it, however hollow.")
 class TrustsHollowItems(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_responses:says", lambda _: lambda item: True)
+        patch("lash_ref.responses_reading:says", lambda _: lambda item: True)
 
 
 @host_mutant("PRV.64", character="Orderly: drops text of an item that was never announced.")
@@ -107,7 +107,7 @@ class DropsUnannouncedText(BrokenHost):
 
             return say
 
-        patch("lash_ref.openai_responses:ResponsesReading._say", make)
+        patch("lash_ref.responses_reading:ResponsesReading._say", make)
 
 
 @host_mutant("PRV.66", character="Plain: reads texts and passes over pieces.")

@@ -7,6 +7,7 @@ from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_patches import answer
+from lash_ref.attached import image_url
 from lash_ref.provider import LlmResponse, ReasoningPart, ToolCallPart
 
 
@@ -185,4 +186,94 @@ class LetsTheModelChoose(BrokenHost):
 @host_mutant("PRV.62", character="Undiscerning: sends whatever is attached as a picture.")
 class SendsAnythingAsPicture(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_chat:attachment_url", lambda _: lambda source, kind: "data:image/png;base64,")
+        patch("lash_ref.openai_chat:image_url", lambda _: lambda source: "data:image/png;base64,")
+
+
+@host_mutant("PRV.89", character="Curious: asks for reasoning that nobody wants to see.")
+class AsksForAllReasoning(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _exposing(patch, True)
+
+
+@host_mutant("PRV.89", character="Shy: asks for no reasoning, also where the host wants to see it.")
+class AsksForNoReasoning(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        _exposing(patch, False)
+
+
+def _exposing(patch: Patch, exposed: bool) -> None:
+    """Patch whether requests ask for a show of reasoning."""
+
+    def make(original: Any) -> Any:
+        def write(self: Any, request: Any, endpoint: Any) -> Any:
+            return original(self, request, endpoint.but(expose_thinking=exposed))
+
+        return write
+
+    for where in ("anthropic:AnthropicMessages", "openai_responses:OpenAiResponses", "gemini:Gemini"):
+        patch(f"lash_ref.{where}.write", make)
+
+
+@host_mutant("PRV.90", character="Nameless: sends a result by the tool's name alone.")
+class SendsNamelessResults(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.gemini:_ids", lambda _: lambda request: {})
+
+
+@host_mutant("PRV.90", character="Own: sends Gemini ids that are not Gemini's.")
+class SendsOwnIds(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            def ids(request: Any) -> dict[str, str]:
+                blocks = [block for message in request.messages for block in message.blocks]
+                return {block.call_id: block.call_id for block in blocks if block.type == "tool_call"}
+
+            return ids
+
+        patch("lash_ref.gemini:_ids", make)
+
+
+@host_mutant("PRV.16", character="Literal: finds the marked block again by its text.")
+class FindsMarksByText(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def hint(body: dict[str, Any], marked: list[dict[str, Any]], *rest: Any) -> None:
+                texts = {block["text"] for block in marked}
+                blocks = [block for message in body["messages"] for block in message["content"]]
+                original(body, [block for block in blocks if block.get("text") in texts], *rest)
+
+            return hint
+
+        for module in ("anthropic", "openai_chat"):
+            patch(f"lash_ref.{module}:_hint", make)
+
+
+@host_mutant("PRV.11", character="Exact: takes blanks for a text.")
+class SendsBlanks(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.anthropic:_text", lambda _: lambda said: {"type": "text", "text": said} if said else None)
+
+
+@host_mutant("PRV.62", "PRV.59", character="Visual: sends pictures and nothing else to Responses.")
+class SendsPicturesAlone(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            return lambda source: {"type": "input_image", "image_url": image_url(source)}
+
+        patch("lash_ref.openai_responses:responses_item", make)
+
+
+@host_mutant("PRV.62", "PRV.59", character="Borrowing: names a provider's files to any other.")
+class NamesFilesToAnyone(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        anyone = {"openai", "anthropic", "gemini", "elsewhere"}
+        patch("lash_ref.attached:_OWN", lambda original: dict.fromkeys(original, anyone))
+
+
+@host_mutant("PRV.62", character="Late: says what stood before a tool's result behind it.")
+class SaysTextsLast(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def change(body: dict[str, Any], _: Any) -> None:
+            body["input"].sort(key=lambda item: item.get("role") == "user")
+
+        _written(patch, "lash_ref.openai_responses:OpenAiResponses.write", change)

@@ -97,7 +97,7 @@ class TellsNoWholeReply(BrokenHost):
 @host_mutant("PRV.78", character="Typed: wants arguments in a text.")
 class WantsArgumentsInAText(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        for module in ("chat_calls", "response_items", "openai_responses"):
+        for module in ("chat_calls", "response_items", "responses_reading"):
             patch(f"lash_ref.{module}:call_arguments", lambda _: lambda function: piece(function, "arguments"))
 
 
@@ -149,7 +149,7 @@ class DoublesSignatures(BrokenHost):
 @host_mutant("PRV.35", character="Present: takes any error member but null for an error.")
 class TakesEmptyErrors(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        for module in ("anthropic", "openai_chat", "openai_responses", "gemini"):
+        for module in ("anthropic", "openai_chat", "responses_reading", "gemini"):
             patch(f"lash_ref.{module}:is_error", lambda _: lambda told: told is not None)
 
 

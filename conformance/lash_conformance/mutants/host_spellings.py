@@ -20,7 +20,7 @@ class WantsNumbers(BrokenHost):
 
             return count
 
-        for module in ("openai_usage", "openai_chat", "openai_responses", "anthropic", "gemini"):
+        for module in ("openai_usage", "openai_chat", "responses_reading", "anthropic", "gemini"):
             patch(f"lash_ref.{module}:count", make)
 
 
@@ -62,7 +62,7 @@ class TellsItemsAgain(BrokenHost):
 
             return finished
 
-        patch("lash_ref.openai_responses:ResponsesReading._finished", make)
+        patch("lash_ref.responses_reading:ResponsesReading._finished", make)
 
 
 @host_mutant("PRV.64", "PRV.4", character="Finished: keeps text that no delta told, and tells nobody.")
@@ -76,13 +76,13 @@ class TellsDeltasAlone(BrokenHost):
 
             return replace
 
-        patch("lash_ref.openai_responses:ResponsesReading._replace", make)
+        patch("lash_ref.responses_reading:ResponsesReading._replace", make)
 
 
 @host_mutant("PRV.52", character="Replacing: keeps the last report of usage in the OpenAI dialects.")
 class KeepsTheLastReport(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        for module in ("openai_chat", "openai_responses"):
+        for module in ("openai_chat", "responses_reading"):
             patch(f"lash_ref.{module}:merged", lambda _: lambda before, told: told)
 
 

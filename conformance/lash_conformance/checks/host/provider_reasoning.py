@@ -28,7 +28,7 @@ WRITTEN: dict[str, dict[str, Data | None]] = {
         "named": {"/thinking/type": "adaptive", "/output_config/effort": "low"},
         "counted": {"/thinking/type": "enabled", "/thinking/budget_tokens": 2048},
         "off by an effort": {"/thinking": None, "/output_config/effort": "minimal"},
-        "off by a budget": REFUSED,
+        "off by a budget": {"/thinking/type": "enabled", "/thinking/budget_tokens": 128},
         "off natively": {"/thinking/type": "disabled", "/output_config": None},
         "off by a toggle": {"/thinking/type": "disabled"},
         "off by saying nothing": {"/thinking": None, "/output_config": None},
@@ -43,7 +43,7 @@ WRITTEN: dict[str, dict[str, Data | None]] = {
         "off by saying nothing": {"/reasoning_effort": None, "/reasoning": None},
     },
     "openai-responses": {
-        "named": {"/reasoning/effort": "low", "/reasoning/summary": "auto"},
+        "named": {"/reasoning/effort": "low"},
         "counted": REFUSED,
         "off by an effort": {"/reasoning/effort": "minimal", "/reasoning/summary": None},
         "off by a budget": REFUSED,
@@ -66,7 +66,7 @@ OPENROUTER: dict[str, Data] = {
     "counted": {"/reasoning/max_tokens": 2048},
     "off by an effort": {"/reasoning/effort": "minimal"},
     "off by a toggle": {"/reasoning/enabled": False},
-    "off by a budget": {"/reasoning/enabled": False},
+    "off by a budget": {"/reasoning/max_tokens": 128},
 }
 """A Chat route whose options say that it takes reasoning as OpenRouter does."""
 
@@ -107,6 +107,26 @@ async def reasoning_is_written_as_the_capability_says(bench: HostBench) -> None:
         for how, wanted in OPENROUTER.items():
             found = await ask(wanting("openai-chat", how, wanted, reasoning_encoder="openrouter"))
             assert text(found) == "Hi."
+
+
+SHOWN: dict[str, dict[bool, Data]] = {
+    "anthropic-messages": {False: {"/thinking/display": "omitted"}, True: {"/thinking/display": "summarized"}},
+    "openai-responses": {False: {"/reasoning/summary": None}, True: {"/reasoning/summary": "auto"}},
+    "gemini": {
+        False: {"/generationConfig/thinkingConfig/includeThoughts": None},
+        True: {"/generationConfig/thinkingConfig/includeThoughts": True},
+    },
+}
+"""How a request says whether the host wants to see reasoning."""
+
+
+@host_check("PRV.89", needs=("providers",))
+async def reasoning_is_asked_for_only_where_it_is_to_be_shown(bench: HostBench) -> None:
+    """An effort by name, on a route that shows reasoning and on one that does not."""
+    async with asking(bench) as ask:
+        for dialect, wanted in SHOWN.items():
+            for exposed, written in wanted.items():
+                assert text(await ask(wanting(dialect, "named", written, expose_thinking=exposed))) == "Hi."
 
 
 UNUSABLE: dict[str, tuple[Data, Any]] = {
