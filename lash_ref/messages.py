@@ -3,6 +3,7 @@
 from typing import Literal
 
 from lash_ref.nodes import EventNode, SessionNodeRecord
+from lash_ref.phases import visible
 from lash_ref.scalars import Identifier, Json, Record, Text
 
 MessageRole = Literal["User", "Assistant", "System", "Event"]
@@ -43,7 +44,7 @@ class Message(Record):
     @property
     def text(self) -> str:
         """The visible text of all parts."""
-        return "".join(part.content for part in self.parts if part.kind in {"Text", "Prose"})
+        return visible((part.content, part.response_meta) for part in self.parts if part.kind in {"Text", "Prose"})
 
 
 def text_message(id: str, role: MessageRole, text: str, origin: Json | None = None) -> Message:

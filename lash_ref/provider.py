@@ -10,6 +10,7 @@ from pydantic import Field
 
 from lash_ref.errors import LashError
 from lash_ref.inputs import AttachmentSource
+from lash_ref.phases import visible
 from lash_ref.scalars import U64, Identifier, Json, Record, Text
 from lash_ref.usage import TokenUsage
 
@@ -149,7 +150,7 @@ class LlmResponse(Record):
     @property
     def full_text(self) -> str:
         """The visible text of all parts."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        return visible((part.text, part.response_meta) for part in self.parts if isinstance(part, TextPart))
 
     @property
     def tool_calls(self) -> tuple[ToolCallPart, ...]:

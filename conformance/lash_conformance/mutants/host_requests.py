@@ -8,6 +8,7 @@ from typing import Any
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
 from lash_conformance.mutants.host_patches import answer
 from lash_ref.attached import image_url
+from lash_ref.capability import DisableNatively
 from lash_ref.provider import LlmResponse, ReasoningPart, ToolCallPart
 
 
@@ -120,10 +121,10 @@ class LeavesOutTheUnsayable(BrokenHost):
 class GoesByTheName(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(original: Any) -> Any:
-            def thinking(request: Any) -> dict[str, Any]:
+            def thinking(request: Any, endpoint: Any) -> dict[str, Any]:
                 if request.model.startswith("claude"):
                     return {"thinking": {"type": "adaptive"}, "output_config": {"effort": "low"}}
-                return original(request)
+                return original(request, endpoint)
 
             return thinking
 
@@ -277,3 +278,16 @@ class SaysTextsLast(BrokenHost):
             body["input"].sort(key=lambda item: item.get("role") == "user")
 
         _written(patch, "lash_ref.openai_responses:OpenAiResponses.write", change)
+
+
+@host_mutant("PRV.60", character="Uniform: switches reasoning off in one way, whatever the capability says.")
+class SwitchesOffOneWay(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def chosen(*args: Any) -> Any:
+                made = original(*args)
+                return DisableNatively() if made.type in {"budget", "toggle_false"} else made
+
+            return chosen
+
+        patch("lash_ref.dialect:chosen", make)

@@ -171,3 +171,19 @@ class KnowsMessagesAlone(BrokenHost):
 class KnowsKeysByTheirShape(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.provider_errors:_SECRET", lambda _: re.compile(r"sk-[A-Za-z0-9_-]{8,}|AIza[0-9A-Za-z_-]{16,}|[Bb]earer\s+\S+"))
+
+
+@host_mutant("PRV.91", character="Garrulous: takes commentary for a part of the answer.")
+class AnswersWithCommentary(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.phases:phase", lambda _: lambda meta: None)
+
+
+@host_mutant("PRV.91", character="Curt: leaves commentary out, also where it is all there is.")
+class LeavesCommentaryOut(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            return lambda texts: "".join(text for text, meta in texts if meta is None or "commentary" not in meta.text)
+
+        patch("lash_ref.messages:visible", make)
+        patch("lash_ref.provider:visible", make)

@@ -89,6 +89,28 @@ async def a_turn_with_a_tool_comes_to_the_same_in_every_dialect(bench: HostBench
         assert (lines[0], lines[-1]) == ("user: Say it.", "assistant: It said café.")
 
 
+@host_check("PRV.91", needs=("providers",))
+async def commentary_is_no_part_of_a_final_answer(bench: HostBench) -> None:
+    """Said before a final answer it goes back with it and is not in it; where there is no other text it is the answer."""
+    created, end = WORDS["openai-responses"].opening[0], WORDS["openai-responses"].ending[-1]
+
+    def item(index: int, phase: str, text: str) -> Data:
+        said = {"type": "message", "id": f"m{index}", "phase": phase, "content": [{"type": "output_text", "text": text}]}
+        return {"type": "response.output_item.done", "output_index": index, "item": said}
+
+    both = [created, item(0, "commentary", "I look. "), item(1, "final_answer", "Three."), end]
+    alone = [created, item(0, "commentary", "I look."), end]
+    made = asked("openai-responses", streamed(both), streamed(alone))
+    first, second = made.exchanges
+    made = made.model_copy(update={"exchanges": [first, holding(second, "/input", "I look", "Three")]})
+
+    async def turns(route: Data, session_id: str) -> Any:
+        session = await opened(await routed(bench, route), session_id)
+        return [answer(await say(session, word)) for word in ("How many?", "And?")]
+
+    assert await played(bench, made, turns) == ["says Three.", "says I look."]
+
+
 @host_check("PRV.14", "PRV.80", needs=("providers",))
 async def what_a_provider_sealed_outlives_the_core(bench: HostBench) -> None:
     """Signatures and sealed reasoning go back in the next call, and from another core after the session was reopened."""
