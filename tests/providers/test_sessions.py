@@ -27,7 +27,7 @@ from lash_ref.tools import StaticToolProvider, ToolDefinition
 TURNS = {
     "anthropic-messages": ("stream.tool-args-split", "stream.text", ['{"q": "café x"}'], "Hello."),
     "openai-chat": ("stream.tool-args-split", "stream.text-usage-tail", ['{"q":"café"}'], "Hello."),
-    "openai-responses": ("stream.tool-args-split", "stream.text-phases", ['{"q":"x"}'], "Let me see.42."),
+    "openai-responses": ("stream.tool-args-split", "stream.text-phases", ['{"q":"x"}'], "42."),
     "gemini": ("stream.tool-parallel-no-id", "stream.text-repeated", ['{"q":"x"}', '{"q":"y"}'], "hahaé"),
 }
 """By dialect: the fixture of the reply that calls, that of the reply after it, the calls' arguments, the answer."""
