@@ -124,6 +124,16 @@ def test_every_clause_is_there_with_its_evidence(site: Path):
         assert (page.name, set(ids) - built.ids, built.evidence) == (page.name, set(), len(ids))
 
 
+def test_a_clause_leads_to_its_source_and_back(site: Path):
+    """The check, the broken implementation and the code are a click away, each at its line, and cite the clause by a link."""
+    links = Page(site / "spec" / "lease.html").links
+    for part in ("lash_conformance/checks/store/", "lash_conformance/mutants/", "lash_ref/"):
+        reached = {link.removeprefix("../").partition("#")[0] for link in links if link.startswith(f"../source/{part}")}
+        back = {link for name in reached for link in Page(site / name).links}
+
+        assert "../" * (1 + part.count("/")) + "spec/lease.html#LEA.1" in back, part
+
+
 def test_the_expected_pages_exist(site: Path):
     """A builder that ignores what it does not know would drop them without a word."""
     expected = [

@@ -22,7 +22,7 @@ from lash_conformance.explain import facts, implementations
 from lash_conformance.fixture import DIALECTS
 from lash_conformance.fixture_check import schema as fixture_schema
 from lash_conformance.seeds import reached
-from lash_conformance.site import clients, exchanges, plots, reference
+from lash_conformance.site import clients, exchanges, plots, reference, source
 from lash_conformance.site.changes import KINDS
 from lash_conformance.site.diagram import draw
 from lash_conformance.site.evidence import Evidence, SiteFault, gather
@@ -30,6 +30,7 @@ from lash_conformance.site.examples import example
 
 _CLAUSE = re.compile(r"^#### (\S+) \{ #\S+ \.clause \}$")
 _DIAGRAM = re.compile(r"^<!-- diagram: (\w+) -->$", re.MULTILINE)
+_CHECK = re.compile(r"`([A-Z]{3}\.[0-9]+):\w+`")
 _NOTE = re.compile(r"\*(Source|Untested|Divergence|Example)\.\*")
 _NUMBERS = "<!-- numbers -->"
 _CODE = re.compile(r"`([^`]+)`")
@@ -51,6 +52,7 @@ def write(root: Path, folder: Path, reports: list[Path]) -> int:
     evidence = gather(reports, root)
     pages = written(root / "docs", evidence) | joined(evidence) | clients.pages(root, environment())
     pages["evidence/bench.md"] = plots.page(root, reports, environment())
+    pages |= source.pages(_places(evidence), evidence.law, _address, environment())
     shutil.rmtree(folder, ignore_errors=True)
     for name, text in pages.items():
         path = folder / name
@@ -62,6 +64,12 @@ def write(root: Path, folder: Path, reports: list[Path]) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(data, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return sum(name.endswith(".md") for name in pages)
+
+
+def _places(evidence: Evidence) -> list[str]:
+    """Whatever of the source a page links to."""
+    made = [*(check for checks in evidence.checks_of.values() for check in checks), *evidence.mutants]
+    return [*map(source.place, made), *(place for places in implementations().values() for place in places)]
 
 
 def written(docs: Path, evidence: Evidence) -> dict[str, str]:
@@ -77,6 +85,8 @@ def written(docs: Path, evidence: Evidence) -> dict[str, str]:
 def _filled(text: str, name: str, evidence: Evidence, root: Path) -> str:
     if name.startswith("spec/"):
         text = _with_evidence(text, evidence)
+    if name.startswith("results/"):
+        text = _CHECK.sub(lambda found: f"[{found[0]}](../spec/{evidence.law[found[1]].page}#{found[1]})" if found[1] in evidence.law else found[0], text)
     for diagram in _DIAGRAM.findall(text):
         try:
             text = text.replace(f"<!-- diagram: {diagram} -->", draw(diagram))
@@ -118,6 +128,8 @@ def environment() -> Environment:
     made.filters["prose"] = prose
     made.filters["pre"] = _lines
     made.filters["page"] = _address
+    made.filters["place"] = source.place
+    made.filters["source"] = source.address
     return made
 
 
