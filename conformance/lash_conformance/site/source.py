@@ -4,6 +4,7 @@
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -38,13 +39,15 @@ def pages(places: Iterable[str], law: dict[str, Clause], page_of: Callable[[Clau
     for file in sorted({where.partition(":")[0] for where in places}):
         name = address(file).partition("#")[0]
         up = "../" * name.count("/")
+        to_clause = partial(_link, law=law, page_of=page_of, up=up)
         lines = highlight(_text(file), PythonLexer(stripnl=False), HtmlFormatter(nowrap=True)).rstrip("\n").split("\n")
-        linked = [_ID.sub(lambda found: _link(found[0], law, page_of, up), line) for line in lines]
+        linked = [_ID.sub(to_clause, line) for line in lines]
         made[name] = template.render(file=file, up=up, lines=[Markup(line) for line in linked])  # noqa: S704 - pygments escapes
     return made
 
 
-def _link(clause: str, law: dict[str, Clause], page_of: Callable[[Clause], str], up: str) -> str:
+def _link(found: re.Match[str], law: dict[str, Clause], page_of: Callable[[Clause], str], up: str) -> str:
+    clause = found[0]
     return f'<a href="{up}{page_of(law[clause])}">{clause}</a>' if clause in law else clause
 
 
