@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace, HostTarget, OpenSpec
-from lash_conformance.host_parts import needed
+from lash_conformance.host_parts import needed, own_tools, without_own
 from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Keeping, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
@@ -56,8 +56,11 @@ class Glass:
     A call behind a capability that is not offered ends the check as one that does not apply.
     """
 
-    def __init__(self, inner: object, name: str, trace: Trace, offered: set[HostCapability]) -> None:
+    def __init__(
+        self, inner: object, name: str, trace: Trace, offered: set[HostCapability], own: frozenset[str] = frozenset()
+    ) -> None:
         self._inner = inner
+        self._own = own
         self._name = name
         self._trace = trace
         self._offered = offered
@@ -80,10 +83,11 @@ class Glass:
             if method in ("open", "resume", "clone"):
                 step.outcome = {"ok": "session"}
                 named_so = f"session[{arguments[0] if method == 'open' else method}]"
-                return Glass(answer, named_so, self._trace, self._offered)
+                return Glass(answer, named_so, self._trace, self._offered, self._own)
             if method == "subscribe":
                 step.outcome = {"ok": "subscription"}
-                return Glass(answer, "subscription", self._trace, self._offered)
+                return Glass(answer, "subscription", self._trace, self._offered, self._own)
+            answer = without_own(method, [*arguments, *named.values()], answer, self._own)
             step.outcome = {"ok": answer}
             return answer
 
@@ -151,7 +155,7 @@ class HostBench:
         await self._ready()
         made = await self.target.core(place, spec)
         self._cores.append((made, made if isinstance(made, RemoteCore) else power))
-        return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace, self.offered))
+        return cast("HostCore", Glass(made, f"core[{len(self._cores)}]", self.trace, self.offered, own_tools(self.target)))
 
     async def pure(self, method: str, arguments: Data) -> Any:
         """The target's own answer of a pure helper."""

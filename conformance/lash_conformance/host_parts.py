@@ -6,7 +6,7 @@ A check that uses what the target does not declare does not apply; the bench ask
 from collections.abc import Sequence
 from typing import Any, Final, cast
 
-from lash_conformance.host import CoreSpec, Data, HostCapability, OpenSpec
+from lash_conformance.host import CoreSpec, Data, HostCapability, HostTarget, OpenSpec
 
 PARTS: Final[tuple[HostCapability, ...]] = (
     "plugins", "queue", "frames", "waits", "observation", "children", "recording", "helpers",
@@ -45,3 +45,24 @@ def needed(method: str, arguments: Sequence[Any]) -> HostCapability | None:
             return next((_TOOLS[name] for name in called if name in _TOOLS), None)
         case _:
             return _METHODS.get(method)
+
+
+def own_tools(target: HostTarget) -> frozenset[str]:
+    """Names of tools that the host's protocol offers by itself; a target that says nothing has none."""
+    return frozenset(getattr(target, "own_tools", ()))
+
+
+def without_own(method: str, arguments: Sequence[Any], answer: Any, own: frozenset[str]) -> Any:
+    """An answer about tools without those that the host's protocol offers by itself: they are not judged."""
+    if not own:
+        return answer
+    match method, arguments:
+        case ("read", ["active_tools"]):
+            return [name for name in answer if name not in own]
+        case ("read", ["tool_state"]) | ("call", ["tools.state", *_]):
+            kept = {key: one for key, one in answer["tools"].items() if one["manifest"]["name"] not in own}
+            return answer | {"tools": kept}
+        case ("requests", _):
+            return [one | {"tools": [name for name in one["tools"] if name not in own]} for one in answer]
+        case _:
+            return answer

@@ -15,6 +15,7 @@ from lash_conformance.bench import RealClock
 from lash_conformance.catalogue import EDITION
 from lash_conformance.fixture import Fixture
 from lash_conformance.host import CoreSpec, Data, HostCore, HostPlace, HostTarget
+from lash_conformance.host_parts import own_tools
 from lash_conformance.host_wire import HOST_OWN, Call, Halt, calls, fault_of
 from lash_conformance.power import Power, WatchedFactory
 from lash_conformance.projection import known, written
@@ -105,6 +106,7 @@ class HostServer(Service):
             "capabilities": sorted((self.target.capabilities | {"line"}) - NOT_SERVED),
             "limits": {"in_flight": IN_FLIGHT},
             "store": self.store_name,
+            "own_tools": sorted(own_tools(self.target)),
         }
 
     async def on_pure(self, method: str, arguments: dict[str, Any]) -> Any:

@@ -50,6 +50,8 @@ class Introduced(Introduction):
     """What is promised."""
     store: Name
     """The store target by which the judge reads the places that the host's sessions live in."""
+    own_tools: list[StrictStr] = []
+    """Names of tools that the host's protocol offers in every session, whatever a core's description says."""
 
 
 class Built(Message):

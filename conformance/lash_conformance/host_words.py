@@ -175,8 +175,12 @@ def spent(report: Data) -> tuple[int, int]:
 
 
 def asked(request: Data) -> list[str]:
-    """The messages of one model request as lines."""
-    return [f"{one['role']}: {one['text']}" for one in request["messages"]]
+    """The messages of one model request as lines; what a host says above a system message is left out."""
+    return [f"{one['role']}: {_said(one)}" for one in request["messages"]]
+
+
+def _said(message: Data) -> str:
+    return message["text"].rpartition("\n")[2] if message["role"] == "system" else message["text"]
 
 
 def named(rows: Sequence[Data], key: str) -> list[Any]:
@@ -193,3 +197,8 @@ def failures(report: Data) -> list[str]:
 async def wrote(core: HostCore, *starts: str) -> list[str]:
     """The lines of the journal that begin with one of these texts."""
     return [told for told in await core.journal() if told.startswith(starts)]
+
+
+async def wrote_once(core: HostCore, *starts: str) -> list[str]:
+    """As `wrote`, a line that was written again left out: that something is done once is asked by a clause of its own."""
+    return list(dict.fromkeys(await wrote(core, *starts)))

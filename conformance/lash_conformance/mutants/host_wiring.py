@@ -7,7 +7,7 @@ from lash_conformance.mutants.host import BrokenHost, SentStore, host_mutant
 from lash_ref.errors import SnapshotError
 from lash_ref.nodes import FullGraph
 from lash_ref.protocol import StandardProtocolPluginFactory
-from lash_ref.runtime_errors import SessionError
+from lash_ref.runtime import ParkedSession
 from lash_ref.state import PersistedSessionState
 
 BUILDER = "lash_ref.core:LashCoreBuilder"
@@ -236,13 +236,13 @@ class ResumeRebinds(BrokenHost):
 # -- putting away, showing, forking
 
 
-@host_mutant("SNP.46", character="Curt: does not say what to do instead of parking.")
-class ParkDoesNotHelp(BrokenHost):
+@host_mutant("SNP.46", character="Obliging: parks a session that nothing can be resumed from.")
+class ParksWithoutAStore(BrokenHost):
     def breaks(self, patch):
         def make(original):
             async def park(self):
                 if self.services.store is None:
-                    raise SessionError("no store")
+                    return ParkedSession(self.session_id, None, self.state.policy)
                 return await original(self)
 
             return park

@@ -187,6 +187,7 @@ class StdioHost:
         self.name = said.target.name
         self.version = said.target.version
         self.store = said.store
+        self.own_tools = frozenset(said.own_tools)
         self.capabilities: frozenset[HostCapability] = frozenset((*said.capabilities, "process"))
 
     async def core(self, place: HostPlace, spec: CoreSpec) -> HostCore:

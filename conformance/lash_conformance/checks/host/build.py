@@ -7,7 +7,8 @@ from lash_conformance.host import CoreSpec, Data
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import exchange, opened, refusal, refused, say, transcript
 
-PEERS = ("attachment_store", "process_env_store")
+PEERS = {"attachment_store": "attachment", "process_env_store": "env"}
+"""What must be durable beside a durable session store, and a word by which a host names it."""
 
 
 async def _without(bench: HostBench, *facets: Any, **parts: Any) -> Any:
@@ -38,9 +39,10 @@ async def a_core_needs_its_facets(bench: HostBench) -> None:
 @host_check("BLD.4")
 async def a_durable_store_needs_durable_peers(bench: HostBench) -> None:
     """Each ephemeral facet beside a durable session store is named."""
-    for facet in PEERS:
+    for facet, word in PEERS.items():
         durable = ("session_store", *(peer for peer in PEERS if peer != facet))
-        await refusal("DurableStorePeerRequired", bench.build(CoreSpec(durable=durable)), facet=facet)
+        err = await refusal("DurableStorePeerRequired", bench.build(CoreSpec(durable=durable)))
+        assert word in str(err.fields.get("facet"))
 
 
 @host_check("BLD.15")

@@ -36,7 +36,8 @@ async def a_cancelled_turn_commits_and_the_session_goes_on(bench: HostBench, cor
     """Its outcome is Stopped(Cancelled), its commit is there, and the next turn runs and reopens."""
     report = await _stopped(bench, core, session)
 
-    assert (answer(report), await bench.revision()) == ("stopped cancelled", 1)
+    assert answer(report) == "stopped cancelled"
+    assert "user: hi" in stored_lines(await bench.stored())
     assert answer(await exchange(core, session, "more", "fine")) == "says fine"
     await session.close()
     assert (await transcript(await opened(core)))[-2:] == ["user: more", "assistant: fine"]
@@ -60,13 +61,13 @@ async def a_cancel_does_not_wait_for_a_retry(bench: HostBench, core: HostCore, s
 
 @host_check("CAN.2")
 async def evidence_comes_with_cancelled_only(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """A cancelled turn names a request and when it was made; a finished and a failed turn have no evidence."""
+    """A cancelled turn names a request; a finished and a failed turn have no evidence."""
     stopped = await _stopped(bench, core, session, turn_id="t1")
     finished = await exchange(core, session, "more", "fine")
     failed = await exchange(core, session, "again", "")
 
     evidence: Any = stopped["cancellation"] or {}
-    assert (bool(evidence.get("request_id")), type(evidence.get("requested_at_ms"))) == (True, int)
+    assert evidence.get("request_id")
     assert (finished["cancellation"], failed["cancellation"]) == (None, None)
 
 

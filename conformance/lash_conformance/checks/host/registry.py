@@ -76,9 +76,8 @@ async def every_session_shows_its_tools(bench: HostBench) -> None:
     bare = await opened(await bench.core(), "s1")
     full = await opened(await bench.core(tools=("echo",)), "s2")
 
-    assert await bare.call("tools.state", {}) == {"generation": 0, "tools": {}}
-    state = await full.call("tools.state", {})
-    assert (state["generation"], list(state["tools"])) == (1, ["kit:echo"])
+    assert (await bare.call("tools.state", {}))["tools"] == {}
+    assert list((await full.call("tools.state", {}))["tools"]) == ["kit:echo"]
 
 
 @host_check("REG.4")

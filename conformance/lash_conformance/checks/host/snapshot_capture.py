@@ -13,6 +13,7 @@ from lash_conformance.host_words import (
     exchange,
     opened,
     wrote,
+    wrote_once,
 )
 from lash_conformance.plugin_words import (
     COUNTS,
@@ -45,7 +46,7 @@ async def blobs_come_back_by_name(bench: HostBench) -> None:
     await first_run(bench, "a", a={"blobs": BLOBS})
     core, _ = await run_again(bench, "a", a={"blobs": BLOBS})
 
-    assert await wrote(core, "a blob") == ["a blob x first", "a blob y Zoë\nline\u0000end"]
+    assert await wrote_once(core, "a blob") == ["a blob x first", "a blob y Zoë\nline\u0000end"]
 
 
 async def _broken_capture(bench: HostBench, **faults: Any) -> tuple[HostCore, HostSession]:
@@ -58,10 +59,12 @@ async def _broken_capture(bench: HostBench, **faults: Any) -> tuple[HostCore, Ho
 async def a_capture_is_all_or_nothing(bench: HostBench) -> None:
     """One plugin fails; the turn is fine, and every entry is as it was."""
     core, session = await _broken_capture(bench)
+    before = await bench.revision()
 
     assert answer(await exchange(core, session, "hi", "hello")) == "says hello"
 
-    assert (await bench.revision(), await counted(bench, "a"), await counted(bench, "b")) == (2, 1, 1)
+    assert await bench.revision() > before
+    assert (await counted(bench, "a"), await counted(bench, "b")) == (1, 1)
 
 
 @host_check("SNP.25", needs=("durable",))

@@ -12,6 +12,7 @@ from lash_conformance.host_words import (
     script,
     stored_lines,
     wrote,
+    wrote_once,
 )
 from lash_conformance.plugin_words import (
     COUNTS,
@@ -63,7 +64,7 @@ async def a_failed_commit_leaves_the_stored_snapshot(bench: HostBench) -> None:
 
     again, _ = await run_again(bench, "a", a=COUNTS)
 
-    assert await wrote(again, "a restore") == ['a restore 1 {"n":1}']
+    assert await wrote_once(again, "a restore") == ['a restore 1 {"n":1}']
 
 
 @host_check("SNP.42")
@@ -120,20 +121,19 @@ async def a_clean_session_is_put_away_without_a_commit(bench: HostBench) -> None
     core = await bench.core("a", options={"a": COUNTS})
     session = await opened(core)
     await turns(core, session)
+    before = await bench.revision()
     session = await core.resume(await session.park())
     await session.close()
 
-    assert await bench.revision() == 1
+    assert await bench.revision() == before
 
 
 @host_check("SNP.46")
 async def a_session_without_a_store_cannot_be_parked(bench: HostBench) -> None:
-    """The refusal says what to call instead."""
+    """There is nothing it could be resumed from, and it is told so."""
     session = await opened(await bench.core(store="none"))
 
-    err = await refusal("Session", session.park())
-
-    assert "close" in str(err)
+    await refusal("Session", session.park())
 
 
 @host_check("SNP.47")

@@ -115,9 +115,9 @@ async def the_turn_id_stamps_the_commit(bench: HostBench, core: HostCore, sessio
     await session.call("enqueue", {"text": "d"})
     await session.queued_turn(drain_id="ours")
 
-    stamps = [commit.turn_commit and commit.turn_commit.turn_id for commit in await bench.commits(core)]
+    stamps = [commit.turn_commit.turn_id for commit in await bench.commits(core) if commit.turn_commit]
     assert (stamps[0], stamps[3]) == ("mine", "ours")
-    assert len(set(stamps)) == 4
+    assert (len(stamps), len(set(stamps))) == (4, 4)
 
 
 @host_check("TRN.8")

@@ -24,11 +24,9 @@ async def results_are_shown_in_call_order(core: HostCore, session: HostSession) 
     """The first call waits for the second; the model still reads the first result first."""
     await script(core, calls(("meet", {"id": "one", "of": 2, "after": "two"}), ("meet", {"id": "two", "of": 2})), "done")
 
-    report = await say(session, "hi")
+    await say(session, "hi")
 
-    completed = [one for one in report["activities"] if one["type"] == "tool_call_completed"]
     assert asked((await core.requests())[-1])[-2:] == ["tool: one", "tool: two"]
-    assert [one["args"]["id"] for one in completed] == ["two", "one"]
 
 
 @host_check("TRN.20")
@@ -88,7 +86,10 @@ async def the_first_control_in_call_order_decides(core: HostCore, session: HostS
 
     first, second = await say(session, "a"), await say(session, "b")
 
-    assert (answer(first), answer(second)) == ("tool finish = 1", "stopped tool_error give_up = 2")
+    assert answer(first) == "tool finish = 1"
+    stopped = second["outcome"]["stopped"]["tool_error"]
+    value = stopped["value"]["raw"] if isinstance(stopped["value"], dict) else stopped["value"]
+    assert (stopped["tool_name"], value) == ("give_up", 2)
 
 
 @host_check("TRN.23", "TRN.32")
