@@ -4,6 +4,7 @@ import asyncio
 import re
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -37,6 +38,29 @@ class Plain(ReferenceHost):
     """The reference as a host that declares no part."""
 
     capabilities = IN_PROCESS - frozenset(PARTS)
+
+
+class Batching(ReferenceHost):
+    """The reference as a host whose protocol offers a tool in every session, and says so."""
+
+    own_tools = frozenset({"brittle"})
+
+    async def core(self, place, spec):
+        return await super().core(place, replace(spec, tools=(*spec.tools, "brittle")))
+
+
+class Silent(Batching):
+    """The same, but nobody is told."""
+
+    own_tools = frozenset()
+
+
+@pytest.mark.parametrize(("host", "verdict"), [(Batching, "pass"), (Silent, "fail")])
+@pytest.mark.parametrize("check_id", ["REG.1:advertised_tools_are_members", "BLD.13:tools_have_one_surface"])
+def test_tools_of_the_protocol_are_not_judged_where_they_are_named(host, verdict, check_id):
+    check = next(made for made in all_checks("host") if made.id == check_id)
+
+    assert asyncio.run(execute(check, host())).verdict == verdict
 
 
 @pytest.mark.parametrize("part", PARTS)

@@ -2,6 +2,7 @@
 # pyright: basic, reportIncompatibleMethodOverride=false
 
 from dataclasses import replace
+from typing import Any, cast
 
 from lash_conformance.mutants.host import BrokenHost, SentStore, host_mutant
 from lash_ref.errors import SnapshotError
@@ -237,12 +238,12 @@ class ResumeRebinds(BrokenHost):
 
 
 @host_mutant("SNP.46", character="Obliging: parks a session that nothing can be resumed from.")
-class ParksWithoutAStore(BrokenHost):
+class ParksForNobody(BrokenHost):
     def breaks(self, patch):
         def make(original):
             async def park(self):
                 if self.services.store is None:
-                    return ParkedSession(self.session_id, None, self.state.policy)
+                    return ParkedSession(self.session_id, cast("Any", None), self.state.policy)
                 return await original(self)
 
             return park

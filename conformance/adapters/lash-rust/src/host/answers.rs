@@ -2,7 +2,7 @@
 
 use lash::tools::ToolState;
 use lash::{EmbedError, LashSession, TurnOutput};
-use lash_core::{Message, MessageRole, PartKind, SessionSnapshot};
+use lash_core::{Message, MessageRole, PartKind, SessionSnapshot, SessionUsageReport};
 use serde_json::{Value, json};
 
 use crate::wire::Fault;
@@ -24,8 +24,39 @@ pub fn turn(output: &TurnOutput) -> Value {
         "errors": plain(&result.errors),
         "assistant_output": plain(&result.assistant_output),
         "execution": plain(&result.execution),
-        "activities": plain(&output.activities),
+        "activities": output.activities.iter().map(activity).collect::<Vec<Value>>(),
     })
+}
+
+/// An activity; lash keeps a plugin's event in a member of its own.
+pub fn activity(one: &lash::TurnActivity) -> Value {
+    let mut told = plain(one);
+    let event = told.get("event").and_then(Value::as_object).cloned().unwrap_or_default();
+    if told["type"] == "plugin_runtime" {
+        for (name, value) in event {
+            told[name] = value;
+        }
+    }
+    told
+}
+
+/// A usage report; lash sums under the names, and keeps the total beside the counters.
+fn report(report: &SessionUsageReport) -> Value {
+    let row = |totals: &Value| json!({"usage": totals, "total_tokens": totals["total_tokens"]});
+    let mut told = plain(report);
+    for (member, name) in [("by_source", "source"), ("by_model", "model")] {
+        let rows = told[member].as_object().into_iter().flatten().map(|(key, totals)| {
+            let mut row = row(totals);
+            row[name] = json!(key);
+            row
+        });
+        told[member] = rows.collect();
+    }
+    for entry in told["by_source_model"].as_array_mut().into_iter().flatten() {
+        entry["total_tokens"] = entry["usage"]["total_tokens"].clone();
+    }
+    told["total_tokens"] = told["usage"]["total_tokens"].clone();
+    told
 }
 
 pub fn tool_state(state: &ToolState) -> Value {
@@ -40,7 +71,7 @@ pub async fn read(live: &LashSession, what: &str) -> Result<Value, Fault> {
         "parent_session_id" => Ok(json!(live.parent_session_id())),
         "policy" => Ok(plain(&live.policy_snapshot())),
         "transcript" => Ok(json!(live.read_view().messages().iter().flat_map(lines).collect::<Vec<Value>>())),
-        "usage_report" => Ok(plain(&live.usage_report())),
+        "usage_report" => Ok(report(&live.usage_report())),
         "turn_index" => Ok(json!(live.read_view().turn_index())),
         "tool_state" => Ok(observed.tool_state().as_ref().map_or(Value::Null, tool_state)),
         "active_tools" => {

@@ -20,6 +20,7 @@ use lash_core::{
 };
 use serde_json::{Value, json};
 
+use super::clock::JudgedClock;
 use super::line::{Factory, Line};
 use super::plugins::{Shelf, factory};
 use super::session::{Session, receipt};
@@ -38,6 +39,7 @@ pub struct Core {
     pub parked: Mutex<HashMap<String, ParkedSession>>,
     pub shelf: Shelf,
     pub line: Arc<Line>,
+    clock: Arc<JudgedClock>,
     count: AtomicU64,
 }
 
@@ -46,8 +48,9 @@ impl Core {
         let main = place(directory, "main", now_ms).await?;
         let other = Place { clock: Arc::clone(&main.clock), ..place(directory, "other", now_ms).await? };
         let (stage, shelf, line) = (Stage::default(), Shelf::default(), Arc::default());
-        let lash = wired(&spec, &main, &stage, &shelf, &line)?;
-        Ok(Self { lash, spec, stage, main, other, parked: Mutex::default(), shelf, line, count: AtomicU64::new(0) })
+        let clock = Arc::new(JudgedClock::new(now_ms));
+        let lash = wired(&spec, &main, &clock, &stage, &shelf, &line)?;
+        Ok(Self { lash, spec, stage, main, other, parked: Mutex::default(), shelf, line, clock, count: AtomicU64::new(0) })
     }
 
     pub fn provider(&self, id: &str) -> Option<ProviderHandle> {
@@ -57,6 +60,7 @@ impl Core {
     pub fn advance(&self, now_ms: u64) {
         self.main.clock.0.store(now_ms, Ordering::SeqCst);
         self.other.clock.0.store(now_ms, Ordering::SeqCst);
+        self.clock.advance(now_ms);
     }
 
     pub fn fresh(&self) -> u64 {
@@ -123,7 +127,7 @@ impl Core {
             }
             "await" => {
                 let deadline = given.get("deadline_ms").and_then(Value::as_u64);
-                let deadline = deadline.map(|ms| self.main.clock.now() + Duration::from_millis(ms.saturating_sub(self.main.clock.timestamp_ms())));
+                let deadline = deadline.map(|ms| self.clock.now() + Duration::from_millis(ms.saturating_sub(self.clock.timestamp_ms())));
                 let host = self.lash.effect_host();
                 match host.await_await_event(&key_of(given)?, lash::CancellationToken::new(), deadline).await {
                     Ok(told) => Ok(resolved(told)),
@@ -160,8 +164,13 @@ fn key_json(key: &lash::AwaitEventKey) -> Value {
 
 fn key_of(given: &Data) -> Result<lash::AwaitEventKey, Fault> {
     let mut key = given["key"].clone();
-    if let Some(seal) = key.get("seal").cloned() {
-        key["signature"] = seal;
+    for (ours, theirs) in [("seal", "signature"), ("wait_id", "key_id")] {
+        if let Some(told) = key.get(ours).cloned() {
+            key[theirs] = told;
+        }
+    }
+    if let (Some(told), true) = (key.get("session_id").cloned(), key["scope"].get("session_id").is_some()) {
+        key["scope"]["session_id"] = told;
     }
     serde_json::from_value(key).map_err(refusals::invalid)
 }
@@ -195,11 +204,11 @@ pub fn watched(spec: &CoreSpec, place: &Place, line: &Arc<Line>) -> Arc<Factory>
     Arc::new(Factory { inner: Arc::clone(&place.sessions), line: Arc::clone(line), durable })
 }
 
-fn wired(spec: &CoreSpec, main: &Place, stage: &Stage, shelf: &Shelf, line: &Arc<Line>) -> Result<LashCore, Fault> {
+fn wired(spec: &CoreSpec, main: &Place, clock: &Arc<JudgedClock>, stage: &Stage, shelf: &Shelf, line: &Arc<Line>) -> Result<LashCore, Fault> {
     let lacks = |facet: &str| spec.without.iter().any(|one| one == facet);
     let outlives = |facet: &str| spec.durable.iter().any(|one| one == facet);
     let mut builder = if lacks("protocol_plugin") { LashCore::builder() } else { LashCore::standard_builder() };
-    builder = builder.plugins(stack(spec, stage, shelf)?).clock(Arc::clone(&main.clock) as Arc<dyn Clock>);
+    builder = builder.plugins(stack(spec, stage, shelf)?).clock(Arc::clone(clock) as Arc<dyn Clock>);
     builder = builder.session_spec(described(spec)?);
     if let Some(prompt) = &spec.prompt {
         *builder.prompt_layer_mut() = serde_json::from_value(prompt.clone()).map_err(refusals::invalid)?;
@@ -230,7 +239,7 @@ fn wired(spec: &CoreSpec, main: &Place, stage: &Stage, shelf: &Shelf, line: &Arc
     if spec.store == "factory" {
         builder = builder.store_factory(watched(spec, main, line));
     }
-    finished(builder, whole, spec, main)
+    finished(builder, whole, spec, clock)
 }
 
 /// The root description of a core's sessions.
@@ -248,7 +257,7 @@ fn described(spec: &CoreSpec) -> Result<SessionSpec, Fault> {
     })
 }
 
-fn finished(mut builder: LashCoreBuilder, whole: Option<RuntimeHostConfig>, spec: &CoreSpec, main: &Place) -> Result<LashCore, Fault> {
+fn finished(mut builder: LashCoreBuilder, whole: Option<RuntimeHostConfig>, spec: &CoreSpec, clock: &Arc<JudgedClock>) -> Result<LashCore, Fault> {
     if let (Some(ttl), Some(renew)) = (spec.lease_ttl_ms, spec.lease_renew_ms) {
         let timings = LeaseTimings::new(Duration::from_millis(ttl), Duration::from_millis(renew));
         builder = builder.lease_timings(timings.map_err(refusals::invalid)?);
@@ -260,7 +269,7 @@ fn finished(mut builder: LashCoreBuilder, whole: Option<RuntimeHostConfig>, spec
         builder = builder.process_execution_concurrency(usize::try_from(most).unwrap_or(0));
     }
     let replay = InMemoryLiveReplayStoreConfig { max_events_per_session: spec.replay_events, ..Default::default() };
-    let replay = InMemoryLiveReplayStore::with_clock(replay, Arc::clone(&main.clock) as Arc<dyn Clock>);
+    let replay = InMemoryLiveReplayStore::with_clock(replay, Arc::clone(clock) as Arc<dyn Clock>);
     builder = builder.live_replay_store(Arc::new(replay)).disable_queued_work_driver();
     Ok(match whole {
         Some(host) => builder.advanced().runtime_host_config(host).build()?,

@@ -2,11 +2,13 @@
 
 mod answers;
 mod claims;
+mod clock;
 mod core;
 mod counter;
 mod hooks;
 mod line;
 mod model;
+mod observe;
 mod open;
 mod operations;
 mod plugins;
@@ -30,13 +32,14 @@ use lash::LashSession;
 use serde_json::{Value, json};
 
 use self::core::Core;
+use self::observe::Subscription;
 use self::session::Session;
 use self::spec::{CoreSpec, Data, OpenSpec, TurnSpec};
 use crate::lines::{Answers, speak};
 use crate::targets::VERSION;
 use crate::wire::{Fault, Wire};
 
-const CAPABILITIES: [&str; 7] = ["durable", "clock", "line", "plugins", "queue", "frames", "waits"];
+const CAPABILITIES: [&str; 8] = ["durable", "clock", "line", "plugins", "queue", "frames", "waits", "observation"];
 
 /// A name for as long as the process lives: lash asks for ids that never end.
 fn eternal(name: &str) -> &'static str {
@@ -56,6 +59,7 @@ fn eternal(name: &str) -> &'static str {
 struct Door {
     cores: Mutex<HashMap<String, Arc<Core>>>,
     sessions: Mutex<HashMap<String, (String, Arc<Session>)>>,
+    following: Mutex<HashMap<String, Arc<Subscription>>>,
     handles: AtomicU64,
 }
 
@@ -93,6 +97,10 @@ impl Answers for Door {
                     let handle: String = asked(&mut given, "core")?;
                     self.of_core(&handle, name, given).await
                 }
+                Some(("subscription", name)) => {
+                    let handle: String = asked(&mut given, "subscription")?;
+                    self.of_subscription(&handle, name).await
+                }
                 Some(("session", name)) => {
                     let handle: String = asked(&mut given, "session")?;
                     self.of_session(&handle, name, given).await
@@ -107,7 +115,7 @@ fn introduced() -> Value {
     let own = std::env::current_exe().expect("the program").display().to_string();
     json!({
         "protocol": 1, "edition": "2026.11", "target": {"name": "lash", "version": VERSION}, "capabilities": CAPABILITIES,
-        "limits": {"in_flight": 64}, "store": format!("stdio:'{own}' serve sqlite"),
+        "limits": {"in_flight": 64}, "own_tools": ["batch"], "store": format!("stdio:'{own}' serve sqlite"),
     })
 }
 
@@ -130,6 +138,16 @@ impl Door {
     fn core(&self, handle: &str) -> Result<Arc<Core>, Fault> {
         let found = self.cores.lock().expect("cores").get(handle).cloned();
         found.ok_or_else(|| Fault::protocol(-32602, format!("no core {handle:?}")))
+    }
+
+    async fn of_subscription(&self, handle: &str, method: &str) -> Result<Value, Fault> {
+        let found = self.following.lock().expect("subscriptions").get(handle).cloned();
+        let found = found.ok_or_else(|| Fault::protocol(-32602, format!("no subscription {handle:?}")))?;
+        if method == "close" {
+            self.following.lock().expect("subscriptions").remove(handle);
+            return Ok(Value::Null);
+        }
+        Ok(found.next().await)
     }
 
     fn opened(&self, core: &str, session: Session) -> Value {
@@ -201,7 +219,15 @@ impl Door {
                 let (name, arguments): (String, Data) = (asked(&mut given, "method")?, asked(&mut given, "arguments")?);
                 session.call(&core, &name, &arguments).await
             }
-            "observe" | "resume_from" | "subscribe" => Err(refusals::unsupported("observation")),
+            "observe" => Ok(observe::observe(&session.live()?)),
+            "resume_from" => observe::resume_from(&session.live()?, &asked::<String>(&mut given, "cursor")?),
+            "subscribe" => {
+                let (cursor, recover): (String, bool) = (asked(&mut given, "cursor")?, asked(&mut given, "recover").unwrap_or(false));
+                let made = Subscription::open(&session.live()?, &cursor, recover)?;
+                let handle = self.handle("f");
+                self.following.lock().expect("subscriptions").insert(handle.clone(), Arc::new(made));
+                Ok(json!({"subscription": handle}))
+            }
             _ => Err(Fault::protocol(-32601, format!("session.{method}"))),
         }
     }

@@ -12,7 +12,10 @@ use super::written::Live;
 
 /// lash's operations have a name and a session parameter that are known when the program is built;
 /// these are the names that the suite uses.
-const NAMES: [&str; 7] = ["kit.q", "kit.go", "kit.c", "kit.same", "kit.required", "kit.optional", "kit.forbidden"];
+const NAMES: [&str; 11] = [
+    "kit.q", "kit.go", "kit.c", "kit.same", "kit.required", "kit.optional", "kit.forbidden", "kit.command", "kit.task", "a.read",
+    "b.read",
+];
 const PARAMS: [(&str, SessionParam); 3] =
     [("required", SessionParam::Required), ("optional", SessionParam::Optional), ("forbidden", SessionParam::Forbidden)];
 
@@ -43,6 +46,10 @@ pub fn register(live: &Live, given: &Value, reg: &mut PluginRegistrar) -> Result
         (Some(4), _) => typed::<4, 0>(live, given, reg),
         (Some(5), _) => typed::<5, 1>(live, given, reg),
         (Some(6), _) => typed::<6, 2>(live, given, reg),
+        (Some(7), _) => typed::<7, 0>(live, given, reg),
+        (Some(8), _) => typed::<8, 0>(live, given, reg),
+        (Some(9), _) => typed::<9, 0>(live, given, reg),
+        (Some(10), _) => typed::<10, 0>(live, given, reg),
         _ => Err(PluginError::Registration(format!("this adapter has no operation {}", given["name"]))),
     }
 }

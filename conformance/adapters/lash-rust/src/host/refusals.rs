@@ -18,6 +18,20 @@ pub fn session(message: impl ToString) -> Fault {
     Fault::refused("Session", json!({}), message.to_string())
 }
 
+/// In Rust a handle that was consumed cannot be called; over the wire somebody may try.
+pub fn consumed() -> Fault {
+    Fault::refused("SessionConsumed", json!({}), "the handle was parked, closed or dropped")
+}
+
+/// A refused tool state; lash tells the generations in its text.
+pub fn reconfigured(err: EmbedError) -> Fault {
+    let text = err.to_string();
+    let Some((_, told)) = text.split_once("generation mismatch: expected ") else { return err.into() };
+    let numbers: Vec<u64> = told.split(", actual ").filter_map(|part| part.trim().parse().ok()).collect();
+    let [expected, actual] = numbers[..] else { return err.into() };
+    Fault::refused("GenerationMismatch", json!({"expected": expected, "actual": actual}), text)
+}
+
 pub fn invalid(message: impl ToString) -> Fault {
     let text = message.to_string();
     Fault::refused("InvalidRecord", json!({"found": text}), text.clone())

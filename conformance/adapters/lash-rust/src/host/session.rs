@@ -56,7 +56,7 @@ impl Session {
     /// The live handle, to be held no longer than a call takes.
     pub fn live(&self) -> Result<LashSession, Fault> {
         let held = self.shared.holders.lock().expect("the holders").get(&self.number).cloned();
-        held.ok_or_else(|| refusals::session("the handle was let go"))
+        held.ok_or_else(|| refusals::consumed())
     }
 
     pub fn clone_handle(&self) -> Result<Self, Fault> {
@@ -65,7 +65,7 @@ impl Session {
     }
 
     pub fn let_go(&self) -> Result<LashSession, Fault> {
-        self.shared.let_go(self.number).ok_or_else(|| refusals::session("the handle was let go"))
+        self.shared.let_go(self.number).ok_or_else(|| refusals::consumed())
     }
 
     /// End the handle as `by` does; a refusal leaves it as it was.
@@ -150,6 +150,9 @@ impl Session {
 
     /// A member by its name.
     pub async fn call(&self, core: &Core, method: &str, given: &Data) -> Result<Value, Fault> {
+        if let Some(capability) = undeclared(method) {
+            return Err(refusals::unsupported(capability));
+        }
         let live = self.live()?;
         let text = |name: &str| given.get(name).and_then(Value::as_str).unwrap_or_default();
         match method {
@@ -203,7 +206,13 @@ impl Session {
             "state" => Ok(answers::tool_state(&live.tools().state().await?)),
             "apply_state" => {
                 let state = serde_json::from_value(given["state"].clone()).map_err(refusals::invalid)?;
-                Ok(json!(live.tools().advanced().apply_state(state).await?))
+                let applied = live.tools().advanced().apply_state(state).await;
+                applied.map(|generation| json!(generation)).map_err(refusals::reconfigured)
+            }
+            "refresh" => {
+                live.commands().refresh_tool_catalog("asked", format!("refresh {}", core.fresh())).await?;
+                live.queued_turn().run().await?;
+                Ok(answers::tool_state(&live.tools().state().await?))
             }
             "set_membership" => {
                 let member = given.get("member").and_then(Value::as_bool).unwrap_or(true);
@@ -223,6 +232,16 @@ impl Session {
             }
             other => Err(Fault::protocol(-32602, format!("no member tools.{other}"))),
         }
+    }
+}
+
+/// The capability behind a member, where this host does not declare it.
+fn undeclared(method: &str) -> Option<&'static str> {
+    match method.split_once('.')?.0 {
+        "children" => Some("children"),
+        "processes" => Some("processes"),
+        "triggers" if method != "triggers.catalog" => Some("triggers"),
+        _ => None,
     }
 }
 

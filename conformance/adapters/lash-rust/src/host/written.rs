@@ -154,11 +154,9 @@ fn directive(mut given: Value) -> Result<PluginDirective, PluginError> {
         return Ok(PluginDirective::ShortCircuitTool { output });
     }
     for message in given["messages"].as_array_mut().into_iter().flatten() {
-        if message["role"].as_str().is_some_and(|role| role.eq_ignore_ascii_case("system")) {
-            message["role"] = json!("System");
-        } else {
-            message["role"] = json!("User");
-        }
+        let role = message["role"].as_str().unwrap_or_default().to_lowercase();
+        let named = ["User", "Assistant", "System", "Event"].into_iter().find(|one| one.eq_ignore_ascii_case(&role));
+        message["role"] = json!(named.unwrap_or("User"));
     }
     serde_json::from_value(given).map_err(|err| PluginError::Invoke(err.to_string()))
 }
