@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from lash_ref.attached import anthropic_block
 from lash_ref.capability import (
@@ -54,20 +54,9 @@ from lash_ref.provider_errors import (
     told_words,
 )
 from lash_ref.scalars import Json
+from lash_ref.stop_words import reason_of
 from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
-
-_REASONS: Final[dict[str, LlmTerminalReason]] = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "pause_turn": "stop",
-    "tool_use": "tool_use",
-    "max_tokens": "output_limit",
-    "refusal": "content_filter",
-    "safety": "content_filter",
-    "sensitive": "content_filter",
-    "model_context_window_exceeded": "context_overflow",
-}
 
 
 class AnthropicMessages:
@@ -244,14 +233,20 @@ class _Block:
                 replay = Json({"redacted": True, "encrypted_content": words(self.start, "data")})
                 return ReasoningPart(text="", replay=replay)
             case "tool_use":
-                given = part(self.start, "input")
                 return ToolCallPart(
                     call_id=name(self.start, "id") or f"call_{reading.response_id or 0}_{index}",
                     tool_name=words(self.start, "name"),
-                    input_json=reading.written(str(self.json) or (Json(given).text if given else "")),
+                    input_json=reading.written(str(self.json) or self._given()),
                 )
             case _:
                 return None
+
+    def _given(self) -> str:
+        """Arguments that stand in the block's start."""
+        if isinstance(self.start.get("input"), str):
+            return words(self.start, "input")
+        given = part(self.start, "input")
+        return Json(given).text if given else ""
 
 
 class MessagesReading(Reading):
@@ -278,7 +273,7 @@ class MessagesReading(Reading):
                 self._count(part(data, "usage"))
             case "message_stop":
                 self.terminal = self._started
-            case "message" if not self._started:
+            case "message" | None if not self._started and isinstance(data.get("content"), list):
                 self.whole(data)
                 yield from self.tell_whole()
             case "error":
@@ -292,7 +287,7 @@ class MessagesReading(Reading):
         """A message that was not streamed."""
         if body.get("type") == "error" or is_error(body.get("error")):
             raise failure(_refusal(body, None), AnthropicMessages.codes, in_stream=True)
-        if body.get("type") != "message":
+        if body.get("type") != "message" and not isinstance(body.get("content"), list):
             raise MalformedReply(f"type: 'message' expected, found {body.get('type')!r}")
         self._start(body)
         for index, block in enumerate(parts(body, "content")):
@@ -377,5 +372,5 @@ class MessagesReading(Reading):
         return count(part(self.raw_usage, "output_tokens_details"), "thinking_tokens") is not None
 
     def reason(self) -> LlmTerminalReason:
-        """By the stop reason; one nobody knows is an error ([PRV.86][])."""
-        return _REASONS.get(self.finish or "end_turn", "provider_error")
+        """By the stop reason."""
+        return reason_of(self.finish)

@@ -8,6 +8,7 @@ import codecs
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 
@@ -143,7 +144,7 @@ class HttpProvider:
         except httpx.RequestError:
             pass
         try:
-            body = parsed(raw)
+            body = _as_error(parsed(_unframed(raw)))
             refusal = self.dialect.refusal(body, reply.status_code)
             delay = retry_delay_s(body)
         except MalformedReply:  # a proxy's page, say: the status speaks ([PRV.54][])
@@ -177,7 +178,7 @@ class HttpProvider:
             raise
         if buffer is not None:
             with distrusting():
-                reading.documents(documents(b"".join(buffer)))
+                reading.documents([_as_error(body) for body in documents(b"".join(buffer))])
             return
         await self._feed(framer.flush(), reading, events)
         if not reading.settled and framer.stray:
@@ -195,7 +196,7 @@ class HttpProvider:
                 raise
             if event.name == "error" and data.get("error") is None and data.get("type") != "error":
                 data = {"error": data}
-            for told in [*reading.take(data)]:
+            for told in [*reading.take(_as_error(data))]:
                 await events(told)
 
     def _stopped(self, reading: Reading, request_id: str | None, err: ProviderFailure) -> ProviderFailure:
@@ -235,6 +236,23 @@ def _opening(head: bytes) -> bytes:
 def _is_document(start: bytes) -> bool:
     """Whether the reply is one JSON document, whatever was asked for and is said of it ([PRV.47][])."""
     return start.startswith((b"{", b"["))
+
+
+def _unframed(raw: bytes) -> bytes:
+    """An error's body without the frame of a stream around it."""
+    if not _opening(raw).startswith((b"data:", b"event:", b":")):
+        return raw
+    framer = Framer()
+    return next((event.data for event in (*framer.feed(_opening(raw)), *framer.flush())), raw)
+
+
+def _as_error(data: dict[str, Any]) -> dict[str, Any]:
+    """The reply; one whose service tells of errors in a ``base_resp`` of its own as an error."""
+    match data.get("base_resp"):
+        case {"status_code": int() as code, "status_msg": str() as said} if code:
+            return {"error": {"message": said, "code": code}}
+        case _:
+            return data
 
 
 def _is_blank(data: bytes) -> bool:

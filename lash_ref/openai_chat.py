@@ -47,20 +47,9 @@ from lash_ref.provider import (
 )
 from lash_ref.provider_errors import Meaning, Refusal, failure, told_error
 from lash_ref.scalars import Json
+from lash_ref.stop_words import UNFINISHED, reason_of
 from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
-
-_WORDS: Final[dict[LlmTerminalReason, str]] = {
-    "stop": "stop eos eos_token stop_sequence stop_token end_turn end_of_text endoftext complete completed finished",
-    "output_limit": "length max_tokens max_output_tokens max_length token_limit",
-    "context_overflow": "model_length model_context_window_exceeded",
-    "tool_use": "tool_calls tool_call function_call tool_use",
-    "content_filter": "content_filter safety sensitive refusal recitation prohibited_content blocklist spii",
-}
-_REASONS: Final[dict[str, LlmTerminalReason]] = {word: reason for reason, words in _WORDS.items() for word in words.split()}
-"""By finish reason, in small letters: OpenAI's own, and those of who speaks like it."""
-_UNFINISHED: Final = frozenset({"null", "none", "not_finished"})
-"""What some write where an answer goes on."""
 
 _REASONING_FIELDS: Final = ("reasoning_content", "reasoning", "reasoning_text")
 
@@ -213,9 +202,9 @@ def _content(delta: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(delta.get("content"), list):
         return piece(delta, "content"), ""
     typed = parts(delta, "content")
-    said = [piece(one, "text") for one in typed if one.get("type") == "text"]
-    thoughts = [piece(each, "text") for one in typed if one.get("type") == "thinking" for each in parts(one, "thinking")]
-    return "".join(said), "".join(thoughts)
+    said = [piece(one, "text") for one in typed if one.get("type") in {"text", "output_text"}]
+    thinking = [parts(one, key) for one in typed for key, kind in (("thinking", "thinking"), ("summary", "reasoning")) if one.get("type") == kind]
+    return "".join(said), "".join(piece(each, "text") for thoughts in thinking for each in thoughts)
 
 
 def _numbered(message: dict[str, Any]) -> dict[str, Any]:
@@ -239,9 +228,14 @@ def _thought(delta: dict[str, Any], field: str) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _detailed(details: list[dict[str, Any]]) -> str:
+    """Reasoning that stands in details alone."""
+    return "".join(_thought(one, "text") or _thought(one, "summary") for one in details)
+
+
 def _finish(choice: dict[str, Any]) -> str | None:
     said = text(choice, "finish_reason")
-    return said if said and said.lower() not in _UNFINISHED else None
+    return said if said and said.lower() not in UNFINISHED else None
 
 
 class ChatReading(Reading):
@@ -267,7 +261,9 @@ class ChatReading(Reading):
             if (count(choice, "index") or 0) == 0:
                 self._refuse(choice)
                 self._spend(choice)
-                yield from self._grow(_delta(choice))
+                grown = _delta(choice)
+                again = self.output_started and choice.get("delta") is None
+                yield from self._grow(self._unsaid(grown) if again else grown)
                 finish = _finish(choice)
                 if finish and not self.terminal:
                     self.finish, self.terminal = finish, True
@@ -280,6 +276,7 @@ class ChatReading(Reading):
         choices = parts(body, "choices")
         if not choices:
             raise MalformedReply("choices: at least one expected, found none")
+        self._refuse(choices[0])
         self._head(body)
         message = part(choices[0], "message")
         for _ in self._grow(_numbered(message)):
@@ -303,14 +300,23 @@ class ChatReading(Reading):
         if told := part(owner, "usage"):
             self.raw_usage = merged(self.raw_usage, told)
 
+    def _unsaid(self, message: dict[str, Any]) -> dict[str, Any]:
+        """What of a whole message the deltas before it left out ([PRV.92][])."""
+        said, told = _content(message)[0], str(self._text)
+        rest: dict[str, Any] = {"content": said.removeprefix(told) if said.startswith(told) else ""}
+        if not self._reasoning:
+            rest |= {field: message.get(field) for field in _REASONING_FIELDS}
+        return rest if self._calls else rest | {"tool_calls": message.get("tool_calls")}
+
     def _grow(self, delta: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         said, thought = _content(delta)
-        thought = next((named for field in _REASONING_FIELDS if (named := _thought(delta, field))), thought)
+        details = parts(delta, "reasoning_details")
+        self._details += details
+        thought = next((named for field in _REASONING_FIELDS if (named := _thought(delta, field))), thought or _detailed(details))
         self.output_started = self.output_started or bool(thought)
         new = self._reasoning.add(thought)
         if new and self.endpoint.expose_thinking:
             yield ReasoningDelta(text=new)
-        self._details += parts(delta, "reasoning_details")
         yield from self.tell(self._text, said)
         self._refusal.add(piece(delta, "refusal"))
         legacy = part(delta, "function_call")
@@ -365,4 +371,4 @@ class ChatReading(Reading):
         """By the finish reason; a refusal is one whatever the finish says ([PRV.25][])."""
         if self._refusal:
             return "content_filter"
-        return _REASONS.get((self.finish or "stop").lower(), "provider_error")
+        return reason_of(self.finish)

@@ -174,7 +174,7 @@ def _told(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning | None:
     if refusal.code is not None and refusal.code in codes:
         return codes[refusal.code]
     words = f"{refusal.message} {refusal.raw}".lower()
-    if _OVERFLOW.search(words) and not _THROTTLED.search(words):
+    if refusal.status != 429 and _OVERFLOW.search(words) and not _THROTTLED.search(words):
         return OVERFLOW
     if _SPENT.search(words):
         return HARD_QUOTA

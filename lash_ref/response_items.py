@@ -1,6 +1,6 @@
 """Where the items of a streamed response stand."""
 
-from typing import Any
+from typing import Any, cast
 
 from lash_ref.chat_calls import call_arguments
 from lash_ref.untrusted import parts, words
@@ -61,7 +61,7 @@ def says(item: dict[str, Any]) -> bool:
     """Whether an item holds what it was grown for."""
     match item.get("type"):
         case "message":
-            return any(words(piece, "text") or words(piece, "refusal") for piece in parts(item, "content"))
+            return any(words(piece, "text") or words(piece, "refusal") for piece in pieces(item, "content"))
         case "function_call":
             return bool(call_arguments(item))
         case _:
@@ -70,7 +70,17 @@ def says(item: dict[str, Any]) -> bool:
 
 def text_of(item: dict[str, Any]) -> str:
     """What a message says."""
-    return "".join(words(piece, "text") for piece in parts(item, "content"))
+    return "".join(words(piece, "text") for piece in pieces(item, "content"))
+
+
+def pieces(item: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The pieces under ``key``; some servers write a text in their place, or texts."""
+    value: Any = item.get(key)
+    if isinstance(value, str):
+        return [{"text": value}]
+    if isinstance(value, list) and all(isinstance(one, str) for one in cast("list[Any]", value)):
+        return [{"text": one} for one in cast("list[str]", value)]
+    return parts(item, key)
 
 
 def is_response(body: dict[str, Any]) -> bool:

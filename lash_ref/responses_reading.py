@@ -21,7 +21,7 @@ from lash_ref.provider import (
     ToolCallPart,
 )
 from lash_ref.provider_errors import failure, told_error, told_status
-from lash_ref.response_items import Places, is_response, says, text_of
+from lash_ref.response_items import Places, is_response, pieces, says, text_of
 from lash_ref.scalars import Json
 from lash_ref.untrusted import MalformedReply, count, is_error, name, part, parts, piece, text, words
 from lash_ref.usage import TokenUsage
@@ -193,8 +193,8 @@ class ResponsesReading(Reading):
                     replay=Json({"item_id": item["id"]}) if text(item, "id") else None,
                 )
             case "reasoning":
-                summary = [words(piece, "text") for piece in parts(item, "summary")]
-                content = [words(piece, "text") for piece in parts(item, "content")]
+                summary = [words(piece, "text") for piece in pieces(item, "summary")]
+                content = [words(piece, "text") for piece in pieces(item, "content")]
                 replay = {
                     "item_id": text(item, "id"),
                     "encrypted_content": text(item, "encrypted_content"),
@@ -213,7 +213,7 @@ class ResponsesReading(Reading):
 
     def _refused(self) -> str:
         return str(self._refusal) or "".join(
-            words(piece, "refusal") for item in self._items.values() for piece in parts(item, "content")
+            words(piece, "refusal") for item in self._items.values() for piece in pieces(item, "content")
         )
 
     def usage(self) -> TokenUsage | None:

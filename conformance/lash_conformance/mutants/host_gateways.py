@@ -152,7 +152,7 @@ class ReadsNumbersOnly(BrokenHost):
 @host_mutant("PRV.26", character="Official: knows OpenAI's stop words alone.")
 class KnowsOpenAisWords(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.openai_chat:_REASONS", lambda original: {k: v for k, v in original.items() if k != "model_length"})
+        patch("lash_ref.stop_words:REASONS", lambda original: {k: v for k, v in original.items() if k != "model_length"})
 
 
 @host_mutant("PRV.65", character="Hopeful: asks again where nothing can be sent.")

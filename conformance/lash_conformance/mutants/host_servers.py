@@ -131,7 +131,7 @@ class CountsCompletionsAlone(BrokenHost):
 class KnowsOneVendorsWords(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         own = {"stop", "length", "tool_calls", "function_call", "content_filter", "model_length"}
-        patch("lash_ref.openai_chat:_REASONS", lambda original: {word: reason for word, reason in original.items() if word in own})
+        patch("lash_ref.stop_words:REASONS", lambda original: {word: reason for word, reason in original.items() if word in own})
 
 
 @host_mutant("PRV.14", character="Additive: puts a signature behind the one it has.")

@@ -3,10 +3,12 @@
 """Broken readers of the same facts in other spellings."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from lash_conformance.mutants.host import BrokenHost, Patch, host_mutant
-from lash_ref.untrusted import MalformedReply, part, piece, text
+from lash_ref.scalars import Json
+from lash_ref.untrusted import MalformedReply, part, parts, piece, text
 
 
 @host_mutant("PRV.83", character="Typed: wants counts as numbers.")
@@ -187,3 +189,61 @@ class LeavesCommentaryOut(BrokenHost):
 
         patch("lash_ref.messages:visible", make)
         patch("lash_ref.provider:visible", make)
+
+
+@host_mutant("PRV.92", character="Repeating: appends the whole message to what deltas told.")
+class RepeatsWholeMessages(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:ChatReading._unsaid", lambda _: lambda self, message: message)
+
+
+@host_mutant("PRV.92", character="Forgetful: passes over the whole message, also for what no delta told.")
+class PassesOverWholeMessages(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:ChatReading._unsaid", lambda _: lambda self, message: {})
+
+
+@host_mutant("PRV.93", character="Typed: wants pieces where texts may stand.")
+class WantsPieces(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        for module in ("response_items", "responses_reading"):
+            patch(f"lash_ref.{module}:pieces", lambda _: parts)
+
+
+@host_mutant("PRV.9", "PRV.66", character="Official: looks for reasoning in one field and one kind of piece.")
+class LooksForReasoningInOnePlace(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.openai_chat:_detailed", lambda _: lambda details: "")
+
+
+@host_mutant("PRV.33", "PRV.31", character="Wordy: takes a throttle that speaks of tokens for a prompt that does not fit.")
+class TakesThrottlesForOverflows(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            return lambda refusal, codes: original(replace(refusal, status=400) if refusal.status == 429 else refusal, codes)
+
+        patch("lash_ref.provider_errors:_told", make)
+
+
+@host_mutant("PRV.48", character="Official: finds errors where the dialect has them.")
+class FindsOfficialErrors(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.http_provider:_as_error", lambda _: lambda data: data)
+
+
+@host_mutant("PRV.35", "PRV.54", character="Plain: reads an error's body as a document or not at all.")
+class ReadsPlainErrors(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.http_provider:_unframed", lambda _: lambda raw: raw)
+
+
+@host_mutant("PRV.78", "PRV.45", character="Typed: wants a call's input as an object from the start.")
+class WantsInputAsAnObject(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(_: Any) -> Any:
+            def given(self: Any) -> str:
+                return Json(part(self.start, "input")).text if part(self.start, "input") else ""
+
+            return given
+
+        patch("lash_ref.anthropic:_Block._given", make)

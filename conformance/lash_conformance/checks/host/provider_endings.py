@@ -30,6 +30,8 @@ async def a_stop_reason_that_nobody_knows_is_an_error(bench: HostBench) -> None:
             found = await ask(asked(dialect, streamed(said)))
             assert (text(found), found["response"]["terminal_reason"]) == ("Hi.", "provider_error")
         paused = [*ANTHROPIC.said("Hi.")[:-2], {"type": "message_delta", "delta": {"stop_reason": "pause_turn"}}, ANTHROPIC.ending[-1]]
+        long = [*ANTHROPIC.said("Hi.")[:-2], {"type": "message_delta", "delta": {"stop_reason": "length"}}, ANTHROPIC.ending[-1]]
+        assert (await ask(asked("anthropic-messages", streamed(long))))["response"]["terminal_reason"] == "output_limit"
         ends = [("anthropic-messages", paused), *(("openai-chat", [chunk({"content": "Hi."}), chunk({}, word)]) for word in STOPS)]
         for dialect, said in ends:
             found = await ask(asked(dialect, streamed(said)))
@@ -60,6 +62,29 @@ async def a_document_without_a_stop_reason_is_whole(bench: HostBench) -> None:
             assert found["response"]["terminal_reason"] == "tool_use"
         body = json.dumps(documents["openai-chat"]).encode()
         assert failure(await ask(asked("openai-chat", reply(body, 200, JSON))))[0] == "stream"
+
+
+@host_check("PRV.92", needs=("providers",))
+async def a_whole_message_at_the_end_repeats_nothing(bench: HostBench) -> None:
+    """A Chat stream that ends with all of its message: said once, with what no delta told; another text changes nothing."""
+    function = {"name": "f", "arguments": "{}"}
+    call = {"id": "t1", "type": "function", "function": function}
+    told = [chunk({"reasoning_content": "Weigh."}), chunk({"content": "H"}), chunk({"content": "i"})]
+
+    def ending(content: str, **more: Any) -> Data:
+        message = {"role": "assistant", "content": content, "reasoning_content": "Weigh."} | more
+        return {"id": "c1", "object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
+
+    streams: list[tuple[list[Data], str, list[str]]] = [
+        ([*told, ending("Hi")], "Hi", []), ([*told, ending("Hi.")], "Hi.", []), ([*told, ending("")], "Hi", []), ([*told, ending("Ho")], "Hi", []),
+        ([*told, ending("Hi", tool_calls=[call])], "Hi", ["t1"]),
+        ([*told, chunk({"tool_calls": [call | {"index": 0}]}), ending("Hi", tool_calls=[call])], "Hi", ["t1"]),
+    ]  # fmt: skip
+    async with asking(bench) as ask:
+        for events, said, called in streams:
+            found = await ask(asked("openai-chat", streamed(events)))
+            assert (text(found), shown(found), [call_id for call_id, _, _ in calls(found)]) == (said, said, called)
+            assert [part["text"] for part in found["response"]["parts"] if part["type"] == "reasoning"] == ["Weigh."]
 
 
 @host_check("PRV.85", needs=("providers",))

@@ -7,7 +7,7 @@ from lash_conformance.check import host_check
 from lash_conformance.checks.host.provider_gateways import calls, chunk, fragment
 from lash_conformance.checks.host.provider_replies import JSON, asking, failure, streamed, text
 from lash_conformance.host_bench import HostBench
-from lash_conformance.provider_words import ANTHROPIC, CHAT, GEMINI, RESPONSES, WORDS, asked, reply
+from lash_conformance.provider_words import ANTHROPIC, CHAT, GEMINI, RESPONSES, STREAM, WORDS, asked, reply
 
 Data = dict[str, Any]
 BUCKETS = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens", "reasoning_output_tokens")
@@ -126,6 +126,39 @@ async def reasoning_may_stand_in_an_object(bench: HostBench) -> None:
             assert [part["text"] for part in found["response"]["parts"] if part["type"] == "reasoning"] == thoughts
 
 
+@host_check("PRV.66", "PRV.9", needs=("providers",))
+async def reasoning_stands_in_details_and_pieces(bench: HostBench) -> None:
+    """In details alone, in details beside a text of their own, and in a content's pieces; an answer's pieces have two names."""
+    detail = {"type": "reasoning.text", "text": "Weigh."}
+    deltas: list[Data] = [
+        {"reasoning_details": [detail]}, {"reasoning": "Weigh.", "reasoning_details": [detail]},
+        {"reasoning_details": [{"type": "reasoning.summary", "summary": "Weigh."}]},
+        {"content": [{"type": "reasoning", "summary": [{"type": "summary_text", "text": "Weigh."}]}]},
+    ]  # fmt: skip
+    async with asking(bench) as ask:
+        for delta in deltas:
+            found = await ask(asked("openai-chat", streamed([chunk(delta), chunk({"content": [{"type": "output_text", "text": "Hi."}]}, "stop")])))
+            assert text(found) == "Hi."
+            assert [part["text"] for part in found["response"]["parts"] if part["type"] == "reasoning"] == ["Weigh."]
+
+
+@host_check("PRV.93", needs=("providers",))
+async def texts_of_an_item_may_stand_bare(bench: HostBench) -> None:
+    """A message's content and a reasoning's summary, as a text and as texts in a list; a number there fails."""
+    created, end = RESPONSES.opening[0], RESPONSES.ending[-1]
+
+    def done(index: int, **item: Any) -> Data:
+        return {"type": "response.output_item.done", "output_index": index, "item": item}
+
+    async with asking(bench) as ask:
+        for thought, said in (("Weigh.", "Hi."), (["Weigh."], ["H", "i."])):
+            events = [created, done(0, type="reasoning", id="rs1", summary=thought), done(1, type="message", id="m1", content=said), end]
+            found = await ask(asked("openai-responses", streamed(events)))
+            assert (text(found), found["response"]["parts"][0]["text"]) == ("Hi.", "Weigh.")
+        wrong = [created, done(0, type="message", id="m1", content=[7]), end]
+        assert failure(await ask(asked("openai-responses", streamed(wrong))))[0] == "stream"
+
+
 @host_check("PRV.78", needs=("providers",))
 async def arguments_of_a_response_s_call_may_be_an_object(bench: HostBench) -> None:
     """In a finished item and in a document, which need not say that it is a response."""
@@ -148,7 +181,9 @@ SAID: dict[str, tuple[tuple[int, str], ...]] = {
         (400, "finish_reason: content_filter"), (400, "blocked by prohibited_content"), (403, "The safety filter tripped."),
         (400, "Rejected by our safety system."), (400, "sensitive content refused"),
     ),
-    "provider_error": ((400, "Unknown field safety_identifier."), (429, "rate limit: too many tokens per minute"), (500, "content_filter is down")),
+    "provider_error": (
+        (429, "Too many tokens, please wait before trying again."), (400, "Unknown field safety_identifier."), (429, "rate limit: too many tokens per minute"), (500, "content_filter is down"),
+    ),
 }  # fmt: skip
 """What providers and gateways say in words alone, by what a turn makes of it."""
 
@@ -178,6 +213,46 @@ async def an_error_s_words_are_found_in_every_shape(bench: HostBench) -> None:
         for body, code in shapes:
             found = await ask(asked("openai-chat", reply(json.dumps(body).encode(), 400, JSON)))
             assert (failure(found), found["error"]["message"]) == (("validation", code, 400, False), "made up")
+
+
+@host_check("PRV.48", needs=("providers",))
+async def an_error_of_a_service_s_own_shape_is_one(bench: HostBench) -> None:
+    """Under a good status: a member with the service's code, in a document and in an event, and an error in a choice."""
+    own: Data = {"id": "c1", "choices": None, "base_resp": {"status_code": 1008, "status_msg": "made up"}}
+    good: Data = {"base_resp": {"status_code": 0, "status_msg": ""}}
+    async with asking(bench) as ask:
+        for dialect, words in WORDS.items():
+            for one in (reply(json.dumps(own).encode(), 200, JSON), streamed([own])):
+                found = await ask(asked(dialect, one))
+                assert (failure(found)[0], found["error"]["message"]) == ("stream", "made up")
+            assert text(await ask(asked(dialect, streamed([event | good for event in words.said("Hi.")])))) == "Hi."
+        choice = {"index": 0, "message": {"role": "assistant", "content": ""}, "finish_reason": "error", "error": {"code": 502, "message": "made up"}}
+        body = json.dumps({"id": "c1", "choices": [choice]}).encode()
+        assert failure(await ask(asked("openai-chat", reply(body, 200, JSON)))) == ("stream", None, None, True)
+
+
+@host_check("PRV.35", "PRV.54", needs=("providers",))
+async def an_error_in_the_frame_of_a_stream_is_read(bench: HostBench) -> None:
+    """Under an error's status the body is an event: its code decides, and its words are told without the frame."""
+    spent = b'event: error\ndata: {"error": {"message": "made up", "type": "billing_error", "code": "insufficient_quota"}}\n\n'
+    async with asking(bench) as ask:
+        for dialect in ("anthropic-messages", "openai-chat", "openai-responses"):
+            found = await ask(asked(dialect, reply(spent, 429, STREAM)))
+            assert (failure(found)[0], failure(found)[3], found["error"]["message"]) == ("quota", False, "made up")
+
+
+@host_check("PRV.45", "PRV.78", needs=("providers",))
+async def an_anthropic_look_alike_s_shapes_are_read(bench: HostBench) -> None:
+    """A call's input as a text, null or missing at its start, and a document that does not say it is a message."""
+    deltas = [{"type": "content_block_delta", "index": 0, "delta": {"type": "input_json_delta", "partial_json": '{"a":1}'}}]
+    starts: list[tuple[Data, list[Data]]] = [({"input": ""}, deltas), ({"input": None}, deltas), ({}, deltas), ({"input": '{"a":1}'}, [])]
+    end = [{"type": "message_delta", "delta": {"stop_reason": "tool_use"}}, ANTHROPIC.ending[-1]]
+    async with asking(bench) as ask:
+        for given, grown in starts:
+            block = {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t1", "name": "f"} | given}
+            assert calls(await ask(asked("anthropic-messages", streamed([ANTHROPIC.opening[0], block, *grown, *end])))) == [("t1", "f", '{"a":1}')]
+        whole = {name: value for name, value in ANTHROPIC.whole.items() if name != "type"}
+        assert text(await ask(asked("anthropic-messages", reply(json.dumps(whole).encode(), 200, JSON)))) == "Hi."
 
 
 @host_check("PRV.37", needs=("providers",))
