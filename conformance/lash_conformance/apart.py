@@ -11,8 +11,8 @@ from lash_conformance.victim import BOUNDS, Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 
 
-async def raced_apart(bench: Bench, rounds: Sequence[Round], clients: int) -> None:
-    """Run rounds whose clients have processes of their own; judge each history.
+async def raced_apart(bench: Bench, once: Round, rounds: Sequence[Round], clients: int) -> None:
+    """Run rounds whose clients have processes of their own, the first ``once``; judge each history.
 
     Raises:
         Inapplicable: no second process may have a place open.
@@ -26,6 +26,7 @@ async def raced_apart(bench: Bench, rounds: Sequence[Round], clients: int) -> No
     try:
         if target.share < 2:
             raise Inapplicable("the target lets one process at a time open a place")
+        await raced(own, once, clients, times=1)
         for round_ in rounds:
             await raced(own, round_, clients)
     except Unexpected:

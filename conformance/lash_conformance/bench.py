@@ -158,10 +158,13 @@ class Bench:
     @property
     def attachments(self) -> AttachmentStore:
         """The attachment bytes of the place, as first opened."""
-        return cast("AttachmentStore", Traced(self._open[0].attachments, "attachments", self.trace))
+        return self._traced_bytes(self._open[0])
 
     def _traced_factory(self, backend: Backend) -> SessionStoreFactory:
         return cast("SessionStoreFactory", Traced(backend.sessions, "factory", self.trace))
+
+    def _traced_bytes(self, backend: Backend) -> AttachmentStore:
+        return cast("AttachmentStore", Traced(backend.attachments, "attachments", self.trace))
 
     async def session(
         self, session_id: str = "s1", *, on: SessionStoreFactory | None = None, **changes: Any
@@ -185,7 +188,13 @@ class Bench:
 
     async def another(self) -> SessionStoreFactory:
         """A second backend opened on the same place beside the first (capability ``shared``)."""
-        return self._traced_factory(await self._opened())
+        factory, _ = await self.beside()
+        return factory
+
+    async def beside(self) -> tuple[SessionStoreFactory, AttachmentStore]:
+        """The same, with its attachment bytes."""
+        opened = await self._opened()
+        return self._traced_factory(opened), self._traced_bytes(opened)
 
     async def reopen(self) -> SessionStoreFactory:
         """Close everything and open the place again (capability ``durable``)."""

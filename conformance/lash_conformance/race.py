@@ -107,15 +107,15 @@ class Race:
 Round = Callable[[Race, Client, list[Client]], Awaitable[None]]
 
 
-async def raced(bench: Bench, round_: Round, clients: int) -> None:
-    """Run ``round_`` on fresh places under different interleavings; judge each history.
+async def raced(bench: Bench, round_: Round, clients: int, times: int = 0) -> None:
+    """Run ``round_`` on fresh places under different interleavings, or as many ``times``; judge each history.
 
     Every other round is on one handle: locks that tell backends apart may not tell calls apart.
 
     Raises:
         Unexpected: a history is not linearizable.
     """
-    for number in range(max(4, search.SEARCH.scale.examples * 3 // 10)):
+    for number in range(times or max(4, search.SEARCH.scale.examples * 3 // 10)):
         own = Bench(bench.target, scratch())
         race = Race(own, f"{search.SEARCH.seed}/{number}")
         try:

@@ -171,6 +171,12 @@ async def _outbox(caller: Caller) -> Doomed:
     return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, enqueued_queue_batches=sent),))
 
 
+@_scene("last commit")
+async def _last(caller: Caller) -> Doomed:
+    fence = await begun(caller)
+    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2) | {"release_session_execution_lease": fence},))
+
+
 @_scene("large commit")
 async def _large(caller: Caller) -> Doomed:
     fence = await begun(caller)

@@ -129,7 +129,8 @@ class Driver:
 
     async def attach(self) -> None:
         """Open a second backend on a place that is open."""
-        self._handles = {"factory": await self.bench.another()}
+        factory, attachments = await self.bench.beside()
+        self._handles = {"factory": factory, "attachments": attachments}
 
     def beside(self) -> "Driver":
         """Another caller with the same handles."""

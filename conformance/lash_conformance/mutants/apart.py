@@ -21,3 +21,21 @@ class RemembersWhatItRead(StoreWrapper):
             return await self.inner.commit_runtime_state(commit)
         finally:
             self.known.clear()
+
+
+@mutant("FAC.16", character="Self-centred: knows the meta until it changes it itself.", on_sqlite=True, crashes=True)
+class RemembersTheMeta(StoreWrapper):
+    known = {}
+
+    async def load_session_meta(self):
+        here = str(self.place.directory)
+        if here not in self.known:
+            self.known[here] = await self.inner.load_session_meta()
+        return self.known[here]
+
+    async def save_session_meta(self, meta):
+        self.known.clear()
+        try:
+            await self.inner.save_session_meta(meta)
+        finally:
+            self.known.clear()

@@ -1,4 +1,4 @@
-"""Stores that are sound until a kill comes while bytes are deleted, ids are given, or a refusal is not yet undone."""
+"""Stores that are sound until a kill comes while bytes are deleted, ids are given, a lane is let go, or a refusal is not yet undone."""
 # pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false, reportArgumentType=false, reportOptionalSubscript=false, reportOperatorIssue=false, reportIndexIssue=false, reportGeneralTypeIssues=false
 
 import json
@@ -9,6 +9,7 @@ from lash_conformance.mutants import mutant
 from lash_conformance.targets.wrapped import AttachmentsWrapper, FactoryWrapper, StoreWrapper, WrappedTarget
 from lash_ref.errors import AttachmentNotFound, HeadRevisionConflict
 from lash_ref.records import AttachmentCreateMeta
+from lash_ref.store import Store
 from lash_ref.work import QueuedWorkBatchDraft
 
 PLAIN = AttachmentCreateMeta(media_type="text/plain")
@@ -176,3 +177,12 @@ class RecoversTheRefused(WrappedTarget):
 
         backend.close = settled
         return backend
+
+
+@mutant("STO.17", character="Two steps: lands the turn, and lets go of the lane in a second transaction.", on_sqlite=True, crashes=True)
+class ReleasesAfterwards(Store):
+    async def commit_runtime_state(self, commit):
+        result = await super().commit_runtime_state(commit.but(release_session_execution_lease=None))
+        async with self.transactions.begin(write=True) as rows:
+            await self.release_lane(rows, commit)
+        return result

@@ -54,6 +54,12 @@ async def the_lane_of_a_killed_holder_can_be_taken_over(bench: Bench) -> None:
     await struck(bench, "kill", ("append", "renew lane", "claim lane", "release lane"), ("lane",))
 
 
+@check("STO.17", needs=("durable",), kind="crash")
+async def a_last_commit_cut_short_lands_with_its_release_or_not_at_all(bench: Bench) -> None:
+    """Killed in a commit that releases, its holder is found with turn and release, or with neither."""
+    await struck(bench, "kill", ("last commit",), ("lost", "torn", "lane", "repeat"))
+
+
 @check("LEA.31", needs=("durable",), kind="crash")
 async def a_kill_does_not_turn_the_number_back(bench: Bench) -> None:
     """The number of the next lease exceeds those that were granted before the kill."""

@@ -4,9 +4,9 @@ import asyncio
 from typing import Any
 
 from lash_conformance.apart import raced_apart
-from lash_conformance.bench import Bench
+from lash_conformance.bench import Bench, request
 from lash_conformance.check import check
-from lash_conformance.model_state import Data
+from lash_conformance.model_state import Data, lean
 from lash_conformance.race import Client, Race, fence_of, raced
 from lash_conformance.rules_lane import OWNERS
 from lash_conformance.vocabulary import (
@@ -142,6 +142,52 @@ async def one_turn_committed_by_several_at_once_is_applied_once(bench: Bench) ->
     await raced(bench, _repeats, clients=3)
 
 
+async def _names(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await lane(referee)
+    for n in range(2):
+        made = [
+            committing(fence, f"{n}a", turn_commit=stamp(f"t{n}", "one")),
+            committing(fence, f"{n}b", turn_commit=stamp(f"t{n}", "other")),
+            committing(fence, f"{n}c"),
+            committing(fence, f"{n}c"),
+        ]
+        await asyncio.gather(*(client.store("commit_runtime_state", data) for client, data in zip(crowd, made, strict=True)))
+        named = [said(client.name, input_id=f"i{n}").to_data() for client in crowd]
+        await asyncio.gather(*(client.store("enqueue_pending_turn_input", data) for client, data in zip(crowd, named, strict=True)))
+        await read_back(referee)
+
+
+@check("GRA.5", "STO.32", "INP.3", needs=("shared",), kind="race")
+async def one_name_taken_by_several_at_once_is_given_to_one(bench: Bench) -> None:
+    """Of commits that append one node, that say two things of one turn, and of inputs under one id the first wins, the others are refused."""
+    await raced(bench, _names, clients=4)
+
+
+async def _handover(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await lane(referee)
+    taken: list[Data] = []
+
+    async def follow(client: Client, owner: Data, before: int) -> None:
+        for _ in range(6):
+            if await _head(client) > before:
+                break
+        if (granted := await client.lane(owner)) is not None:
+            taken.append(granted)
+
+    for n, owner in enumerate(OWNERS[1:4] * 2):
+        last = committing(fence, f"n{n}") | {"release_session_execution_lease": fence}
+        followers = (follow(client, owner, n) for client in crowd[1:])
+        await asyncio.gather(crowd[0].store("commit_runtime_state", last), *followers)
+        fence = taken.pop() if taken else await lane(referee, owner)
+        taken.clear()
+
+
+@check("STO.17", needs=("shared",), kind="race")
+async def who_sees_the_last_commit_of_a_holder_finds_the_lane_free(bench: Bench) -> None:
+    """A commit that releases is never seen without its release by those who wait for the lane."""
+    await raced(bench, _handover, clients=4)
+
+
 async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     await referee.store("enqueue_queued_work", _work())
@@ -215,6 +261,24 @@ async def concurrent_equal_source_keys_make_one_row(bench: Bench) -> None:
     await raced(bench, _keys, clients=4)
 
 
+async def _outbox(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await lane(referee)
+    for key in "kl":
+        work = _work(source_key=key)
+        sent = committing(fence, key) | {"enqueued_queue_batches": [work]}
+        await asyncio.gather(
+            crowd[0].store("commit_runtime_state", sent),
+            *(client.store("enqueue_queued_work", work) for client in crowd[1:]),
+        )
+        await read_back(referee)
+
+
+@check("STO.24", "QUE.6", needs=("shared",), kind="race")
+async def an_outbox_and_a_delivery_under_one_key_are_one_batch(bench: Bench) -> None:
+    """A commit sends what others enqueue at the same time: all are answered one batch, and the commit lands."""
+    await raced(bench, _outbox, clients=3)
+
+
 async def _batch_or_nothing(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     made = await referee.store("enqueue_queued_work", _work())
@@ -285,6 +349,37 @@ async def a_late_giving_back_leaves_the_next_holder_what_it_claimed(bench: Bench
 # -- between processes
 
 
+async def _by_turns(race: Race, referee: Client, crowd: list[Client]) -> None:
+    kept = "manifest" in race.bench.target.capabilities
+
+    async def look(client: Client) -> None:
+        await read_back(client)
+        await client.store("list_queued_work", "s1")
+        for method, *given in (("load_node", "n4"), ("load_session_meta",), *((("list_all_refs",), ("list_uncommitted", 9)) * kept)):
+            await client.store(method, *given)
+
+    fence = await lane(referee)
+    for n, client in enumerate((*crowd, *crowd)):
+        await look(client)
+        meta = {"session_id": "s1", "session_name": f"by {n}", "created_at": "then", "model": "m", "relation": {"kind": "root"}}
+        await client.store("save_session_meta", meta)
+        if kept:
+            await client.store("record_intent", lean(attachment_id=f"a{n}", session_id="s1", canonical_uri="u", intent_at_epoch_ms=n))
+        await client.store("enqueue_pending_turn_input", said(input_id=f"i{n // 2}").to_data())
+        await client.store("enqueue_queued_work", _work())
+        await client.store("commit_runtime_state", committing(fence, f"n{n}", turn_commit=stamp(f"t{n // 2}", "h")))
+        claim = await _take(client, fence, "claim_ready_queued_work", "idle", 1)
+        await client.store("abandon_queued_work_claim", claim)
+        await client.store("release_session_execution_lease", fence)
+        fence = await lane(client, OWNERS[n % 2])
+        await look(client)
+    for client in crowd:
+        await look(client)
+    await referee.call("factory", "delete_session", "s1")
+    for client in crowd:
+        await client.call("factory", "open_existing_store", request().to_data())
+
+
 async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
 
@@ -303,5 +398,5 @@ async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
 
 @check("FAC.16", needs=("durable", "shared"), kind="crash")
 async def processes_that_share_a_place_see_one_store(bench: Bench) -> None:
-    """Commits are watched, and lanes, heads and source keys fought over, by clients that have a process each."""
-    await raced_apart(bench, (_watched, _claims, _heads, _keys), clients=3)
+    """Clients that have a process each write by turns, watch commits, and fight over lanes, heads, keys and names."""
+    await raced_apart(bench, _by_turns, (_watched, _claims, _heads, _keys), clients=3)

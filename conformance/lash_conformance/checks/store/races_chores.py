@@ -1,6 +1,8 @@
 """Races of chores: collections, vacuums, deletions, first openings and intents beside those who write."""
 
 import asyncio
+import base64
+import hashlib
 
 from lash_conformance.bench import Bench, request
 from lash_conformance.check import check
@@ -125,3 +127,26 @@ async def _intents(race: Race, referee: Client, crowd: list[Client]) -> None:
 async def intents_beside_commits_and_reconciliations_are_kept(bench: Bench) -> None:
     """An intent refreshed while a commit adopts it stays adopted, and what is young or adopted by then is not forgotten."""
     await raced(bench, _intents, clients=4)
+
+
+async def _bytes(race: Race, referee: Client, crowd: list[Client]) -> None:
+    content = b"what is put again and again " * 10_000
+    name, meta = hashlib.sha256(content).hexdigest(), {"media_type": "text/plain"}
+    put = (base64.b64encode(content).decode(), meta)
+    await referee.call("attachments", "put", *put)
+
+    async def write(client: Client) -> None:
+        for _ in range(3):
+            await client.call("attachments", "put", *put)
+
+    async def read(client: Client) -> None:
+        for _ in range(5):
+            await client.call("attachments", "get", name)
+
+    await asyncio.gather(write(crowd[0]), *(read(client) for client in crowd[1:]))
+
+
+@check("ATT.23", "ATT.22", needs=("shared",), kind="race")
+async def bytes_that_are_put_again_are_whole_to_all_who_read(bench: Bench) -> None:
+    """What is stored anew while others read it is never missing, and never there in part."""
+    await raced(bench, _bytes, clients=3)

@@ -4,7 +4,8 @@
 import asyncio
 
 from lash_conformance.mutants import mutant
-from lash_conformance.targets.wrapped import FactoryWrapper
+from lash_conformance.targets.wrapped import AttachmentsWrapper, FactoryWrapper
+from lash_ref.attachments import reference
 from lash_ref.records import AttachmentManifestEntry, GcReport, SessionMeta, VacuumReport
 from lash_ref.store import Store
 
@@ -121,3 +122,98 @@ class ForgetsByAnOldList(Store):
         await asyncio.sleep(0)
         for entry in dead:
             await self.forget(entry.session_id, entry.attachment_id)
+
+
+@mutant("ATT.23", character="Clean sheet: removes what is put again, lets others in, and stores it anew.", searched=True)
+class RemovesThenPuts(AttachmentsWrapper):
+    async def put(self, data, meta):
+        await self.inner.delete(reference(bytes(data), meta).id)
+        await asyncio.sleep(0)
+        return await self.inner.put(data, meta)
+
+
+# -- commits and names
+
+
+@mutant("GRA.5", character="Early: looks which nodes are there, lets others in, and stores its own.", searched=True)
+class LooksForNodesEarly(Store):
+    taken = frozenset()
+
+    async def commit_runtime_state(self, commit):
+        async with self.transactions.begin(write=False) as rows:
+            taken = await rows.live(self.session_id, [node.node_id for node in getattr(commit.graph, "nodes", ())])
+        await asyncio.sleep(0)
+        self.taken = taken
+        return await super().commit_runtime_state(commit)
+
+    async def stored_nodes(self, rows, node_ids):
+        return self.taken & set(node_ids)
+
+
+@mutant("STO.32", character="Early: looks for the turn, lets others in, and commits it.", searched=True)
+class LooksForTheTurnEarly(Store):
+    known = None
+
+    async def commit_runtime_state(self, commit):
+        self.require_bound(commit)
+        async with self.transactions.begin(write=False) as rows:
+            known = await super().recorded(rows, commit)
+        await asyncio.sleep(0)
+        self.known = known
+        return await super().commit_runtime_state(commit)
+
+    async def recorded(self, rows, commit):
+        return self.known
+
+
+@mutant("STO.17", character="Two steps: lands the turn, lets others in, and lets go of the lane.", searched=True)
+class ReleasesLater(Store):
+    async def commit_runtime_state(self, commit):
+        result = await super().commit_runtime_state(commit.but(release_session_execution_lease=None))
+        await asyncio.sleep(0)
+        async with self.transactions.begin(write=True) as rows:
+            await self.release_lane(rows, commit)
+        return result
+
+
+@mutant("STO.24", character="Early: looks which keys are queued, lets others in, and sends its outbox.", searched=True)
+class LooksForKeysEarly(Store):
+    queued = None
+
+    async def commit_runtime_state(self, commit):
+        keys = [draft.source_key for draft in commit.enqueued_queue_batches if draft.source_key is not None]
+        async with self.transactions.begin(write=False) as rows:
+            queued = {key for key in keys if await rows.batch_by_key(self.session_id, key)}
+        await asyncio.sleep(0)
+        self.queued = queued
+        try:
+            return await super().commit_runtime_state(commit)
+        finally:
+            self.queued = None
+
+    async def enqueue(self, rows, draft, now):
+        key = draft.source_key
+        if self.queued is None or key is None or key in self.queued:
+            return await super().enqueue(rows, draft, now)
+        made = await super().enqueue(rows, draft.but(source_key=None), now)
+        row = await rows.batch(draft.session_id, made.batch_id)
+        await rows.put_batch(row.but(batch=made.but(source_key=key)))
+        self.queued.add(key)
+        return made.but(source_key=key)
+
+
+@mutant("INP.3", character="Early: looks whether the id is taken, lets others in, and takes it.", searched=True)
+class LooksForTheInputEarly(Store):
+    async def enqueue_pending_turn_input(self, input):
+        if input.input_id is None:
+            return await super().enqueue_pending_turn_input(input)
+        async with self.transactions.begin(write=False) as rows:
+            known = await rows.input(input.session_id, input.input_id)
+        await asyncio.sleep(0)
+        if known is not None:
+            return await super().enqueue_pending_turn_input(input)
+        mint, self.mint = self.mint, lambda kind: input.input_id
+        try:
+            return await super().enqueue_pending_turn_input(input.but(input_id=None))
+        finally:
+            self.mint = mint
