@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lash_conformance.bench import Bench
-from lash_conformance.checks.store.races import _commit
+from lash_conformance.checks.store.races import committing
 from lash_conformance.history import Call
 from lash_conformance.race import fence_of
 from lash_conformance.rules_lane import OWNERS
@@ -53,7 +53,7 @@ class Worker:
         for turn in range(3):
             read = await self.call("load_session", "FullGraph")
             head = read["head_revision"] if read else 0
-            made = _commit(fence, f"n{self.name}-{turn}", expected_head_revision=head)
+            made = committing(fence, f"n{self.name}-{turn}", expected_head_revision=head)
             await self.call("commit_runtime_state", made)
 
     async def queue(self, fence: Any) -> None:
