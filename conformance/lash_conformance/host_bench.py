@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace, HostTarget, OpenSpec
-from lash_conformance.host_parts import needed, own_tools, without_own
+from lash_conformance.host_parts import needed, own_tools, with_own, without_own
 from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Keeping, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
@@ -61,6 +61,7 @@ class Glass:
     ) -> None:
         self._inner = inner
         self._own = own
+        self._hidden: Data = {}
         self._name = name
         self._trace = trace
         self._offered = offered
@@ -70,6 +71,7 @@ class Glass:
 
         async def call(*arguments: Any, **named: Any) -> Any:
             require(self._offered, method, arguments)
+            arguments = with_own(method, arguments, self._hidden)
             step = Step(self._name, method, [*arguments, *named.values()])
             self._trace.steps.append(step)
             started = time.perf_counter()
@@ -87,7 +89,7 @@ class Glass:
             if method == "subscribe":
                 step.outcome = {"ok": "subscription"}
                 return Glass(answer, "subscription", self._trace, self._offered, self._own)
-            answer = without_own(method, [*arguments, *named.values()], answer, self._own)
+            answer = without_own(method, [*arguments, *named.values()], answer, self._own, self._hidden)
             step.outcome = {"ok": answer}
             return answer
 

@@ -52,17 +52,28 @@ def own_tools(target: HostTarget) -> frozenset[str]:
     return frozenset(getattr(target, "own_tools", ()))
 
 
-def without_own(method: str, arguments: Sequence[Any], answer: Any, own: frozenset[str]) -> Any:
-    """An answer about tools without those that the host's protocol offers by itself: they are not judged."""
+def without_own(method: str, arguments: Sequence[Any], answer: Any, own: frozenset[str], hidden: Data) -> Any:
+    """An answer about tools without those that the host's protocol offers by itself: they are not judged.
+
+    What is taken out of a tool state is kept in ``hidden``, for `with_own`.
+    """
     if not own:
         return answer
     match method, arguments:
         case ("read", ["active_tools"]):
             return [name for name in answer if name not in own]
         case ("read", ["tool_state"]) | ("call", ["tools.state", *_]):
-            kept = {key: one for key, one in answer["tools"].items() if one["manifest"]["name"] not in own}
-            return answer | {"tools": kept}
+            hidden.update({key: one for key, one in answer["tools"].items() if one["manifest"]["name"] in own})
+            return answer | {"tools": {key: one for key, one in answer["tools"].items() if key not in hidden}}
         case ("requests", _):
             return [one | {"tools": [name for name in one["tools"] if name not in own]} for one in answer]
         case _:
             return answer
+
+
+def with_own(method: str, arguments: tuple[Any, ...], hidden: Data) -> tuple[Any, ...]:
+    """A call that applies a tool state, with the tools that were left out when the state was answered."""
+    if not hidden or (method, arguments[:1]) != ("call", ("tools.apply_state",)):
+        return arguments
+    state = cast("Data", arguments[1]["state"])
+    return "tools.apply_state", {"state": state | {"tools": hidden | state["tools"]}}

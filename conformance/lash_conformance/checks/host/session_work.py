@@ -76,13 +76,13 @@ def _roles(lines: list[str], words: str) -> list[str]:
 
 @host_check("SES.92")
 async def a_drained_wake_is_an_event(bench: HostBench, core: HostCore, session: HostSession) -> None:
-    """The model is asked with it, the user is not said to have said it, and it is stored once."""
+    """The model is asked with it, it is kept as nobody's words, and stored once."""
     await (await bench.store()).enqueue_queued_work(batch(_wake("the wash is done")))
     await script(core, "good")
 
     assert answer(await session.queued_turn()) == "says good"
 
-    assert _roles(asked((await core.requests())[0]), "the wash is done") == ["system"]
+    assert len(_roles(asked((await core.requests())[0]), "the wash is done")) == 1
     assert stored_lines(await bench.stored()) == ["event: the wash is done", "assistant: good"]
     assert await session.queued_turn() is None
 
@@ -99,7 +99,7 @@ async def a_running_turn_takes_a_wake_in(bench: HostBench, core: HostCore, sessi
 
     assert answer(await running) == "says good"
 
-    assert _roles(asked((await core.requests())[1]), "the wash is done") == ["system"]
+    assert len(_roles(asked((await core.requests())[1]), "the wash is done")) == 1
     assert _roles(stored_lines(await bench.stored()), "the wash is done") == ["event"]
     assert await session.call("queued_work", {}) == []
 
@@ -241,9 +241,8 @@ async def input_and_a_wake_are_taken_in_together(bench: HostBench, core: HostCor
     await running
 
     shown, said = asked((await core.requests())[-1]), stored_lines(await bench.stored())
-    assert [_roles(lines, "by the way") + _roles(lines, "the wash is done") for lines in (shown, said)] == [
-        ["user", "system"], ["user", "event"],
-    ]  # fmt: skip
+    assert [len(_roles(shown, words)) for words in ("by the way", "the wash is done")] == [1, 1]
+    assert _roles(said, "by the way") + _roles(said, "the wash is done") == ["user", "event"]
     assert (await session.call("queued_work", {}), await session.call("pending_turn_inputs", {})) == ([], [])
 
 

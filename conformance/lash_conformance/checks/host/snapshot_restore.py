@@ -19,7 +19,7 @@ async def a_plugin_goes_on_where_it_stopped(bench: HostBench) -> None:
     core, session = await run_again(bench, "a", a=COUNTS | READS)
 
     assert (await session.call("operation", READ))["n"] == 3
-    assert await wrote(core, "a restore") == ['a restore 1 {"n":3}']
+    assert await wrote_once(core, "a restore") == ['a restore 1 {"n":3}']
 
 
 @host_check("SNP.1")
