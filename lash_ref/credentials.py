@@ -15,7 +15,7 @@ from lash_ref.provider import ProviderFailure
 from lash_ref.provider_errors import redacted, retry_after_s
 from lash_ref.scalars import U64, Record, Text
 from lash_ref.trust import trust
-from lash_ref.untrusted import MalformedReply, mended, parsed
+from lash_ref.untrusted import MalformedReply, count, mended, parsed
 
 REFRESH_EARLY_MS = 5 * 60_000 + 30_000
 """How long before its end a token is renewed: a long request must not outlive it."""
@@ -101,8 +101,11 @@ class OAuth(httpx.Auth):
             raise _failure(*self._refused)
         if isinstance(body.get("refresh_token"), str):
             self.refresh_token = body["refresh_token"]
-        seconds = body.get("expires_in")
-        life_s = seconds if isinstance(seconds, int) and seconds >= 0 else 3600
+        try:
+            seconds = count(body, "expires_in")
+        except MalformedReply:
+            seconds = None
+        life_s = 3600 if seconds is None else seconds
         return AccessToken(value=body["access_token"], expires_at_ms=self.clock.now_ms() + life_s * 1000)
 
 

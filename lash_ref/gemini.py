@@ -238,6 +238,8 @@ class GeminiReading(Reading):
 
     def event(self, data: dict[str, Any]) -> Iterator[LlmStreamEvent]:
         """One frame."""
+        if "candidates" not in data and isinstance(data.get("response"), dict):
+            data = part(data, "response")
         if is_error(data.get("error")):
             raise failure(_refusal(data, None), Gemini.codes, in_stream=True)
         self._framed = self._framed or "candidates" in data or "promptFeedback" in data

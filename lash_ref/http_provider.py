@@ -76,7 +76,7 @@ class HttpProvider:
             raise ProviderFailure(str(err), "validation", provider_code="malformed_capability") from err
         reading = self.dialect.reading(request, self.endpoint)
         async with self._reply(call) as reply:
-            request_id = reply.headers.get(self.dialect.request_id_header)
+            request_id = _first(reply.headers, self.dialect.request_id_header)
             try:
                 if reply.status_code >= 300:
                     raise await self._refused(reply)
@@ -215,8 +215,8 @@ class HttpProvider:
         found = thawed(response.response_metadata)
         for probe in self.endpoint.metadata:
             name = probe.removeprefix("header:").lower()
-            if probe.startswith("header:") and name in reply.headers:
-                found[f"header:{name}"] = reply.headers[name]
+            if probe.startswith("header:") and (value := _first(reply.headers, name)) is not None:
+                found[f"header:{name}"] = value
         evidence = thawed(response.execution_evidence)
         if request_id is not None:
             evidence["provider_request_id"] = request_id
@@ -236,6 +236,11 @@ def _opening(head: bytes) -> bytes:
 def _is_document(start: bytes) -> bool:
     """Whether the reply is one JSON document, whatever was asked for and is said of it ([PRV.47][])."""
     return start.startswith((b"{", b"["))
+
+
+def _first(headers: httpx.Headers, name: str) -> str | None:
+    """A header's value; of one that proxies on the way have repeated the first."""
+    return next(iter(headers.get_list(name)), None)
 
 
 def _unframed(raw: bytes) -> bytes:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from lash_ref.contracts import Clock
 from lash_ref.provider import (
@@ -10,6 +10,7 @@ from lash_ref.provider import (
     LlmEventSink,
     LlmRequest,
     LlmResponse,
+    LlmTerminalReason,
     ProtocolPosition,
     Provider,
     ProviderFailure,
@@ -24,6 +25,8 @@ Sleep = Callable[[float], Awaitable[None]]
 """Waits that many seconds; a host passes `asyncio.sleep`, a test its own."""
 
 AttemptOutcome = Literal["completed", "failed", "aborted", "interrupted"]
+_OUTCOMES: Final[dict[LlmTerminalReason, AttemptOutcome]] = {"unknown": "interrupted", "cancelled": "aborted"}
+"""Of attempts that were answered without an end."""
 RetryReason = Literal[
     "provider_retry_after", "retryable_failure", "not_retryable", "retry_budget_exhausted"
 ]
@@ -173,11 +176,14 @@ class Ladder:
         )
 
     def _completed(self, response: LlmResponse, before: list[LlmAttempt], started: int) -> LlmAttempt:
+        outcome = _OUTCOMES.get(response.terminal_reason, "completed")
+        reached: ProtocolPosition = "output_started" if response.parts else "response_observed"
         return LlmAttempt(
             ordinal=len(before) + 1,
             started_at_ms=started,
             duration_ms=max(0, self.clock.now_ms() - started),
-            outcome="interrupted" if response.terminal_reason == "unknown" else "completed",
+            outcome=outcome,
+            protocol_position="terminal_observed" if outcome == "completed" else reached,
             evidence=response.execution_evidence,
             usage=response.usage,
         )

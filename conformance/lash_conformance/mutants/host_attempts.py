@@ -265,3 +265,21 @@ class WantsReadableErrors(BrokenHost):
 class TakesDatesForLocal(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.provider_errors:UTC", lambda _: timezone(timedelta(hours=5)))
+
+
+@host_mutant("PRV.36", character="Final: says of every answer that its end was seen.")
+class SeesEveryEnd(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def completed(self: Any, *args: Any) -> Any:
+                return original(self, *args).but(outcome="completed", protocol_position="terminal_observed")
+
+            return completed
+
+        patch("lash_ref.ladder:Ladder._completed", make)
+
+
+@host_mutant("PRV.36", "PRV.53", character="Joining: takes all values of a repeated header for one.")
+class JoinsRepeatedHeaders(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.http_provider:_first", lambda _: lambda headers, name: headers.get(name))

@@ -147,3 +147,9 @@ class KnowsOneBusyStatus(BrokenHost):
             return failure
 
         patch("lash_ref.credentials:_failure", make)
+
+
+@host_mutant("PRV.70", "PRV.83", character="Typed: takes a life told in digits for none, and an hour in its place.")
+class TakesAnHour(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        patch("lash_ref.credentials:count", lambda original: lambda body, key: body[key] if isinstance(body.get(key), int) else None)

@@ -247,3 +247,15 @@ class WantsInputAsAnObject(BrokenHost):
             return given
 
         patch("lash_ref.anthropic:_Block._given", make)
+
+
+@host_mutant("PRV.94", character="Public: knows Gemini's frames unwrapped alone.")
+class KnowsBareFrames(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def event(self: Any, data: dict[str, Any]) -> Any:
+                return original(self, {} if "response" in data else data)
+
+            return event
+
+        patch("lash_ref.gemini:GeminiReading.event", make)

@@ -51,6 +51,16 @@ async def a_token_is_renewed_five_minutes_and_thirty_seconds_early(bench: HostBe
             assert (text(used), text(fetched)) == ("Hi.", "Hi.")
 
 
+@host_check("PRV.70", "PRV.83", needs=("providers",))
+async def a_token_s_life_may_be_told_in_digits(bench: HostBench) -> None:
+    """Sixty seconds in a text: the token is renewed before it is used a second time."""
+    short = reply(b'{"access_token":"fixture-new","expires_in":"60"}', 200, JSON)
+    async with calling(bench) as call:
+        for dialect in WORDS:
+            found = await call(signed(dialect, renews(short), asks(dialect, NEW), renews(), asks(dialect, NEW), ends_in_ms=0, calls=2))
+            assert [text(one) for one in found] == ["Hi.", "Hi."]
+
+
 @host_check("PRV.71", needs=("providers",))
 async def calls_at_once_share_one_renewal(bench: HostBench) -> None:
     """Three calls with a token that has ended: one request for a token, three to the model."""

@@ -119,6 +119,38 @@ async def a_response_that_says_nothing_is_asked_for_again(bench: HostBench) -> N
             assert (text(found), found["response"]["terminal_reason"]) == ("", reason)
 
 
+@host_check("PRV.36", needs=("providers",))
+async def an_answer_without_an_end_is_recorded_as_one(bench: HostBench) -> None:
+    """A tolerated end with text and one with none are interrupted, a cancelled Response is aborted; none saw a terminal."""
+    tolerated: Data = {"termination": "eof_tolerated"}
+    cancelled = {"type": "response.completed", "response": {"id": "r1", "status": "cancelled"}}
+    answers: list[tuple[Any, list[Data], Data, tuple[str, str]]] = [
+        ("openai-chat", [*CHAT.said("Hi.")[:2]], tolerated, ("interrupted", "output_started")),
+        ("openai-chat", [*CHAT.opening], tolerated, ("interrupted", "response_observed")),
+        ("openai-responses", [*RESPONSES.said("Hi.")[:-1], cancelled], {}, ("aborted", "output_started")),
+        ("openai-chat", CHAT.said("Hi."), {}, ("completed", "terminal_observed")),
+    ]  # fmt: skip
+    async with asking(bench) as ask:
+        for dialect, events, options, recorded in answers:
+            (attempt,) = (await ask(asked(dialect, streamed(events), **options)))["attempts"]
+            assert (attempt["outcome"], attempt["protocol_position"]) == recorded
+
+
+@host_check("PRV.36", "PRV.53", needs=("providers",))
+async def of_a_header_that_is_repeated_the_first_counts(bench: HostBench) -> None:
+    """The request's id, of an answer and of a failure, and a header that the host keeps."""
+    twice = [("x-request-id", "first"), ("x-request-id", "later"), ("x-cost", "1"), ("x-cost", "2")]
+    good = streamed(CHAT.said("Hi."))
+    answer = good.model_copy(update={"headers": [*good.headers, *twice]})
+    async with asking(bench) as ask:
+        found = await ask(asked("openai-chat", answer, metadata=["header:X-Cost"]))
+        assert text(found) == "Hi."
+        assert found["response"]["execution_evidence"]["provider_request_id"] == "first"
+        assert found["response"]["response_metadata"] == {"header:x-cost": "1"}
+        (attempt,) = (await ask(asked("openai-chat", reply(b"{}", 500, *twice))))["attempts"]
+        assert attempt["error"]["provider_request_id"] == "first"
+
+
 @host_check("PRV.84", needs=("providers",))
 async def an_item_that_comes_again_is_one(bench: HostBench) -> None:
     """Announced twice, finished twice, both, with index and without; finished otherwise the second time, it fails."""

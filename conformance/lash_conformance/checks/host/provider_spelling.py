@@ -159,6 +159,24 @@ async def texts_of_an_item_may_stand_bare(bench: HostBench) -> None:
         assert failure(await ask(asked("openai-responses", streamed(wrong))))[0] == "stream"
 
 
+@host_check("PRV.94", needs=("providers",))
+async def a_gemini_frame_may_be_wrapped(bench: HostBench) -> None:
+    """Text, a call, usage and a blocked prompt in frames of a stream, in an array of them, and in a document."""
+    nothing: Data = {}
+    call: Data = {"candidates": [{"content": {"parts": [{"functionCall": {"id": "t1", "name": "f", "args": nothing}}]}}]}
+    frames: list[Data] = [{"response": frame, "traceId": "x"} for frame in (*GEMINI.said("H", "i."), call, GEMINI.ending[-1])]
+    whole = json.dumps({"response": GEMINI.whole}).encode()
+    async with asking(bench) as ask:
+        for one in (streamed(frames), reply(json.dumps(frames).encode(), 200, JSON)):
+            found = await ask(asked("gemini", one))
+            assert (text(found), spent(found)[:2], calls(found)) == ("Hi.", (60, 35), [("t1", "f", "{}")])
+        for streaming in (True, False):
+            found = await ask(asked("gemini", reply(whole, 200, JSON), streaming=streaming))
+            assert (text(found), found["response"]["terminal_reason"]) == ("Hi.", "stop")
+        blocked = [{"response": {"promptFeedback": {"blockReason": "SAFETY"}}}]
+        assert (await ask(asked("gemini", streamed(blocked))))["response"]["terminal_reason"] == "content_filter"
+
+
 @host_check("PRV.78", needs=("providers",))
 async def arguments_of_a_response_s_call_may_be_an_object(bench: HostBench) -> None:
     """In a finished item and in a document, which need not say that it is a response."""
