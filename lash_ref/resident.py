@@ -1,14 +1,12 @@
-"""One live session: its state, plugins and store, what it last published, and its way to the store."""
+"""One live session: its state and plugins, and its way to the store and to those who watch."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
 from typing import Any
 
 from lash_ref import hooks
 from lash_ref.activity import TurnActivity, TurnEvent
-from lash_ref.contracts import RuntimePersistence
 from lash_ref.errors import LashError
 from lash_ref.frames import ensure_frame
 from lash_ref.graph import SessionGraph
@@ -31,54 +29,18 @@ from lash_ref.persisted import (
 from lash_ref.plugin_session import PluginSession
 from lash_ref.policy import Residency, SessionPolicy
 from lash_ref.projection import Projection
+from lash_ref.published import RuntimeObservation
 from lash_ref.records import RuntimeCommit, RuntimeCommitResult
 from lash_ref.runtime_errors import SessionError
-from lash_ref.scalars import Json, LaterJson
+from lash_ref.scalars import Json
 from lash_ref.services import SessionServices
-from lash_ref.state import PersistedSessionState, SessionReadView
-from lash_ref.tool_state import ToolState
-from lash_ref.usage import SessionUsageReport, TokenLedgerEntry, merged_ledger
+from lash_ref.state import PersistedSessionState
+from lash_ref.usage import TokenLedgerEntry, merged_ledger
 
 NEVER = -1
 """A generation that no tool surface has."""
 
 ActivitySink = Callable[[TurnActivity], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class RuntimeObservation:
-    """What was last published of a session; reading it waits for nothing ([OBS.1][])."""
-
-    persisted_state: PersistedSessionState
-    """The state as it was, for reading only."""
-    tool_state: ToolState
-    queue_store: RuntimePersistence | None = None
-
-    @property
-    def session_id(self) -> str:
-        """The session's id."""
-        return self.persisted_state.session_id
-
-    @property
-    def policy(self) -> SessionPolicy:
-        """The policy in force."""
-        return self.persisted_state.policy
-
-    @property
-    def revision(self) -> int:
-        """The head it shows; the turns it counts when there is no store."""
-        state = self.persisted_state
-        return state.turn_index if state.head_revision is None else state.head_revision
-
-    @cached_property
-    def usage_report(self) -> SessionUsageReport:
-        """What the session spent, summed when it is first asked for."""
-        return self.persisted_state.usage_report()
-
-    @cached_property
-    def read_view(self) -> SessionReadView:
-        """The conversation, read when it is first asked for."""
-        return self.persisted_state.read_view()
 
 
 @dataclass(eq=False)
@@ -157,19 +119,20 @@ class Resident:
 
     def mark_clean(self) -> None:
         """The store has the live tools and plugins, or they are as they were opened."""
-        registry = self.session.tool_registry
-        self._clean = (registry.generation, self.session.snapshot_revision_fingerprint())
+        self._clean = self._marks()
         self.touched = False
+
+    def _marks(self) -> tuple[int, int]:
+        """What changes with every change of the live tools, and of the plugins' state."""
+        return self.session.tool_registry.generation, self.session.snapshot_revision_fingerprint()
 
     @property
     def is_dirty(self) -> bool:
         """Whether a park or close has something to persist."""
-        registry = self.session.tool_registry
-        live = (registry.generation, self.session.snapshot_revision_fingerprint())
         graph = self.state.session_graph
         pending = not isinstance(graph.delta(), Unchanged) and bool(graph.nodes)
         return (
-            live != self._clean
+            self._marks() != self._clean
             or self.touched
             or self.uncaptured
             or self.state.graph_replace_required
@@ -205,27 +168,40 @@ class Resident:
         return lane
 
     async def refresh(self, lane: Lane | None) -> bool:
-        """Take up the store's head if another writer moved it; whether it did ([SES.63][]).
+        """Take up the store's head if another writer moved it; whether it did ([SES.63][])."""
+        if lane is None:
+            return False
+        try:
+            loaded = await self._moved(lane)
+        except LashError as err:
+            raise store_failure(err, self.session_id) from err
+        if loaded is None:
+            return False
+        self._level_with(lane)
+        self.adopt(loaded)
+        return True
+
+    async def _moved(self, lane: Lane) -> PersistedSessionState | None:
+        """What the store holds, if another writer moved the head.
 
         A lease whose number directly follows the one this session last held proves that nobody wrote in
         between, so the store need not be asked.
         """
-        store = self.services.store
-        if store is None or lane is None or self.state.graph_replace_required:
-            return False
-        token = lane.lease.fencing_token
-        if not self.background_sync_needed and self.known_fence in {token, token - 1}:
-            return False
-        try:
-            loaded = await load_for_residency(store, self.residency)
-        except LashError as err:
-            raise store_failure(err, self.session_id) from err
-        self.known_fence = token
+        store, number = self.services.store, lane.lease.fencing_token
+        if store is None or self.state.graph_replace_required:
+            return None
+        if not self.background_sync_needed and self.known_fence in {number, number - 1}:
+            return None
+        loaded = await load_for_residency(store, self.residency)
+        if loaded is not None and loaded.head_revision != self.state.head_revision:
+            return loaded
+        self._level_with(lane)
+        return None
+
+    def _level_with(self, lane: Lane) -> None:
+        """The live state is that of the store, as of this lease."""
+        self.known_fence = lane.lease.fencing_token
         self.background_sync_needed = False
-        if loaded is None or loaded.head_revision == self.state.head_revision:
-            return False
-        self.adopt(loaded)
-        return True
 
     def adopt(self, loaded: PersistedSessionState) -> None:
         """Make a loaded state the live one: graph, ledger, tools and plugins.
@@ -342,16 +318,10 @@ class Resident:
         Raises:
             SessionError: both sides appended to the graph or changed plugin state.
         """
-        store = self.services.store
-        token = lane.lease.fencing_token
-        if store is None or self.known_fence in {token, token - 1} or self.state.graph_replace_required:
+        loaded = await self._moved(lane)
+        if loaded is None:
             return
-        loaded = await load_for_residency(store, self.residency)
-        if loaded is None or loaded.head_revision == self.state.head_revision:
-            return
-        registry = self.session.tool_registry
-        live = (registry.generation, self.session.snapshot_revision_fingerprint())
-        if live != self._clean or not isinstance(self.state.session_graph.delta(), Unchanged):
+        if self._marks() != self._clean or not isinstance(self.state.session_graph.delta(), Unchanged):
             raise SessionError(
                 f"session {self.session_id!r} was changed here and by another writer; reopen it to go on"
             )
@@ -370,7 +340,7 @@ class Resident:
         """Let readers see the state as it is now; with ``committed``, tell subscribers too ([OBS.9][])."""
         self.published = seen = self._observation()
         if committed:
-            self.record(CommittedPayload(read_view=LaterJson(partial(_view, seen))))
+            self.record(CommittedPayload(read_view=seen.later_view()))
 
     async def tell(self, correlation_id: str, event: TurnEvent) -> None:
         """Show an event in the running turn, and to subscribers."""
@@ -401,8 +371,3 @@ class Resident:
         """Start over with an empty graph; the next commit replaces the stored one."""
         self.state.session_graph = SessionGraph(self.session_id)
         self.state.graph_replace_required = True
-
-
-def _view(seen: RuntimeObservation) -> object:
-    # Not the one that ``seen`` keeps: an event that is read would hold the conversation of its turn from then on.
-    return SessionReadView.from_persisted_state(seen.persisted_state).to_data()

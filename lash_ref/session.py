@@ -34,7 +34,7 @@ from lash_ref.observe import (
 )
 from lash_ref.policy import ModeId, SessionPolicy
 from lash_ref.processes import ProcessHandleSummary, SessionScope
-from lash_ref.resident import RuntimeObservation
+from lash_ref.published import RuntimeObservation
 from lash_ref.runtime import ParkedSession
 from lash_ref.runtime_errors import SessionConsumed
 from lash_ref.session_admin import (

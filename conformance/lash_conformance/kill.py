@@ -157,7 +157,7 @@ async def _sound(check: Check, base: str) -> Result:
     elif check.profile == "host":
         result = await execute(check, load_host(base))
     elif base == "wire":
-        from lash_conformance.mutants.wire import sound
+        from lash_conformance.mutants.broken_server import sound
 
         spoken = sound(lacking=bool(check.without))
         result = await execute(check, spoken, WIRE_DEADLINE_S)
