@@ -120,7 +120,7 @@ FOLDERS: dict[Profile, tuple[str, ...]] = {"store": ("store", "wire"), "host": (
 
 @cache
 def _import_checks(folder: str) -> None:
-    from lash_conformance.rewriting import PACKAGE, rewritten
+    from lash_conformance.assertion_rewriting import PACKAGE, rewritten
 
     with rewritten():
         package = importlib.import_module(f"{PACKAGE}.{folder}")

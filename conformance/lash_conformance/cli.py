@@ -261,8 +261,8 @@ def replay(
     """Repeat a trace saved by a run, step by step, against any target."""
     from lash_conformance.host import load as load_host
     from lash_conformance.life_search import MalformedLife
-    from lash_conformance.replaying import replay_file, replay_life
     from lash_conformance.target import Interruptible, TargetFault, load
+    from lash_conformance.trace_replay import replay_file, replay_life
     from lash_conformance.transcript import MalformedTranscript
 
     try:

@@ -1,4 +1,4 @@
-"""What a command writes and where: what cannot be written to is refused before any work is done for it."""
+"""Output of commands: files are checked to be writable before any work is done, and errors of usage are one line."""
 
 import io
 import os

@@ -19,14 +19,14 @@ def keep(
     version: Annotated[list[str] | None, typer.Option("--with", help="A version to record, as name=version; may be repeated")] = None,
 ) -> None:
     """Store a result for the site: what its pages need, with the date, versions and the hash of every rule."""
-    from lash_conformance import keeping
+    from lash_conformance import stored_results
 
     given = [one.partition("=") for one in version or ()]
     if any(not name or not value for name, _, value in given):
         raise usage("--with takes name=version, such as node=v22.1.0")
     try:
-        kind = keeping.keep(result, kept, {name: value for name, _, value in given})
-    except keeping.NotKept as err:
+        kind = stored_results.keep(result, kept, {name: value for name, _, value in given})
+    except stored_results.NotKept as err:
         raise usage(err) from err
     typer.echo(f"{kept}: {kind}")
 

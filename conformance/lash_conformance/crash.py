@@ -7,11 +7,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Literal
 
 from lash_conformance import search, strace
+from lash_conformance.background_work import CALLS, background_scene
 from lash_conformance.bench import Bench
-from lash_conformance.chores import CALLS, chore
 from lash_conformance.drill import CUTS, FULL_FOR, HANDS, Drill, Rehearsal, Struck
 from lash_conformance.in_flight import cut_in_flight
 from lash_conformance.load import WRITERS, loaded
+from lash_conformance.recovery import FATES, Fate
 from lash_conformance.scenes import SCENES, Scene
 from lash_conformance.steps import Step, chosen
 from lash_conformance.strace import Errno
@@ -19,7 +20,6 @@ from lash_conformance.target import Served
 from lash_conformance.targets.stdio import StdioTarget
 from lash_conformance.victim import Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
-from lash_conformance.ward import FATES, Fate
 
 Blow = Literal["kill", "cut", "refuse", "sync", "fall"]
 ERRNOS: tuple[Errno, ...] = ("ENOSPC", "EIO", "EINTR")
@@ -113,7 +113,7 @@ async def chores_struck(bench: Bench) -> None:
     if why := strace.missing():
         raise Inapplicable(why)
     started = time.perf_counter()
-    scene = await chore(rows.drill)
+    scene = await background_scene(rows.drill)
     if scene is None:
         raise Inapplicable(f"none of {CALLS} like calls did more to files than the others")
     rehearsal = await rows.drill.rehearse(scene)

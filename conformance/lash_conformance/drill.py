@@ -1,4 +1,4 @@
-"""The crash drill: a process is struck at its durable steps, the place is opened again, and judged.
+"""The crash drill: faults are injected into a process at its durable steps, then the place is reopened and judged.
 
 One `Struck` is one line of the crash map.
 """
@@ -13,40 +13,40 @@ from pathlib import Path
 from typing import cast
 
 from lash_conformance import strace
-from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.disk import Cut, Disk, Left, restore
 from lash_conformance.model_state import Data
-from lash_conformance.scenes import Doomed, Scene
+from lash_conformance.possible_states import PossibleStates
+from lash_conformance.recovery import FATES, Fate, Recovery
+from lash_conformance.scenes import FinalCall, Scene
 from lash_conformance.steps import Kind, Step, Watched, answers, deeds, row, syncs_before_answering, telling
 from lash_conformance.strace import Errno
 from lash_conformance.target import Served, StoreTarget
 from lash_conformance.transcript import Driver, short
 from lash_conformance.victim import REFUSALS, Early, Launch, Victim
-from lash_conformance.ward import FATES, Fate, Ward
 
 AIMS = 3
-"""How often a blow is struck that falls early."""
+"""How often a fault is tried again that hit an earlier call than intended."""
 HANDS = 3
 ATTEMPTS = 40
-"""How often a call is made while the disk has no room, which each thread of a process may have to find out."""
+"""How often a call is retried while the disk is full; each thread of a process may fail once."""
 CUTS: tuple[Cut, ...] = ("unsynced lost", "names kept", "half written", "length kept")
 LENGTHS = ("append", "enqueue work", "put bytes")
-"""The scenes in which files that grew keep their length: a store that trusts a length does so whatever it writes."""
+"""The scenes in which, after a power loss, files that grew keep their new length; a store that trusts file lengths does so in every scene."""
 AFTER_ANSWER = "after the answer"
 FULL_FOR = 5
-"""How many calls of one name meet a full disk before it has room again."""
+"""How many system calls of one name fail with a full disk before there is room again."""
 
 
 @dataclass(frozen=True)
 class Struck:
-    """One blow and what was found after it."""
+    """One injected fault and what was found after it."""
 
     scene: str
     step: int
-    """Which step of the row, from 1; one more than there are for the moment after the answer; 0 when unknown."""
+    """Which step of the scene, from 1; one more than there are means after the answer; 0 when unknown."""
     steps: int
-    """How many steps the row has."""
+    """How many steps the scene has."""
     call: str
     blow: str
     """``killed``, ``killed, played back``, ``killed at a moment``, ``caller killed``, ``server fell``, ``power cut``, ``watched`` or an errno."""
@@ -60,26 +60,26 @@ class Struck:
 
 @dataclass
 class Rehearsal:
-    """A scene played under the tracer without a blow, killed after the answer."""
+    """A scene that ran under the tracer without a fault and was killed after its answer."""
 
     place: Path
     calls: list[strace.Call]
     steps: list[Step]
-    doomed: Doomed
+    final: FinalCall
     answer: Data | None
-    before: Worlds
-    after: Worlds
+    before: PossibleStates
+    after: PossibleStates
     struck: Struck
     unlike: list[str]
-    """Files that the trace does not explain, so that a power cut cannot be played."""
+    """Files that the trace does not explain, so that a power loss cannot be simulated."""
     syncs: str
-    """Why the answer was not backed by a sync; empty when it was."""
+    """What was not synced when the call was answered; empty when everything was."""
     seconds: float
     """From the call to its answer."""
 
     @property
     def elsewhere(self) -> bool:
-        """Whether the data is kept by a server: nothing was written here, but something sent."""
+        """Whether a server keeps the data: the process wrote no file, but sent something."""
         return all(step.kind in ("send", "reply") for step in self.steps) and len(self.steps) > 1
 
 
@@ -106,75 +106,75 @@ class Drill:
     @asynccontextmanager
     async def _staged(
         self, folder: Path, scene: Scene, blow: strace.Blow | None, *, traced: bool = True
-    ) -> AsyncGenerator[tuple[Victim, Doomed, Worlds]]:
+    ) -> AsyncGenerator[tuple[Victim, FinalCall, PossibleStates]]:
         late = blow if self.how.late else None
         log = folder / "trace" if traced and late is None else None
         victim = await Victim.start(self.how, place_of(folder), log, None if late else blow)
         try:
-            doomed = await scene.play(victim)
+            final = await scene.play(victim)
             if late is not None:
                 shutil.copytree(place_of(folder), folder / "base")
                 await victim.meet(late, folder / "trace")
-            yield victim, doomed, victim.worlds.copy()
+            yield victim, final, victim.states.copy()
         finally:
             await victim.kill()
 
     async def reopened(
-        self, directory: Path, scene: Scene, doomed: Doomed, worlds: Worlds, before: Worlds, *, answered: bool
-    ) -> Ward:
+        self, directory: Path, scene: Scene, final: FinalCall, states: PossibleStates, before: PossibleStates, *, answered: bool
+    ) -> Recovery:
         """Open a place in another process, or this one, and judge it."""
         bench = Bench(self.target, directory, life="again-")
-        ward = Ward(scene, bench, Driver(bench), worlds.copy(), before, answered)
+        recovery = Recovery(scene, bench, Driver(bench), states.copy(), before, answered)
         try:
-            await ward.driver.open()
+            await recovery.driver.open()
         except Exception as err:
-            ward.fate, ward.told = "unopenable", f"{type(err).__name__}: {err}"
-            return ward
+            recovery.fate, recovery.told = "unopenable", f"{type(err).__name__}: {err}"
+            return recovery
         try:
-            await ward.judge(doomed)
+            await recovery.judge(final)
         finally:
             try:
                 await bench.remove()
             except Exception as err:
-                ward.fate = ward.fate or "unopenable"
-                ward.told = ward.told or f"close: {type(err).__name__}: {err}"
-        return ward
+                recovery.fate = recovery.fate or "unopenable"
+                recovery.told = recovery.told or f"close: {type(err).__name__}: {err}"
+        return recovery
 
     # -- blows
 
     async def rehearse(self, scene: Scene) -> Rehearsal:
-        """Play a scene undisturbed, note its steps, and kill after the answer."""
+        """Run a scene without a fault, record its steps, and kill the process after the answer."""
         if scene.name not in self.rehearsals:
             self.rehearsals[scene.name] = await self._rehearse(scene)
         return self.rehearsals[scene.name]
 
     async def _rehearse(self, scene: Scene) -> Rehearsal:
         async with self._folder() as folder:
-            async with self._staged(folder, scene, None) as (victim, doomed, before):
+            async with self._staged(folder, scene, None) as (victim, final, before):
                 started = time.perf_counter()
-                found = await victim.doomed(doomed)
+                found = await victim.final(final)
                 seconds = time.perf_counter() - started
-                fault = victim.worlds.saw(doomed.on, doomed.method, doomed.arguments, found or {"broken": "no answer"})
+                fault = victim.states.saw(final.on, final.method, final.arguments, found or {"broken": "no answer"})
                 shutil.copytree(place_of(folder), folder / "seen")
             calls = victim.calls()
             steps = row(calls, victim.watched, late=self.how.late)
             disk = Disk(place_of(folder))
             disk.play(calls[: steps[-1].position + 1] if steps else calls)
             unlike = disk.unlike(folder / "seen")
-            ward = await self.reopened(place_of(folder), scene, doomed, victim.worlds, before, answered=True)
+            recovery = await self.reopened(place_of(folder), scene, final, victim.states, before, answered=True)
             if fault:
-                ward.fate, ward.told = "torn", f"undisturbed: {fault}"
-            made = self._line(ward, len(steps) + 1, len(steps), AFTER_ANSWER, "killed", found)
+                recovery.fate, recovery.told = "torn", f"undisturbed: {fault}"
+            made = self._line(recovery, len(steps) + 1, len(steps), AFTER_ANSWER, "killed", found)
             return Rehearsal(
-                place_of(folder), calls, steps, doomed, found, before, victim.worlds, made, unlike,
+                place_of(folder), calls, steps, final, found, before, victim.states, made, unlike,
                 syncs_before_answering(calls, steps), seconds,
             )  # fmt: skip
 
     async def watched(self, scene: Scene) -> list[frozenset[tuple[Kind, str]]]:
-        """What was done to which file before each answer of a scene that nothing disturbs."""
+        """The file operations before each answer of a scene that runs without a fault."""
         async with self._folder() as folder:
-            async with self._staged(folder, scene, None) as (victim, doomed, _):
-                await victim.doomed(doomed)
+            async with self._staged(folder, scene, None) as (victim, final, _):
+                await victim.final(final)
             return deeds(victim.calls(), victim.watched)
 
     async def kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
@@ -182,7 +182,7 @@ class Drill:
         return await self._aimed(lambda: self._kill(scene, number, step, steps), scene, number, step, steps, "killed")
 
     async def refuse(self, scene: Scene, number: int, step: Step, steps: int, errno: Errno, times: int) -> Struck:
-        """Let a step fail, and as many more calls of its name as ``times`` says, and let the caller try again."""
+        """Make a step fail, and ``times`` more system calls of its name, and let the caller retry."""
         return await self._aimed(
             lambda: self._refuse(scene, number, step, steps, errno, times), scene, number, step, steps, errno
         )
@@ -190,7 +190,7 @@ class Drill:
     async def _aimed(
         self, strike: Callable[[], Awaitable[Struck]], scene: Scene, number: int, step: Step, steps: int, blow: str
     ) -> Struck:
-        """Strike again when the blow fell early, and give up at last."""
+        """Inject the fault again when it hit an earlier call than intended, a few times."""
         for _ in range(AIMS):
             try:
                 return await strike()
@@ -200,57 +200,57 @@ class Drill:
 
     async def _kill(self, scene: Scene, number: int, step: Step, steps: int) -> Struck:
         async with self._folder() as folder:
-            async with self._staged(folder, scene, step.blow()) as (victim, doomed, before):
-                found = await victim.doomed(doomed)
+            async with self._staged(folder, scene, step.blow()) as (victim, final, before):
+                found = await victim.final(final)
                 missed = not victim.dead
-            worlds = victim.worlds
+            states = victim.states
             if found is None:
-                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+                states.doubt(final.on, final.method, final.arguments)
             else:
-                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
-            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=found is not None)
+                states.saw(final.on, final.method, final.arguments, found)
+            recovery = await self.reopened(place_of(folder), scene, final, states, before, answered=found is not None)
             hit = f"{step} (not reached, killed after the answer)" if missed else str(step)
-            return self._line(ward, number, steps, hit, "killed", found)
+            return self._line(recovery, number, steps, hit, "killed", found)
 
     async def kill_at(self, scene: Scene, seconds: float, blow: str = "killed at a moment") -> Struck:
         """Kill some time after the call was sent: all that can be done without a tracer, or to a server's caller."""
         async with self._folder() as folder:
-            async with self._staged(folder, scene, None, traced=False) as (victim, doomed, before):
-                making = asyncio.create_task(victim.doomed(doomed))
+            async with self._staged(folder, scene, None, traced=False) as (victim, final, before):
+                making = asyncio.create_task(victim.final(final))
                 await asyncio.sleep(seconds)
                 await victim.kill()
                 found = await making
-            worlds = victim.worlds
+            states = victim.states
             if found is None:
-                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+                states.doubt(final.on, final.method, final.arguments)
             else:
-                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
-            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=found is not None)
-            return self._line(ward, 0, 0, f"{seconds * 1000:.1f} ms after the call", blow, found)
+                states.saw(final.on, final.method, final.arguments, found)
+            recovery = await self.reopened(place_of(folder), scene, final, states, before, answered=found is not None)
+            return self._line(recovery, 0, 0, f"{seconds * 1000:.1f} ms after the call", blow, found)
 
     async def fall(self, scene: Scene, seconds: float | None) -> Struck:
-        """Let the server that keeps the data fall over, some time after the call was sent or after its answer."""
+        """Crash the server that keeps the data, some time after the call was sent or after its answer."""
         async with self._folder() as folder:
-            async with self._staged(folder, scene, None, traced=False) as (victim, doomed, before):
-                making = asyncio.create_task(victim.doomed(doomed))
+            async with self._staged(folder, scene, None, traced=False) as (victim, final, before):
+                making = asyncio.create_task(victim.final(final))
                 if seconds is None:
                     await making
                 else:
                     await asyncio.sleep(seconds)
                 await cast("Served", self.target).crash()
                 found = await making
-            worlds = victim.worlds
+            states = victim.states
             answered = found is not None and "ok" in found
             if found is not None and answered:
-                worlds.saw(doomed.on, doomed.method, doomed.arguments, found)
+                states.saw(final.on, final.method, final.arguments, found)
             else:
-                worlds.doubt(doomed.on, doomed.method, doomed.arguments)
-            ward = await self.reopened(place_of(folder), scene, doomed, worlds, before, answered=answered)
+                states.doubt(final.on, final.method, final.arguments)
+            recovery = await self.reopened(place_of(folder), scene, final, states, before, answered=answered)
             call = AFTER_ANSWER if seconds is None else f"{seconds * 1000:.1f} ms after the call"
-            return self._line(ward, 0, 0, call, "server fell", found if answered else None)
+            return self._line(recovery, 0, 0, call, "server fell", found if answered else None)
 
     async def cuts(self, scene: Scene, rehearsal: Rehearsal, cuts: Sequence[Cut] = CUTS) -> list[Struck]:
-        """End it at every step that changes what is left, and after the answer."""
+        """Simulate the power loss at every step that changes what is left on disk, and after the answer."""
         steps = rehearsal.steps
         jobs: list[asyncio.Task[Struck]] = []
         disk = Disk(rehearsal.place)
@@ -273,61 +273,61 @@ class Drill:
     async def _cut(
         self, scene: Scene, rehearsal: Rehearsal, number: int, cut: Cut, left: Left
     ) -> Struck:
-        steps, doomed = rehearsal.steps, rehearsal.doomed
+        steps, final = rehearsal.steps, rehearsal.final
         answered = number == len(steps)
-        worlds = (rehearsal.after if answered else rehearsal.before).copy()
+        states = (rehearsal.after if answered else rehearsal.before).copy()
         if not answered:
-            worlds.doubt(doomed.on, doomed.method, doomed.arguments)
+            states.doubt(final.on, final.method, final.arguments)
         async with self._folder() as folder:
             restore(left, place_of(folder))
-            ward = await self.reopened(place_of(folder), scene, doomed, worlds, rehearsal.before, answered=answered)
+            recovery = await self.reopened(place_of(folder), scene, final, states, rehearsal.before, answered=answered)
         call = AFTER_ANSWER if answered else str(steps[number])
         killed = cut == "nothing lost"
-        if answered and not killed and ward.fate in ("lost", "torn", "unopenable"):
-            ward.fate = "unsynced"
+        if answered and not killed and recovery.fate in ("lost", "torn", "unopenable"):
+            recovery.fate = "unsynced"
         blow = "killed, played back" if killed else f"power cut, {cut}"
-        return self._line(ward, number + 1, len(steps), call, blow, rehearsal.answer if answered else None)
+        return self._line(recovery, number + 1, len(steps), call, blow, rehearsal.answer if answered else None)
 
     async def _refuse(
         self, scene: Scene, number: int, step: Step, steps: int, errno: Errno, times: int
     ) -> Struck:
         async with self._folder() as folder:
-            async with self._staged(folder, scene, step.blow(errno, times)) as (victim, doomed, before):
+            async with self._staged(folder, scene, step.blow(errno, times)) as (victim, final, before):
                 bench = victim.bench
-                found = await victim.doomed(doomed)
-                ward = Ward(scene, bench, victim.driver, victim.worlds, before, answered=found is not None and "ok" in found)
+                found = await victim.final(final)
+                recovery = Recovery(scene, bench, victim.driver, victim.states, before, answered=found is not None and "ok" in found)
                 first = found
                 for attempt in range(1, ATTEMPTS + 1):
                     if found is None or "broken" in found or found.get("refused") not in {None, *REFUSALS}:
-                        ward.fate, ward.told = "untyped", short(found) if found else f"the process ended: {victim.child.fate}"
+                        recovery.fate, recovery.told = "untyped", short(found) if found else f"the process ended: {victim.child.fate}"
                         break
                     if "ok" in found:
-                        if fault := ward.worlds.saw(doomed.on, doomed.method, doomed.arguments, found):
-                            ward.fate, ward.told = "repeat", fault
+                        if fault := recovery.states.saw(final.on, final.method, final.arguments, found):
+                            recovery.fate, recovery.told = "repeat", fault
                         break
                     if attempt == ATTEMPTS:
-                        ward.fate, ward.told = "stuck", f"refused {ATTEMPTS} times, at last with {short(found)}"
+                        recovery.fate, recovery.told = "stuck", f"refused {ATTEMPTS} times, at last with {short(found)}"
                         break
-                    ward.worlds.doubt(doomed.on, doomed.method, doomed.arguments)
-                    found = await victim.doomed(doomed)
-                if not ward.fate:
-                    ward.answered = True
-                    await ward.look("torn")
+                    recovery.states.doubt(final.on, final.method, final.arguments)
+                    found = await victim.final(final)
+                if not recovery.fate:
+                    recovery.answered = True
+                    await recovery.look("torn")
             shutil.copytree(place_of(folder), folder / "seen")
             calls = victim.calls()
-            if ward.fate == "stuck" and _full(calls, victim.watched):
+            if recovery.fate == "stuck" and _full(calls, victim.watched):
                 raise Early("the disk had no room in any of its threads")
-            if any(call.struck for call in calls) and not ward.fate:
-                after = await self.reopened(place_of(folder), scene, doomed, ward.worlds, before, answered=True)
-                ward.fate, ward.told = after.fate, after.told
-                if not ward.fate and step.kind == "sync":
-                    await self._without_power(folder, scene, doomed, ward, before, calls)
-            return self._line(ward, number, steps, str(step), errno, first)
+            if any(call.struck for call in calls) and not recovery.fate:
+                after = await self.reopened(place_of(folder), scene, final, recovery.states, before, answered=True)
+                recovery.fate, recovery.told = after.fate, after.told
+                if not recovery.fate and step.kind == "sync":
+                    await self._without_power(folder, scene, final, recovery, before, calls)
+            return self._line(recovery, number, steps, str(step), errno, first)
 
     async def _without_power(
-        self, folder: Path, scene: Scene, doomed: Doomed, ward: Ward, before: Worlds, calls: Sequence[strace.Call]
+        self, folder: Path, scene: Scene, final: FinalCall, recovery: Recovery, before: PossibleStates, calls: Sequence[strace.Call]
     ) -> None:
-        """Cut the power after the answer of a call one of whose syncs had failed."""
+        """Simulate a power loss after the answer of a call in which a sync had failed."""
         disk, cut = Disk(place_of(folder)), folder / "cut"
         if (folder / "base").exists():
             disk.begin(folder / "base")
@@ -336,16 +336,16 @@ class Drill:
             return
         cut.mkdir()
         restore(disk.left("unsynced lost"), cut)
-        found = await self.reopened(cut, scene, doomed, ward.worlds, before, answered=True)
+        found = await self.reopened(cut, scene, final, recovery.states, before, answered=True)
         if found.fate in ("lost", "torn", "unopenable"):
-            ward.fate, ward.told = "unsynced", found.told
+            recovery.fate, recovery.told = "unsynced", found.told
 
-    def _line(self, ward: Ward, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
-        return Struck(ward.scene.name, step, steps, call, blow, _answer(answer), _found(ward, answer), ward.fate, ward.told)
+    def _line(self, recovery: Recovery, step: int, steps: int, call: str, blow: str, answer: Data | None) -> Struck:
+        return Struck(recovery.scene.name, step, steps, call, blow, _answer(answer), _found(recovery, answer), recovery.fate, recovery.told)
 
 
 def _full(calls: Sequence[strace.Call], watched: Watched) -> bool:
-    """Whether a call was refused before the last answer still: each thread of a process meets the full disk anew."""
+    """Whether a system call still failed shortly before the last answer: each thread of a process meets the full disk once."""
     ends = answers(calls, watched)
     return any(call.struck for call in calls[ends[-2] if len(ends) > 1 else 0 :])
 
@@ -361,10 +361,10 @@ def _answer(found: Data | None) -> str:
     return next((f"refused {found[kind]}" if kind == "refused" else kind for kind in ("ok", "refused") if kind in found), "broken")
 
 
-def _found(ward: Ward, answer: Data | None) -> str:
-    if ward.fate:
-        return FATES[ward.fate]
+def _found(recovery: Recovery, answer: Data | None) -> str:
+    if recovery.fate:
+        return FATES[recovery.fate]
     if answer is not None and "refused" in answer:
         return "done when repeated"
-    took = {world.took for world in ward.worlds.possible}
+    took = {state.took for state in recovery.states.possible}
     return "either" if len(took) > 1 else "as after the call" if took == {True} else "as before the call"

@@ -1,4 +1,4 @@
-"""One clause from every side: rule, reason, source, checks, broken stores, implementation."""
+"""One clause with its reason, source, checks, broken implementations and code."""
 
 import re
 from functools import cache
@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from lash_conformance.anatomy import broken_places
 from lash_conformance.catalogue import Clause, clauses
 from lash_conformance.check import all_checks
+from lash_conformance.code_places import broken_places
 from lash_conformance.mutants import all_mutants
 from lash_conformance.nearest import as_clause
 

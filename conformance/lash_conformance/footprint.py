@@ -1,4 +1,4 @@
-"""What a process uses of the machine, as its kernel tells; 0 where it does not tell."""
+"""CPU time and memory of a process, from the kernel; 0 where it is unknown."""
 
 import os
 from collections.abc import Iterator

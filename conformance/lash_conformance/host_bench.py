@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 from lash_conformance.bench import Minting, RealClock, owner, request
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace, HostTarget, OpenSpec
 from lash_conformance.host_parts import needed, own_tools, with_own, without_own
-from lash_conformance.power import COMMIT, Line, Power, Sent, WatchedFactory
+from lash_conformance.store_faults import COMMIT, Line, Power, Sent, WatchedFactory
 from lash_conformance.target import Backend, Keeping, Place, Processes, StoreTarget, VirtualClock
 from lash_conformance.targets.stdio_host import RemoteCore, StdioHost
 from lash_conformance.traced import Step, Trace

@@ -54,7 +54,7 @@ class Chat:
 
 
 @dataclass
-class Beside:
+class HistoryCost:
     """Milliseconds beside a history that is off the active path."""
 
     store: str
@@ -82,7 +82,7 @@ class HostCosts:
 
     host: str
     chats: list[Chat] = field(default_factory=list[Chat])
-    history: list[Beside] = field(default_factory=list[Beside])
+    history: list[HistoryCost] = field(default_factory=list[HistoryCost])
     memory: list[Held] = field(default_factory=list[Held])
     notes: list[str] = field(default_factory=list[str])
 
@@ -153,7 +153,7 @@ def _chat(talk: _Talk) -> Chat:
     return Chat(talk.runtime, starts, elapsed, len(times) / sum(times), processor, kept)
 
 
-async def _beside(at: Stand, residency: Residency, nodes: int) -> Beside:
+async def _beside(at: Stand, residency: Residency, nodes: int) -> HistoryCost:
     core = await at.core(residency=residency)
     opened, turned, parked, resumed = list[float](), list[float](), list[float](), list[float]()
     for _ in range(REPEATS if nodes <= 10_000 else 1):
@@ -168,11 +168,11 @@ async def _beside(at: Stand, residency: Residency, nodes: int) -> Beside:
         await session.close()
     await core.close()
     turn, open_, park, resume = (statistics.median(each) * 1000 for each in (turned, opened, parked, resumed))
-    return Beside(at.bench.target.name, residency, nodes, turn, open_, park, resume)
+    return HistoryCost(at.bench.target.name, residency, nodes, turn, open_, park, resume)
 
 
-async def _histories(target: HostTarget, store: StoreTarget, sizes: Sequence[int]) -> list[Beside]:
-    found: list[Beside] = []
+async def _histories(target: HostTarget, store: StoreTarget, sizes: Sequence[int]) -> list[HistoryCost]:
+    found: list[HistoryCost] = []
     for nodes in sizes:
         async with stand(target, store) as at:
             kept = await at.bench.session()

@@ -17,11 +17,11 @@ from lash_conformance.fixture import Fixture
 from lash_conformance.host import CoreSpec, Data, HostCore, HostPlace, HostTarget
 from lash_conformance.host_parts import own_tools
 from lash_conformance.host_wire import HOST_OWN, Call, Halt, calls, fault_of
-from lash_conformance.power import Power, WatchedFactory
 from lash_conformance.projection import known, written
 from lash_conformance.provider_calls import SpeaksProviders
 from lash_conformance.replays import Replays
 from lash_conformance.service import IN_FLIGHT, Misasked, Service, mint
+from lash_conformance.store_faults import Power, WatchedFactory
 from lash_conformance.target import Backend, Place, Processes, StoreTarget, TargetFault, VirtualClock, load
 from lash_conformance.wire import INVALID_PARAMS, PROTOCOL, Own, Request
 from lash_ref.contracts import SessionStoreFactory

@@ -21,7 +21,7 @@ from lash_conformance.host import (
     HostSubscription,
     Refused,
 )
-from lash_conformance.power import Side
+from lash_conformance.store_faults import Side
 from lash_conformance.wire import (
     OWN,
     REFUSED,

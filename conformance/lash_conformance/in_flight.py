@@ -13,12 +13,12 @@ from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.disk import Disk, Left, restore
 from lash_conformance.drill import Drill, Struck, place_of
 from lash_conformance.load import Writer, answer, take_over, turns
+from lash_conformance.recovery import FATES
 from lash_conformance.steps import Watched
 from lash_conformance.strace import SENDS, SYNCS, WRITES, Call
 from lash_conformance.transcript import Driver
 from lash_conformance.victim import Victim, outcome
 from lash_conformance.vocabulary import Inapplicable, Unexpected
-from lash_conformance.ward import FATES
 
 SESSIONS = 8
 """How many commit at once, each its first turn."""

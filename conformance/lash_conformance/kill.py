@@ -1,4 +1,4 @@
-"""Runs the broken stores: which check killed which, and which rule is unproven."""
+"""Runs the broken implementations: which check detects (kills) which, and which rule is unproven."""
 
 import asyncio
 import warnings

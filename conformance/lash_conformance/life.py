@@ -1,4 +1,4 @@
-"""A session's life in steps, beside a model of what must survive them.
+"""A random sequence of steps on one session, and a model of what must survive them.
 
 The model knows nothing but the steps: what was said, what waits, what was counted and spent, what is configured.
 """
@@ -10,7 +10,7 @@ from typing import Any
 from lash_conformance.host import Data, HostCore, HostSession
 from lash_conformance.host_bench import HostBench
 from lash_conformance.host_words import calls, exchange, opened, say, script, transcript
-from lash_conformance.power import Side
+from lash_conformance.store_faults import Side
 from lash_conformance.vocabulary import Unexpected
 
 READ: Data = {"kind": "query", "name": "counter.read", "arguments": {}}

@@ -1,4 +1,4 @@
-"""The search for a life that goes otherwise than its model says, and the trace of one, which can be replayed.
+"""The search for a sequence of steps after which a session differs from its model, and its trace, which can be replayed.
 
 A trace is what `transcript` writes: steps ``{"on": "life[s1]", "method": "park", "arguments": [], "expected": …}``,
 the expected being what the model holds after the step.

@@ -16,7 +16,6 @@ from typing import Any, TextIO
 import pytest
 
 from lash_conformance import known, suite
-from lash_conformance.beside import Beside
 from lash_conformance.catalogue import EDITION, PROFILES, clauses
 from lash_conformance.check import Profile, all_checks
 from lash_conformance.execute import DEADLINE_S, Result, inapplicable
@@ -24,6 +23,7 @@ from lash_conformance.host import HostTarget
 from lash_conformance.log import EventLog
 from lash_conformance.pytest_plugin import HANG_MARGIN_S
 from lash_conformance.report import Report, build, verdict_of
+from lash_conformance.second_process import SecondProcess
 from lash_conformance.select import leaves_out, selects, selects_clause
 from lash_conformance.shown import visible
 from lash_conformance.target import Served, StoreTarget
@@ -226,7 +226,7 @@ def judge(
     apart, beside, ended = judged_beside(options), None, ""
     if apart:
         told = {name: getattr(options, name) for name in ("target_name", "seed", "thorough", "deadline_s", "profile")}
-        beside = Beside(told | {"select": ",".join(apart)}, hear=watcher.hear)
+        beside = SecondProcess(told | {"select": ",".join(apart)}, hear=watcher.hear)
         options = replace(options, select=",".join((options.select, *(f"!{check}" for check in apart))))
     status: int | pytest.ExitCode = pytest.ExitCode.INTERRUPTED
     try:

@@ -59,7 +59,7 @@ class Caller(Protocol):
 
 
 @dataclass(frozen=True)
-class Doomed:
+class FinalCall:
     """The call that is struck."""
 
     on: str
@@ -68,9 +68,9 @@ class Doomed:
     repeats: bool = True
     """Whether a caller that got no answer makes the call again: it carries its own stamp, key or id."""
 
-    def under(self, fence: Data) -> "Doomed":
+    def under(self, fence: Data) -> "FinalCall":
         """The same call by whoever holds the lane now."""
-        return Doomed(self.on, self.method, tuple(_under(argument, fence) for argument in self.arguments), self.repeats)
+        return FinalCall(self.on, self.method, tuple(_under(argument, fence) for argument in self.arguments), self.repeats)
 
 
 def _under(argument: Any, fence: Data) -> Any:
@@ -85,7 +85,7 @@ class Scene:
     """How a place is brought to the call that is struck."""
 
     name: str
-    play: Callable[[Caller], Awaitable[Doomed]]
+    play: Callable[[Caller], Awaitable[FinalCall]]
     needs: frozenset[Capability]
     holds_lane: bool
     """Whether the lane is held when it happens, so that it must be taken over."""
@@ -97,8 +97,8 @@ STORE = "store[s1]"
 
 def _scene(
     name: str, *needs: Capability, holds_lane: bool = True
-) -> Callable[[Callable[[Caller], Awaitable[Doomed]]], Callable[[Caller], Awaitable[Doomed]]]:
-    def register(play: Callable[[Caller], Awaitable[Doomed]]) -> Callable[[Caller], Awaitable[Doomed]]:
+) -> Callable[[Callable[[Caller], Awaitable[FinalCall]]], Callable[[Caller], Awaitable[FinalCall]]]:
+    def register(play: Callable[[Caller], Awaitable[FinalCall]]) -> Callable[[Caller], Awaitable[FinalCall]]:
         SCENES[name] = Scene(name, play, frozenset(needs), holds_lane)
         return play
 
@@ -138,37 +138,37 @@ def turn(fence: Data, turn_id: str, number: int, graph: Any = None, **parts: Any
 
 
 @_scene("create session", holds_lane=False)
-async def _create(caller: Caller) -> Doomed:  # noqa: ARG001 - nothing comes before it
-    return Doomed("factory", "create_store", (REQUEST,))
+async def _create(caller: Caller) -> FinalCall:  # noqa: ARG001 - nothing comes before it
+    return FinalCall("factory", "create_store", (REQUEST,))
 
 
 @_scene("first commit")
-async def _first(caller: Caller) -> Doomed:
+async def _first(caller: Caller) -> FinalCall:
     await _session(caller)
     fence = await _lane(caller)
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t1", 1),))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t1", 1),))
 
 
 @_scene("append")
-async def _append(caller: Caller) -> Doomed:
+async def _append(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     refused = turn(fence, "t2", 9, enqueued_queue_batches=(batch(source_key="refused"),))
     await caller.call(STORE, "commit_runtime_state", refused)
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2),))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t2", 2),))
 
 
 @_scene("replace graph")
-async def _replace(caller: Caller) -> Doomed:
+async def _replace(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     delta = ReplaceFull(nodes=chain("r1", "r2", "r3"), leaf_node_id="r3")
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, delta),))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t2", 2, delta),))
 
 
 @_scene("commit with outbox")
-async def _outbox(caller: Caller) -> Doomed:
+async def _outbox(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     sent = (batch(source_key="k1"), batch(source_key="k2"))
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, enqueued_queue_batches=sent),))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t2", 2, enqueued_queue_batches=sent),))
 
 
 @_scene("last commit")
@@ -178,18 +178,18 @@ async def _last(caller: Caller) -> Doomed:
 
 
 @_scene("large commit")
-async def _large(caller: Caller) -> Doomed:
+async def _large(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     names = [f"m{number}" for number in range(LARGE)]
     usage = [spent("turn", f"m-{number}", input_tokens=1).to_data() for number in range(LARGE)]
     sent = tuple(batch(source_key=f"k{number}") for number in range(20))
     delta = Append(nodes=chain(*names, under="n1"), leaf_node_id=names[-1])
     data = turn(fence, "t2", 2, delta, enqueued_queue_batches=sent) | {"usage_deltas": usage}
-    return Doomed(STORE, "commit_runtime_state", (data,))
+    return FinalCall(STORE, "commit_runtime_state", (data,))
 
 
 @_scene("settle claims")
-async def _settle(caller: Caller) -> Doomed:
+async def _settle(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     await caller.call(STORE, "enqueue_pending_turn_input", said(input_id="i1").to_data())
@@ -199,7 +199,7 @@ async def _settle(caller: Caller) -> Doomed:
         "completed_queue_claims": [_done(work) | {"batch_ids": [one["batch_id"] for one in work["batches"]]}],
         "completed_turn_input_claims": [_done(waiting) | {"input_ids": [one["input_id"] for one in waiting["inputs"]]}],
     }
-    return Doomed(STORE, "commit_runtime_state", (data,))
+    return FinalCall(STORE, "commit_runtime_state", (data,))
 
 
 def _done(claim: Data) -> Data:
@@ -207,57 +207,57 @@ def _done(claim: Data) -> Data:
 
 
 @_scene("delete session", holds_lane=False)
-async def _delete(caller: Caller) -> Doomed:
+async def _delete(caller: Caller) -> FinalCall:
     await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     await _stored(caller)
     for session_id in ("s1", "s2"):
         await caller.call(STORE, "record_intent", _INTENT | {"session_id": session_id})
-    return Doomed("factory", "delete_session", ("s1",))
+    return FinalCall("factory", "delete_session", ("s1",))
 
 
 @_scene("close the place")
-async def _close(caller: Caller) -> Doomed:
+async def _close(caller: Caller) -> FinalCall:
     await begun(caller)
-    return Doomed("place", "close", repeats=False)
+    return FinalCall("place", "close", repeats=False)
 
 
 # -- lane
 
 
 @_scene("claim lane")
-async def _claim_lane(caller: Caller) -> Doomed:
+async def _claim_lane(caller: Caller) -> FinalCall:
     await _session(caller)
     fence = await _lane(caller)
     await caller.call(STORE, "release_session_execution_lease", fence)
-    return Doomed(STORE, "try_claim_session_execution_lease", ("s1", HOLDER, caller.ttl), repeats=False)
+    return FinalCall(STORE, "try_claim_session_execution_lease", ("s1", HOLDER, caller.ttl), repeats=False)
 
 
 @_scene("renew lane")
-async def _renew(caller: Caller) -> Doomed:
+async def _renew(caller: Caller) -> FinalCall:
     fence = await begun(caller)
-    return Doomed(STORE, "renew_session_execution_lease", (fence, caller.ttl), repeats=False)
+    return FinalCall(STORE, "renew_session_execution_lease", (fence, caller.ttl), repeats=False)
 
 
 @_scene("release lane")
-async def _release(caller: Caller) -> Doomed:
+async def _release(caller: Caller) -> FinalCall:
     fence = await begun(caller)
-    return Doomed(STORE, "release_session_execution_lease", (fence,), repeats=False)
+    return FinalCall(STORE, "release_session_execution_lease", (fence,), repeats=False)
 
 
 # -- queued work and input
 
 
 @_scene("enqueue work")
-async def _enqueue(caller: Caller) -> Doomed:
+async def _enqueue(caller: Caller) -> FinalCall:
     await begun(caller)
     made = await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     await caller.call(STORE, "cancel_queued_work_batch", "s1", made["batch_id"])
-    return Doomed(STORE, "enqueue_queued_work", (batch(source_key="k1").to_data(),))
+    return FinalCall(STORE, "enqueue_queued_work", (batch(source_key="k1").to_data(),))
 
 
 @_scene("claim work")
-async def _claim_work(caller: Caller) -> Doomed:
+async def _claim_work(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     await caller.call(STORE, "enqueue_queued_work", batch().to_data())
     await caller.call(STORE, "enqueue_pending_turn_input", said().to_data())
@@ -265,7 +265,7 @@ async def _claim_work(caller: Caller) -> Doomed:
     await caller.call(STORE, "abandon_queued_work_claim", work)
     await caller.call(STORE, "abandon_turn_input_claim", waiting)
     on, method, *arguments = claims(fence)[0]
-    return Doomed(on, method, tuple(arguments), repeats=False)
+    return FinalCall(on, method, tuple(arguments), repeats=False)
 
 
 def claims(fence: Data) -> list[tuple[Any, ...]]:
@@ -275,53 +275,53 @@ def claims(fence: Data) -> list[tuple[Any, ...]]:
 
 
 @_scene("cancel work")
-async def _cancel(caller: Caller) -> Doomed:
+async def _cancel(caller: Caller) -> FinalCall:
     await begun(caller)
     made = await caller.call(STORE, "enqueue_queued_work", batch().to_data())
-    return Doomed(STORE, "cancel_queued_work_batch", ("s1", made["batch_id"]), repeats=False)
+    return FinalCall(STORE, "cancel_queued_work_batch", ("s1", made["batch_id"]), repeats=False)
 
 
 @_scene("enqueue input")
-async def _input(caller: Caller) -> Doomed:
+async def _input(caller: Caller) -> FinalCall:
     await begun(caller)
     made = await caller.call(STORE, "enqueue_pending_turn_input", said().to_data())
     await caller.call(STORE, "cancel_pending_turn_input", "s1", made["input_id"])
     await caller.call(STORE, "vacuum")
-    return Doomed(STORE, "enqueue_pending_turn_input", (said(source_key="k1", ingress=during("t2")).to_data(),))
+    return FinalCall(STORE, "enqueue_pending_turn_input", (said(source_key="k1", ingress=during("t2")).to_data(),))
 
 
 @_scene("cancel input")
-async def _cancel_input(caller: Caller) -> Doomed:
+async def _cancel_input(caller: Caller) -> FinalCall:
     await begun(caller)
     for text in ("one", "two"):
         await caller.call(STORE, "enqueue_pending_turn_input", said(text, input_id=text).to_data())
     targets = [{"kind": "input_id", "value": text} for text in ("one", "two")]
-    return Doomed(STORE, "cancel_pending_turn_inputs", ("s1", targets), repeats=False)
+    return FinalCall(STORE, "cancel_pending_turn_inputs", ("s1", targets), repeats=False)
 
 
 # -- chores and bytes
 
 
 @_scene("vacuum")
-async def _vacuum(caller: Caller) -> Doomed:
+async def _vacuum(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     await caller.call(STORE, "commit_runtime_state", turn(fence, "t2", 2))
     await caller.call(STORE, "tombstone_nodes", ["n1"])
-    return Doomed(STORE, "vacuum", repeats=False)
+    return FinalCall(STORE, "vacuum", repeats=False)
 
 
 @_scene("gc", "gc")
-async def _gc(caller: Caller) -> Doomed:
+async def _gc(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     await caller.call(STORE, "commit_runtime_state", turn(fence, "t2", 2))
     await _stored(caller)
-    return Doomed(STORE, "gc_unreachable", repeats=False)
+    return FinalCall(STORE, "gc_unreachable", repeats=False)
 
 
 @_scene("record intent", "manifest")
-async def _intent(caller: Caller) -> Doomed:
+async def _intent(caller: Caller) -> FinalCall:
     await begun(caller)
-    return Doomed(STORE, "record_intent", (_INTENT,))
+    return FinalCall(STORE, "record_intent", (_INTENT,))
 
 
 _INTENT: Data = {
@@ -331,9 +331,9 @@ _INTENT: Data = {
 
 
 @_scene("put bytes")
-async def _put(caller: Caller) -> Doomed:
+async def _put(caller: Caller) -> FinalCall:
     await begun(caller)
-    return Doomed("attachments", "put", _put_of(BYTES))
+    return FinalCall("attachments", "put", _put_of(BYTES))
 
 
 def _put_of(data: bytes) -> tuple[str, Data]:
@@ -345,19 +345,19 @@ async def _stored(caller: Caller) -> None:
 
 
 @_scene("delete bytes", holds_lane=False)
-async def _delete_bytes(caller: Caller) -> Doomed:
+async def _delete_bytes(caller: Caller) -> FinalCall:
     await _session(caller)
     await _stored(caller)
     await caller.call("attachments", "put", *_put_of(DOOMED_BYTES))
-    return Doomed("attachments", "delete", (DOOMED_BYTES_ID,))
+    return FinalCall("attachments", "delete", (DOOMED_BYTES_ID,))
 
 
 @_scene("adopt attachment", "manifest")
-async def _adopt(caller: Caller) -> Doomed:
+async def _adopt(caller: Caller) -> FinalCall:
     fence = await begun(caller)
     await _stored(caller)
     await caller.call(STORE, "record_intent", _INTENT)
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2, committed_attachment_ids=(BYTES_ID,)),))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t2", 2, committed_attachment_ids=(BYTES_ID,)),))
 
 
 def reads(scene: Scene, capabilities: frozenset[Capability]) -> list[tuple[str, str, tuple[Any, ...]]]:

@@ -1,4 +1,4 @@
-"""How hard the searches look: set once, before a run."""
+"""The effort of the randomised searches: set once, before a run."""
 
 from collections.abc import Generator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""Text that came from a target, as a terminal, a page or XML may show it."""
+"""Text from a target made safe to print on a terminal, a page or in XML."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A store seen through glass: every call is passed on, timed and written down.
+"""A wrapper that passes every call of a store on, times it and records it.
 
 The trace is a list of steps in the contract's JSON. Text that a store mints (tokens, claim ids, refs) is
 written as a reference to the step that first answered it, so a trace replays on any other store and two

@@ -1,4 +1,4 @@
-"""A process of the target that is going to be struck, under the tracer where there is one."""
+"""A process of the target into which a fault will be injected, under the tracer where there is one."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lash_conformance import nursery, strace
-from lash_conformance.aftermath import Worlds
+from lash_conformance import fork_server, strace
 from lash_conformance.bench import Bench
 from lash_conformance.machine import REAL_NOW_MS
 from lash_conformance.model import Model
 from lash_conformance.model_state import Data, State
-from lash_conformance.scenes import Doomed
+from lash_conformance.possible_states import PossibleStates
+from lash_conformance.scenes import FinalCall
 from lash_conformance.steps import Watched, pipe_of
 from lash_conformance.target import Bounds, StoreTarget, TargetBroke, VirtualClock
 from lash_conformance.targets.stdio import StdioTarget
@@ -27,17 +27,17 @@ from lash_conformance.vocabulary import Unexpected
 
 
 class Early(Exception):
-    """The process was struck on the way to the call that was meant: its threads took another turn this time."""
+    """The fault hit an earlier call than intended: the threads of the process interleaved differently this time."""
 
 
 REFUSALS = frozenset(("Backend", "AttachmentIo", "ManifestRecordFailed", "UnreadableRecord"))
-"""How a store says that its disk refused."""
+"""The errors with which a store reports a failing disk."""
 
 
 BOUNDS = Bounds(start_s=120, call_s=30)
 """A traced process is slow to start."""
 REAL_TTL_MS = 3_000
-"""How long a lane is held where time is not the judge's: until the process has been struck, and a little more."""
+"""How long a lease is held where the judge does not set the time: until after the crash."""
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Launch:
 
     command: str
     given: str = ""
-    """The name of a target of this process, whose modules can be loaded before; empty for a command."""
+    """The name of a target in Python, whose modules can be loaded beforehand; empty for a command."""
 
     @property
     def late(self) -> bool:
-        """Whether what strikes it is put on it when its scene is set.
+        """Whether the tracer is attached only when the scene has been prepared.
 
         A command may have threads that take other turns from run to run, so what it did before must not count.
         """
@@ -66,15 +66,15 @@ def served(target: StoreTarget, given: str) -> Launch | None:
     return Launch(shlex.join((sys.executable, "-m", "lash_conformance", "serve", "--target", given)), given)
 
 
-def beginning(bench: Bench) -> Worlds:
+def beginning(bench: Bench) -> PossibleStates:
     """A place before anything happened."""
     virtual = isinstance(bench.clock, VirtualClock)
     now = bench.clock.now_ms() if virtual else REAL_NOW_MS
-    return Worlds(Model(State(frozenset[str](bench.target.capabilities), now, virtual)))
+    return PossibleStates(Model(State(frozenset[str](bench.target.capabilities), now, virtual)))
 
 
 def ttl_of(bench: Bench) -> int:
-    """How long a lane is held on that bench, in ms."""
+    """How long a lease is held on that bench, in ms."""
     return bench.ttl if bench.virtual else REAL_TTL_MS
 
 
@@ -85,7 +85,7 @@ class Victim:
         self.target = target
         self.bench = Bench(target, directory)
         self.driver = Driver(self.bench)
-        self.worlds = beginning(self.bench)
+        self.states = beginning(self.bench)
         self.log = log
         self.tracers = tracers
         self.started = time.monotonic()
@@ -107,15 +107,15 @@ class Victim:
             Unexpected: the place does not open.
         """
         tracers: list[subprocess.Popen[bytes]] = []
-        loaded = await asyncio.to_thread(nursery.of, how.given) if how.given else None
+        loaded = await asyncio.to_thread(fork_server.of, how.given) if how.given else None
 
-        def launch() -> nursery.Born:
+        def launch() -> fork_server.Forked:
             assert loaded is not None
-            born = loaded.bear()
+            forked = loaded.fork()
             if log is not None and not tracers:
-                tracers.append(nursery.attached(born, log, blow))
-            born.begin()
-            return born
+                tracers.append(fork_server.attached(forked, log, blow))
+            forked.begin()
+            return forked
 
         line = how.command if log is None else shlex.join(strace.traced(shlex.split(how.command), log, blow))
         target = await asyncio.to_thread(StdioTarget, line, BOUNDS, launch if loaded else None)
@@ -134,11 +134,11 @@ class Victim:
 
     @property
     def ttl(self) -> int:
-        """How long a lane is held, in ms."""
+        """How long a lease is held, in ms."""
         return ttl_of(self.bench)
 
     async def call(self, on: str, method: str, *arguments: Any) -> Any:
-        """The answer of a call that nothing disturbs; none when the contract demands a refusal, and it came.
+        """The answer of a call without a fault; none when the contract demands a refusal, and it came.
 
         Raises:
             Early: the process was struck already.
@@ -148,14 +148,14 @@ class Victim:
         found = await outcome(self.driver, on, method, arguments)
         if ("broken" in found and self.dead) or (self.refusing and found.get("refused") in REFUSALS):
             raise Early(method)
-        if fault := self.worlds.saw(on, method, arguments, found):
+        if fault := self.states.saw(on, method, arguments, found):
             if not self.bench.virtual and time.monotonic() - self.started > self.ttl / 1000:
                 raise TargetBroke("setting a scene took longer than its lease lasts", fault, missed=True)
             raise Unexpected("the scene is set as the contract says", fault)
         return found.get("ok")
 
-    async def doomed(self, call: Doomed) -> Data | None:
-        """The outcome of the call that is struck; none when it got no answer."""
+    async def final(self, call: FinalCall) -> Data | None:
+        """The outcome of the call into which the fault is injected; none when it got no answer."""
         if call.on == "place":
             try:
                 await self.bench.close()
@@ -166,7 +166,7 @@ class Victim:
         return None if "broken" in found and self.dead else found
 
     async def meet(self, blow: strace.Blow, log: Path) -> None:
-        """Put the tracer on the process as it stands, with a blow that counts from here."""
+        """Attach the tracer to the running process, with a fault that is counted from here."""
         self.log = log
         self.tracers.append(await asyncio.to_thread(strace.attached, self.child.process.pid, log, blow))
 
@@ -185,7 +185,7 @@ class Victim:
             await asyncio.to_thread(tracer.wait, 30)
 
     def calls(self) -> list[strace.Call]:
-        """What it asked of the system; to be read when it is dead."""
+        """Its system calls; to be read when it has ended."""
         return strace.read_file(self.log) if self.log is not None else []
 
 

@@ -1,4 +1,4 @@
-"""Watches over a target of this process: one that blocks the thread is interrupted, so that the judge never hangs."""
+"""A watchdog: a target that blocks the thread of this process is interrupted, so that the judge never hangs."""
 
 import asyncio
 import signal

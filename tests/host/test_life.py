@@ -20,8 +20,8 @@ from lash_conformance.mutants.host_life import (
     KeepsACopyOfWhatItDelivers,
     LosesTheSecondInput,
 )
-from lash_conformance.replaying import replay_life
 from lash_conformance.target import load
+from lash_conformance.trace_replay import replay_life
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:coroutine.*never awaited:RuntimeWarning"),

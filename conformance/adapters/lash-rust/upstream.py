@@ -19,7 +19,7 @@ from typing import Any
 
 from page import written
 
-from lash_conformance import keeping, known
+from lash_conformance import known, stored_results
 from lash_conformance.check import all_checks
 from lash_conformance.targets.postgres_server import Server
 from lash_ref import __version__
@@ -106,7 +106,7 @@ def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool
         list_failures(listed, report / "events.jsonl")
     checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
     kept = ("suite", "edition", "seed", "target", "check_counts", "clause_counts", "problems")
-    rules = keeping.report(told)["rules"]
+    rules = stored_results.report(told)["rules"]
     return {key: told[key] for key in kept} | {"exit_code": done.returncode, "rules": rules, "checks": checks}
 
 

@@ -275,7 +275,7 @@ class RenamesUnsynced(StoreWrapper):
 # -- refused writes
 
 
-@mutant("STO.86", character="Faints: ends the process when the disk is full.", crashes=True)
+@mutant("STO.86", character="Panics: ends the process when the disk is full.", crashes=True)
 class DiesOfAFullDisk(OnTransactions):
     def broken(self, transactions):
         transactions.typed = lambda err: os._exit(70)

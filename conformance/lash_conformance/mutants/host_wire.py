@@ -9,7 +9,7 @@ from lash_conformance.host import CoreSpec, HostTarget, load
 from lash_conformance.host_server import HostServer, serve
 from lash_conformance.host_wire import Halt
 from lash_conformance.mutants import MUTANTS, Mutant
-from lash_conformance.power import CUT_OFF, Power, Sent
+from lash_conformance.store_faults import CUT_OFF, Power, Sent
 from lash_conformance.target import Bounds
 from lash_conformance.targets.stdio_host import StdioHost
 from lash_conformance.wire import Request

@@ -14,7 +14,7 @@ from jinja2 import Environment
 from pygal.style import Style
 
 from lash_conformance.benchmark import Measured
-from lash_conformance.host_cost import Beside, Chat, Held
+from lash_conformance.host_cost import Chat, Held, HistoryCost
 from lash_conformance.provider_bench import Speed
 from lash_conformance.site.evidence import SiteFault
 
@@ -102,7 +102,7 @@ def _store(found: Any) -> tuple[str, list[str], list[Plot]]:
 
 
 def _host(found: Any) -> tuple[str, list[str], list[Plot]]:
-    chats, history = [Chat(**one) for one in found["chats"]], [Beside(**one) for one in found["history"]]
+    chats, history = [Chat(**one) for one in found["chats"]], [HistoryCost(**one) for one in found["history"]]
     notes = [
         f"{one.sessions:,} sessions of one turn on {one.store}: {one.live / 1024:.1f} KiB each while live and idle, {one.parked / 1024:.1f} KiB once parked."
         for one in (Held(**one) for one in found["memory"])
@@ -125,7 +125,7 @@ def _chats(chats: Sequence[Chat]) -> Plot:
     return Plot(title, growth(title, series, "turns before", logarithmic=False), head, rows, tuple(name for name, _ in series))
 
 
-def _beside(history: Sequence[Beside]) -> Plot:
+def _beside(history: Sequence[HistoryCost]) -> Plot:
     title = "Milliseconds of a turn, and of opening, beside a history off the active path"
     series: list[Series] = []
     for store, residency in dict.fromkeys((one.store, one.residency) for one in history):

@@ -15,8 +15,8 @@ from lash_conformance.connection import Connection
 from lash_conformance.fixture import Fixture
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostCore, HostPlace
 from lash_conformance.host_wire import HOST_OWN, HOSTS, Built, Introduced, SentCall, Serving, calls, params_of
-from lash_conformance.power import Sent, Side
 from lash_conformance.projection import decoded
+from lash_conformance.store_faults import Sent, Side
 from lash_conformance.target import Bounds, HarnessFault, TargetFault
 from lash_conformance.wire import Malformed, own_answer
 from lash_ref.contracts import Clock

@@ -18,7 +18,7 @@ from lash_conformance.host_words import (
     transcript,
 )
 from lash_conformance.plugin_words import adds
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 from lash_ref.errors import LashError
 
 ODD = ' \tcaf\u00e9 cafe\u0301 \r\n\u2028 \ufb01 \\n {"a": 1} &amp; \U0001f469\u200d\U0001f467 \u05e9\u05dc\u05d5\u05dd\u00a0 '

@@ -20,7 +20,7 @@ from lash_conformance.host_words import (
     wrote,
 )
 from lash_conformance.plugin_words import aborts, adds, directed, emits
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 # -- how hooks compose
 

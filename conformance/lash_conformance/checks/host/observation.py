@@ -18,7 +18,7 @@ from lash_conformance.host_words import (
     seen,
     transcript,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 
 async def _cursor(session: HostSession) -> Any:

@@ -16,7 +16,7 @@ from lash_conformance.host_words import (
     within,
     wrote,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 # -- lifecycle events
 

@@ -17,7 +17,7 @@ from lash_conformance.host_words import (
     transcript,
     wrote,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 EVENT = {"resource_type": "kit", "alias": "door", "event": "opened"}
 

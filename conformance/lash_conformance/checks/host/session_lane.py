@@ -19,7 +19,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 from lash_ref.errors import LashError
 
 RENEW = "renew_session_execution_lease"

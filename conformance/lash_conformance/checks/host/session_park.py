@@ -15,7 +15,7 @@ from lash_conformance.host_words import (
     stored_lines,
     transcript,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 RESET = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "patched"}]}}}
 

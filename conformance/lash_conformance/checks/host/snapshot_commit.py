@@ -21,7 +21,7 @@ from lash_conformance.plugin_words import (
     run_again,
     turns,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 
 @host_check("SNP.40", needs=("durable",))

@@ -18,7 +18,7 @@ from lash_conformance.host_words import (
     transcript,
     wrote,
 )
-from lash_conformance.power import COMMIT
+from lash_conformance.store_faults import COMMIT
 
 GUIDANCE = {"slots": {"guidance": {"reset": False, "contributions": [{"slot": "guidance", "content": "be brief"}]}}}
 REPLACED = {"slots": {"guidance": {"reset": True, "contributions": [{"slot": "guidance", "content": "be loud"}]}}}

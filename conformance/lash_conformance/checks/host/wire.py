@@ -10,8 +10,8 @@ from lash_conformance.host_bench import HostBench
 from lash_conformance.host_parts import PARTS
 from lash_conformance.host_words import answer, calls, exchange, opened, refusal, say, script, stored_lines
 from lash_conformance.life import COUNT, READ
-from lash_conformance.power import COMMIT
 from lash_conformance.search import SEARCH
+from lash_conformance.store_faults import COMMIT
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 from lash_ref.errors import LashError
 

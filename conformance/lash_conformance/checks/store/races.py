@@ -3,10 +3,10 @@
 import asyncio
 from typing import Any
 
-from lash_conformance.apart import raced_apart
 from lash_conformance.bench import Bench, request
 from lash_conformance.check import check
 from lash_conformance.model_state import Data, lean
+from lash_conformance.process_races import raced_across_processes
 from lash_conformance.race import Client, Race, fence_of, raced
 from lash_conformance.rules_lane import OWNERS
 from lash_conformance.vocabulary import (
@@ -399,4 +399,4 @@ async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
 @check("FAC.16", needs=("durable", "shared"), kind="crash")
 async def processes_that_share_a_place_see_one_store(bench: Bench) -> None:
     """Clients that have a process each write by turns, watch commits, and fight over lanes, heads, keys and names."""
-    await raced_apart(bench, _by_turns, (_watched, _claims, _heads, _keys), clients=3)
+    await raced_across_processes(bench, _by_turns, (_watched, _claims, _heads, _keys), clients=3)

@@ -1,4 +1,4 @@
-"""Where in the reading each clause lives, told by what its broken implementations change there."""
+"""Where `lash_ref` implements each clause: the code that the clause's broken implementations change."""
 
 import importlib
 import inspect

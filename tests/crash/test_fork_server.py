@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lash_conformance import nursery, strace
-from lash_conformance.nursery import Nursery
+from lash_conformance import fork_server, strace
+from lash_conformance.fork_server import ForkServer
 from lash_conformance.scenes import REQUEST
 from lash_conformance.target import Bounds
 from lash_conformance.targets.stdio import StdioTarget
@@ -17,8 +17,8 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="processes
 
 
 def test_what_is_forked_introduces_itself_as_what_is_started():
-    """One nursery bears several, and each ends by itself when its input ends."""
-    loaded = Nursery("sqlite")
+    """One fork server forks several, and each ends by itself when its input ends."""
+    loaded = ForkServer("sqlite")
     forked = [StdioTarget("forked", Bounds(), lambda: begun(loaded)) for _ in range(2)]
     started = StdioTarget("lash-conformance serve --target sqlite")
     pids = {target.connection().child.process.pid for target in forked}
@@ -33,20 +33,20 @@ def test_what_is_forked_introduces_itself_as_what_is_started():
     loaded.close()
 
 
-def begun(loaded: Nursery) -> nursery.Born:
-    born = loaded.bear()
-    born.begin()
-    return born
+def begun(loaded: ForkServer) -> fork_server.Forked:
+    forked = loaded.fork()
+    forked.begin()
+    return forked
 
 
 def test_a_kill_is_told_as_a_kill():
     """The news comes from the parent of the forked process."""
-    loaded = Nursery("sqlite")
-    born = begun(loaded)
+    loaded = ForkServer("sqlite")
+    forked = begun(loaded)
 
-    born.end()
+    forked.end()
 
-    assert born.fate() == "it died of SIGKILL"
+    assert forked.fate() == "it died of SIGKILL"
     loaded.close()
 
 
@@ -65,14 +65,14 @@ def test_modules_that_cannot_be_forked_are_refused(
 ):
     """Then each process is started anew."""
     if body.endswith("time.sleep(60)"):
-        monkeypatch.setattr(nursery, "START_S", 5.0)
+        monkeypatch.setattr(fork_server, "START_S", 5.0)
     (tmp_path / "stranger.py").write_text(body + "\n", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     with pytest.raises(OSError, match=why):
-        Nursery("python:stranger:target")
+        ForkServer("python:stranger:target")
 
-    assert nursery.of("python:stranger:target") is None
+    assert fork_server.of("python:stranger:target") is None
 
 
 @pytest.mark.skipif(bool(strace.missing()), reason=strace.missing())

@@ -1,4 +1,4 @@
-"""Some checks beside the others: another process judges them, and writes the same event log into a pipe.
+"""Checks that a second process runs in parallel; it writes the same event log into a pipe.
 
 The crash drill waits for the processes that it strikes most of the time, and what judges a host's providers for
 servers; in one process a core would idle meanwhile.
@@ -17,14 +17,14 @@ from lash_conformance.child import how_it_ended
 Hear = Callable[[dict[str, Any]], None]
 
 
-class Beside:
-    """The other process, and a thread that hears what it finds."""
+class SecondProcess:
+    """The second process, and a thread that reads its events."""
 
     def __init__(self, options: Mapping[str, object], *, hear: Hear) -> None:
         """Start a run with ``options``; ``hear`` is called in the thread, with each event as it comes."""
         ours, theirs = os.pipe()
         told = json.dumps({"options": dict(options), "events": theirs})
-        command = (sys.executable, "-m", "lash_conformance.beside", told)
+        command = (sys.executable, "-m", "lash_conformance.second_process", told)
         try:
             self._process = subprocess.Popen(command, pass_fds=(theirs,), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         except OSError:
@@ -43,7 +43,7 @@ class Beside:
                     self._hear(json.loads(line))
 
     def end(self, *, now: bool) -> str:
-        """Wait until everything was heard, or end it now; how the process ended when that was not by itself."""
+        """Wait until all events were read, or end it now; how the process ended, if it crashed."""
         if now:
             self._process.kill()
         self._thread.join()

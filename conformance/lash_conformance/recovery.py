@@ -1,13 +1,13 @@
-"""A place that was struck, opened again: what may be found there, and what was."""
+"""Recovery: a place reopened after a fault, what may be found there, and what was."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from lash_conformance.aftermath import Worlds
 from lash_conformance.bench import Bench
 from lash_conformance.model_lease import FENCE
 from lash_conformance.model_state import Data
-from lash_conformance.scenes import STORE, SUCCESSOR, Doomed, Scene, claims, reads
+from lash_conformance.possible_states import PossibleStates
+from lash_conformance.scenes import STORE, SUCCESSOR, FinalCall, Scene, claims, reads
 from lash_conformance.transcript import Driver, short
 from lash_conformance.victim import outcome, ttl_of
 
@@ -30,23 +30,23 @@ TOLD: dict[str, Fate] = {"does not exceed": "number", "which was given before": 
 
 
 @dataclass
-class Ward:
-    """The place opened again, and what may be found there."""
+class Recovery:
+    """The reopened place, and the states in which it may be found."""
 
     scene: Scene
     bench: Bench
     driver: Driver
-    worlds: Worlds
-    before: Worlds
+    states: PossibleStates
+    before: PossibleStates
     answered: bool
     fate: Fate = ""
     told: str = ""
 
     async def saw(self, fate: Fate, on: str, method: str, *arguments: Any) -> Data:
-        """Make a call; if nothing explains the answer, that is the fate unless there is one already."""
+        """Make a call; an answer that no possible state explains is the fate, unless there is one already."""
         found = await outcome(self.driver, on, method, arguments)
-        if (fault := self.worlds.saw(on, method, arguments, found)) and not self.fate:
-            gone = self.answered and self.worlds.forgotten(self.before, on, method, arguments, found)
+        if (fault := self.states.saw(on, method, arguments, found)) and not self.fate:
+            gone = self.answered and self.states.forgotten(self.before, on, method, arguments, found)
             named: list[Fate] = [known for words, known in TOLD.items() if words in fault]
             if named:
                 self.fate = named[0]
@@ -64,7 +64,7 @@ class Ward:
         return True
 
     async def take_over(self) -> Data | None:
-        """Let another owner claim the lane, at once and when its time has run out."""
+        """Let another owner claim the lease, at once and after it has expired."""
         ttl = ttl_of(self.bench)
         claim = (STORE, "try_claim_session_execution_lease", "s1", SUCCESSOR, ttl)
         if self.bench.virtual:
@@ -74,12 +74,12 @@ class Ward:
         granted: Data | None = answer.get("Acquired") if answer else None
         return {name: granted[name] for name in FENCE} if granted else None
 
-    async def judge(self, doomed: Doomed) -> None:
-        """Everything that must hold after the process was killed; at last, that what was written since is there, too."""
+    async def judge(self, final: FinalCall) -> None:
+        """Check everything that must hold after the process was killed, last that what was written since is there too."""
         present = await self.look("torn")
         fence = await self.take_over() if present and not self.fate else None
-        if doomed.repeats and not self.fate and (fence is not None or not present):
-            again = doomed.under(fence) if fence is not None else doomed
+        if final.repeats and not self.fate and (fence is not None or not present):
+            again = final.under(fence) if fence is not None else final
             await self.saw("repeat", again.on, again.method, *again.arguments)
             await self.look("repeat")
         if fence is not None and self.scene.name == "claim work":

@@ -1,4 +1,4 @@
-"""The line between a core and its stores: the judge counts the calls, makes them fail, or stops them.
+"""Fault injection between a core and its stores: calls are counted, made to fail, or blocked.
 
 A core that stands still at a commit is what can be killed at just that moment: what the store did stays done,
 and nothing of the core reaches it any more. A core in the judge's process dies by its line being cut; one in
@@ -30,42 +30,42 @@ class Sent:
 
 
 class Line(Protocol):
-    """What the judge can do between a core and its stores."""
+    """Fault injection, in this process or over the wire."""
 
     dead: bool
     """Whether the core was killed."""
 
     async def fail(self, *methods: str) -> None:
-        """From now on these store methods fail with a Backend error; none mends all."""
+        """From now on these store methods fail with a Backend error; no names ends all faults."""
         ...
 
     async def halt(self, side: Side, number: int) -> None:
-        """Stop the ``number``-th commit from now on."""
+        """Block the ``number``-th commit from now on."""
         ...
 
     async def halted(self) -> None:
-        """Return once the core stands still at that commit."""
+        """Return once the core is blocked at that commit."""
         ...
 
     async def go_on(self) -> None:
-        """Let the commit that was stopped go on."""
+        """Unblock the commit."""
         ...
 
     async def sent(self) -> list[Sent]:
-        """What the core said to its stores since this was asked last, in order."""
+        """The calls that the core made to its stores since the last time, in order."""
         ...
 
     async def bury(self) -> None:
-        """The judge is done with the dead core: what of it still runs, to clean up, is stopped."""
+        """Stop whatever of a killed core still runs."""
         ...
 
 
 class Power:
-    """The line in the process of the stores."""
+    """Fault injection in the process that holds the stores."""
 
     def __init__(self, tier: str | None = None) -> None:
         self.tier = tier
-        """What the factory says of its durability, when the judge says it in its stead."""
+        """The durability that the factory reports, when the judge overrides it."""
         self.dead = False
         self._buried = False
         self._calls: list[Sent] = []
@@ -102,7 +102,7 @@ class Power:
         self._buried = True
 
     async def passing(self, call: Sent, made: Callable[[], Awaitable[Any]]) -> Any:
-        """Pass one call on, unless it is to fail or to stop."""
+        """Pass one call on, unless it is to fail or to block."""
         self._calls.append(call)
         await self._lives()
         struck: Side | None = None
@@ -136,7 +136,7 @@ class Power:
 
 
 class Watched:
-    """A session store as a core sees it: counted, and broken on demand by the judge."""
+    """A session store as a core sees it: its calls are counted, and fail on demand."""
 
     def __init__(self, inner: Any, power: Power, name: str) -> None:
         self._inner = inner

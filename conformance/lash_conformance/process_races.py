@@ -1,9 +1,9 @@
-"""Races between processes: a store whose locks and caches belong to its process looks sound from within it."""
+"""Races between processes: a store whose locks and caches belong to its process passes every race inside one process."""
 
 import asyncio
 from collections.abc import Sequence
 
-from lash_conformance import nursery
+from lash_conformance import fork_server
 from lash_conformance.bench import Bench, scratch
 from lash_conformance.race import Round, raced
 from lash_conformance.targets.stdio import StdioTarget
@@ -11,7 +11,7 @@ from lash_conformance.victim import BOUNDS, Launch, served
 from lash_conformance.vocabulary import Inapplicable, Unexpected
 
 
-async def raced_apart(bench: Bench, once: Round, rounds: Sequence[Round], clients: int) -> None:
+async def raced_across_processes(bench: Bench, once: Round, rounds: Sequence[Round], clients: int) -> None:
     """Run rounds whose clients have processes of their own, the first ``once``; judge each history.
 
     Raises:
@@ -39,13 +39,13 @@ async def raced_apart(bench: Bench, once: Round, rounds: Sequence[Round], client
 
 
 def _apart(how: Launch) -> StdioTarget:
-    loaded = nursery.of(how.given) if how.given else None
+    loaded = fork_server.of(how.given) if how.given else None
     if loaded is None:
         return StdioTarget(how.command, BOUNDS)
 
-    def launch() -> nursery.Born:
-        born = loaded.bear()
-        born.begin()
-        return born
+    def launch() -> fork_server.Forked:
+        forked = loaded.fork()
+        forked.begin()
+        return forked
 
     return StdioTarget(how.command, BOUNDS, launch)

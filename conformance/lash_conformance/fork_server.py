@@ -1,7 +1,7 @@
-"""A process with a target's modules loaded, which forks one that serves the target whenever it is asked.
+"""A fork server: a process with the target's modules loaded, which forks one that serves the target on request.
 
-The drill starts a process for every blow, and most of such a start is the loading of modules. What is forked
-here runs what ``lash-conformance serve`` runs; a target that is a command of its own is started as it is.
+The crash drill needs a process for every fault, and loading modules would take most of its time. The forked
+process runs what ``lash-conformance serve`` runs; a target that is a command of its own is started as it is.
 """
 
 import atexit
@@ -26,15 +26,15 @@ from lash_conformance.wire import OWN, adapter
 
 START_S = 120.0
 """How long loading may take."""
-BIRTH_S = 30.0
-"""How long a fork, the attaching of a tracer, or the news of an end may take."""
+FORK_S = 30.0
+"""How long a fork, or news of a process that ended, may take."""
 READY = b"ready"
 _MOST = 4096
 _PR_SET_PTRACER, _ANYBODY = 0x59616D61, -1
 
 
-class Born:
-    """A process that was forked; it waits at its gate until it may begin."""
+class Forked:
+    """A forked process; it waits at its gate until `begin`."""
 
     def __init__(self, stdin: int, stdout: int, stderr: int, gate: int, news: int) -> None:
         self.stdin, self.stdout, self.stderr = open(stdin, "wb", 0), open(stdout, "rb", 0), open(stderr, "rb", 0)  # noqa: SIM115 - the owner closes them
@@ -66,13 +66,13 @@ class Born:
             stream.close()
 
     def _told(self) -> bytes:
-        ready, _, _ = select.select([self._news], [], [], BIRTH_S)
+        ready, _, _ = select.select([self._news], [], [], FORK_S)
         if not ready:
-            raise OSError(f"no news of a forked process within {BIRTH_S:g} s")
+            raise OSError(f"no news of a forked process within {FORK_S:g} s")
         return self._news.readline()
 
 
-class Nursery:
+class ForkServer:
     """The loaded process of one target."""
 
     def __init__(self, given: str) -> None:
@@ -84,7 +84,7 @@ class Nursery:
         self._given = given.encode()
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            command = (sys.executable, "-m", "lash_conformance.nursery", given, str(theirs.fileno()))
+            command = (sys.executable, "-m", "lash_conformance.fork_server", given, str(theirs.fileno()))
             self._process = subprocess.Popen(
                 command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
@@ -97,7 +97,7 @@ class Nursery:
             self.close()
             raise OSError(said.decode() or "the process that loads it ended")
 
-    def bear(self) -> Born:
+    def fork(self) -> Forked:
         """Fork a process that will serve the target on its own pipes.
 
         Raises:
@@ -111,7 +111,7 @@ class Nursery:
         finally:
             for descriptor in theirs:
                 os.close(descriptor)
-        return Born(our_in, our_out, our_err, our_gate, our_news)
+        return Forked(our_in, our_out, our_err, our_gate, our_news)
 
     def close(self) -> None:
         """End the loaded process; what it forked goes on."""
@@ -120,44 +120,44 @@ class Nursery:
         self._process.wait()
 
 
-def attached(born: Born, log: Path, blow: strace.Blow | None) -> subprocess.Popen[bytes]:
-    """Put the tracer on a process that waits at its gate.
+def attached(forked: Forked, log: Path, blow: strace.Blow | None) -> subprocess.Popen[bytes]:
+    """Attach the tracer to a process that waits at its gate.
 
     Raises:
         OSError: the tracer may not; the process was ended.
     """
     try:
-        return strace.attached(born.pid, log, blow)
+        return strace.attached(forked.pid, log, blow)
     except OSError:
-        born.end()
+        forked.end()
         raise
 
 
 _ONE_AT_A_TIME = threading.Lock()
 
 
-def of(given: str) -> Nursery | None:
-    """The nursery of the target of that name; none where it cannot be forked, or not be traced once it was."""
+def of(given: str) -> ForkServer | None:
+    """The fork server of the target of that name; none where it cannot be forked, or not be traced once it was."""
     with _ONE_AT_A_TIME:
         return _made(given)
 
 
 @cache
-def _made(given: str) -> Nursery | None:
+def _made(given: str) -> ForkServer | None:
     if not hasattr(os, "pidfd_open"):
         return None
     try:
-        made = Nursery(given)
+        made = ForkServer(given)
     except OSError:
         return None
     atexit.register(made.close)
     if not strace.missing():
         try:
-            born = made.bear()
-            tracer = attached(born, Path(os.devnull), None)
+            forked = made.fork()
+            tracer = attached(forked, Path(os.devnull), None)
         except OSError:
             return None
-        born.end()
+        forked.end()
         tracer.wait()
     return made
 
@@ -194,12 +194,12 @@ def _wait_for_requests(asked: socket.socket) -> None:
             return
         if os.fork() == 0:
             asked.close()
-            _tend(given.decode(), descriptors)
+            _fork_and_report(given.decode(), descriptors)
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def _tend(given: str, descriptors: list[int]) -> None:
+def _fork_and_report(given: str, descriptors: list[int]) -> None:
     """Fork the process, and tell how it ends; the parent of the forked one does nothing else."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     *streams, gate, news = descriptors
