@@ -28,12 +28,12 @@ class Part(BaseModel):
 
 
 class Blow(Part):
-    """One line of the crash map: what was struck, and what was found."""
+    """One line of the crash map: an injected fault, and what was found after it."""
 
     scene: str
     """What the process was doing."""
     step: int
-    """Which of its durable steps, from 1; one more than there are for the moment after the answer."""
+    """Before which of its durable steps, from 1; one more than there are means after the answer."""
     steps: int
     call: str
     """The system call, and the file."""
@@ -42,10 +42,11 @@ class Blow(Part):
     answer: str
     """What the caller was told: ``ok``, a refusal, or nothing."""
     found: str
-    """What the place was found like."""
+    """What was found after reopening."""
     fate: str = ""
-    """What is wrong with that; empty when nothing is."""
+    """What is wrong with that, in a word; empty when nothing is."""
     told: str = ""
+    """The same in a sentence."""
 
 
 class CheckReport(Part):
@@ -82,7 +83,7 @@ class CheckReport(Part):
     target_s: float = 0.0
     """Seconds inside the target."""
     crash_map: tuple[Blow, ...] = ()
-    """What the crash drill did for this check."""
+    """The faults that the crash drill injected for this check."""
 
 
 class ClauseReport(Part):

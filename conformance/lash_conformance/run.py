@@ -30,14 +30,14 @@ from lash_conformance.target import Served, StoreTarget
 from lash_ref import __version__
 
 UNDER_LOAD = "STO.80:random_kills_under_load_lose_nothing"
-"""The one check of the drill that takes as long as all others of it, so it is left to the process that has less to do."""
-TALKS = ("PRV", "RLM")
+"""The one check of the drill that takes as long as all its others, so the first process, which has less to do, runs it."""
+WAITING_AREAS = ("PRV", "RLM")
 """Areas whose checks wait for servers and sandboxes, about half of the time that a host takes."""
 WORTH_A_PROCESS = 40
-"""Fewer checks of these areas end before another process would have begun."""
+"""With fewer checks of these areas, starting a second process takes longer than it saves."""
 HARNESS_FAULT = 3
-"""The exit code that is no verdict."""
-CARRIED = frozenset(field.name for field in fields(Result)) - {"check"}
+"""The exit code of a run that is no verdict because the suite itself failed."""
+RESULT_FIELDS = frozenset(field.name for field in fields(Result)) - {"check"}
 """What an event says of a check's result."""
 
 
@@ -51,7 +51,7 @@ class Options:
     known: Path | None = None
     seed: int = 0
     jobs: int | None = None
-    """Processes to judge with; when none is given this one, and another beside it for what waits more than it works."""
+    """Processes to judge with; if not given, this one and a second for checks that mostly wait."""
     thorough: bool = False
     isolate: bool = False
     deadline_s: float = DEADLINE_S
@@ -59,7 +59,7 @@ class Options:
 
 
 class Watcher:
-    """Collects results from pytest and shows them in whatever order they come, and logs them in the spec's order."""
+    """A pytest plugin that collects results, shows them as they come, and logs them in the order of the spec."""
 
     def __init__(self, options: Options, log: EventLog, progress: Callable[[dict[str, Any]], None]) -> None:
         self.options = options
@@ -97,9 +97,9 @@ class Watcher:
             self.faults.append(_last_line(report.longreprtext))
 
     def hear(self, event: dict[str, Any]) -> None:
-        """An event of the process that judges beside this one."""
+        """An event of the second process."""
         if event["event"] == "check" and event["verdict"] != "not-run":
-            self._settle(event["id"], {name: event[name] for name in CARRIED if name in event} | event["wall"])
+            self._settle(event["id"], {name: event[name] for name in RESULT_FIELDS if name in event} | event["wall"])
         elif event["event"] == "footer" and event["exit_code"] == HARNESS_FAULT:
             self.faults += event["problems"]
 
@@ -122,10 +122,10 @@ class Watcher:
             self.log.write("check", **self.found[self.planned[self.written].id])
             self.written += 1
 
-    def finish(self, apart: Sequence[str], ended: str) -> None:
-        """Settle what never came; of the checks in ``apart`` it is known how the process that judged them ended."""
+    def finish(self, second: Sequence[str], ended: str) -> None:
+        """Give a verdict to what has none; ``ended`` says how the second process crashed, which was to judge ``second``."""
         for check in self.planned:
-            if check.id not in self.found and check.id in apart and ended:
+            if check.id not in self.found and check.id in second and ended:
                 self._settle(check.id, {"verdict": "error", "reason": f"it was judged by another process, and {ended}"})
             elif check.id not in self.found:
                 self._settle(check.id, {"verdict": "not-run", "reason": "the run ended before it"})
@@ -165,11 +165,11 @@ def header(options: Options) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def judged_beside(options: Options) -> list[str]:
-    """The checks that another process is to judge beside this one; nothing if it is not.
+def checks_for_second_process(options: Options) -> list[str]:
+    """The ids of the checks that a second process is to judge in parallel; empty for none.
 
-    Of a store the crash drill and the races; of a host in this process what talks to providers, which waits more than it works.
-    A target that keeps a server for the run stays in the process that may let the server fall.
+    For a store the crash drill and the races; for a host in this process the checks of providers, which mostly wait.
+    A target with a server of its own is judged by one process only, because that process crashes the server.
     """
     target = options.target
     if options.jobs is not None or options.isolate or os.name != "posix":
@@ -178,8 +178,8 @@ def judged_beside(options: Options) -> list[str]:
         return []
     chosen = [check for check in all_checks(options.profile) if selects(options.select, check) and not inapplicable(check, target)]
     if options.profile == "host":
-        talks = [check.id for check in chosen if check.clauses[0][:3] in TALKS]
-        return talks if not options.target_name.startswith("stdio:") and WORTH_A_PROCESS <= len(talks) < len(chosen) else []
+        waiting = [check.id for check in chosen if check.clauses[0][:3] in WAITING_AREAS]
+        return waiting if not options.target_name.startswith("stdio:") and WORTH_A_PROCESS <= len(waiting) < len(chosen) else []
     drill = [check.id for check in chosen if check.kind in ("crash", "race") and check.id != UNDER_LOAD]
     crashes = any(check.kind == "crash" for check in chosen)
     return drill if crashes and len(drill) < len(chosen) else []
@@ -223,19 +223,19 @@ def judge(
     log = EventLog(stream)
     watcher = Watcher(options, log, progress)
     log.write("header", **header(options))
-    apart, beside, ended = judged_beside(options), None, ""
-    if apart:
+    second, process, ended = checks_for_second_process(options), None, ""
+    if second:
         told = {name: getattr(options, name) for name in ("target_name", "seed", "thorough", "deadline_s", "profile")}
-        beside = SecondProcess(told | {"select": ",".join(apart)}, hear=watcher.hear)
-        options = replace(options, select=",".join((options.select, *(f"!{check}" for check in apart))))
+        process = SecondProcess(told | {"select": ",".join(second)}, hear=watcher.hear)
+        options = replace(options, select=",".join((options.select, *(f"!{check}" for check in second))))
     status: int | pytest.ExitCode = pytest.ExitCode.INTERRUPTED
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             status = pytest.main(arguments(options), plugins=[watcher])
     finally:
-        if beside is not None:
-            ended = beside.end(now=status == pytest.ExitCode.INTERRUPTED)
-    watcher.finish(apart, ended)
+        if process is not None:
+            ended = process.end(now=status == pytest.ExitCode.INTERRUPTED)
+    watcher.finish(second, ended)
     problems = [f"known failure of an unknown check: {name}" for name in known.strangers(watcher.known, watcher.names)]
     code, advice = verdict_of(log.events, problems, set(options.target.capabilities))
     if watcher.faults or status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):

@@ -1,7 +1,7 @@
 """Checks that a second process runs in parallel; it writes the same event log into a pipe.
 
-The crash drill waits for the processes that it strikes most of the time, and what judges a host's providers for
-servers; in one process a core would idle meanwhile.
+The crash drill mostly waits for the processes that it kills, and the checks of a host's providers for servers;
+in one process a CPU core would idle meanwhile.
 """
 
 import json
@@ -33,7 +33,7 @@ class SecondProcess:
         finally:
             os.close(theirs)
         self._hear = hear
-        self._thread = threading.Thread(target=self._listen, args=(ours,), name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._listen, args=(ours,), name="second process", daemon=True)
         self._thread.start()
 
     def _listen(self, descriptor: int) -> None:

@@ -19,7 +19,7 @@ from lash_conformance.load import loaded
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants
 from lash_conformance.mutants import served as broken_ones
-from lash_conformance.run import Options, judge, judged_beside
+from lash_conformance.run import Options, judge, checks_for_second_process
 from lash_conformance.scenes import SCENES
 from lash_conformance.steps import Step
 from lash_conformance.target import Bounds, load
@@ -44,7 +44,7 @@ def test_the_drill_goes_beside_the_other_checks():
 
     reports = [judge(options, log) for options, log in zip((beside, alone), logs, strict=True)]
 
-    assert [judged_beside(options) for options in (beside, alone)] == [[kill], []]
+    assert [checks_for_second_process(options) for options in (beside, alone)] == [[kill], []]
     assert [report.outcome for report in reports] == ["conforms", "conforms"]
     told = [without_wall(json.loads(line) for line in log.getvalue().splitlines()) for log in logs]
     assert told[0] == told[1]
@@ -74,13 +74,13 @@ def test_a_process_that_misses_a_deadline_under_load_has_lost_nothing(monkeypatc
 
 def test_a_drill_whose_process_ends_is_no_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """What it did not judge is an error that says how it ended; the other checks are judged."""
-    (tmp_path / "dies_beside.py").write_text(
+    (tmp_path / "dies_in_parallel.py").write_text(
         "import os, sys\nfrom lash_conformance.targets.sqlite import SqliteTarget\n"
-        "def target():\n    return os._exit(9) if sys.argv[0].endswith('beside.py') else SqliteTarget()\n"
+        "def target():\n    return os._exit(9) if sys.argv[0].endswith('second_process.py') else SqliteTarget()\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    name = "python:dies_beside:target"
+    name = "python:dies_in_parallel:target"
 
     report = judge(Options(target_name=name, target=load(name), select="GRA.1,queued_work_survives_a_kill"), io.StringIO())
 
