@@ -172,9 +172,9 @@ async def _outbox(caller: Caller) -> FinalCall:
 
 
 @_scene("last commit")
-async def _last(caller: Caller) -> Doomed:
+async def _last(caller: Caller) -> FinalCall:
     fence = await begun(caller)
-    return Doomed(STORE, "commit_runtime_state", (turn(fence, "t2", 2) | {"release_session_execution_lease": fence},))
+    return FinalCall(STORE, "commit_runtime_state", (turn(fence, "t2", 2) | {"release_session_execution_lease": fence},))
 
 
 @_scene("large commit")

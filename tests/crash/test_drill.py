@@ -19,7 +19,7 @@ from lash_conformance.load import loaded
 from lash_conformance.log import without_wall
 from lash_conformance.mutants import all_mutants
 from lash_conformance.mutants import served as broken_ones
-from lash_conformance.run import Options, judge, checks_for_second_process
+from lash_conformance.run import Options, checks_for_second_process, judge
 from lash_conformance.scenes import SCENES
 from lash_conformance.steps import Step
 from lash_conformance.target import Bounds, load
