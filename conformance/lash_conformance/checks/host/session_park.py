@@ -129,7 +129,7 @@ async def a_clean_session_is_parked_and_closed_without_a_commit(bench: HostBench
     again = await core.resume(await session.park())
     await again.close()
 
-    assert await bench.revision() == before
+    assert (before > 0, await bench.revision()) == (True, before)
 
 
 @host_check("SES.35")
