@@ -5,7 +5,7 @@ import asyncio
 from lash_conformance.check import host_check
 from lash_conformance.host import HostCore, HostSession
 from lash_conformance.host_bench import HostBench
-from lash_conformance.host_words import answer, asked, named, opened, say, script, transcript
+from lash_conformance.host_words import answer, named, opened, say, script, transcript
 from lash_conformance.vocabulary import Unexpected
 
 RLM = ("rlm",)
@@ -23,6 +23,12 @@ async def started(bench: HostBench) -> tuple[HostCore, HostSession]:
     return core, await opened(core)
 
 
+async def shown(core: HostCore) -> str:
+    """What the last request ends with, every line of it."""
+    text: str = (await core.requests())[-1]["messages"][-1]["text"]
+    return text
+
+
 @host_check("RLM.1", needs=RLM)
 async def a_cell_runs_and_the_model_sees_what_it_printed(bench: HostBench) -> None:
     """Output and last value are in the next request."""
@@ -32,7 +38,7 @@ async def a_cell_runs_and_the_model_sees_what_it_printed(bench: HostBench) -> No
     report = await say(session)
 
     assert answer(report) == "says done"
-    assert asked((await core.requests())[1])[-1].partition(": ")[2] == "got 40\n42"
+    assert await shown(core) == "got 40\n42"
 
 
 @host_check("RLM.1", needs=RLM)
@@ -42,9 +48,8 @@ async def an_error_is_shown_to_the_model(bench: HostBench) -> None:
     await script(core, cell("1 / 0"), "done")
 
     await say(session)
-    shown = asked((await core.requests())[1])[-1]
 
-    assert "ZeroDivisionError: division by zero" in shown
+    assert "ZeroDivisionError: division by zero" in await shown(core)
 
 
 @host_check("RLM.2", needs=RLM)
@@ -164,9 +169,8 @@ async def hostile_code_is_stopped_and_the_session_goes_on(bench: HostBench) -> N
             report = await say(session)
         if answer(report) != "says 7":
             raise Unexpected(f"{what} stopped, and the variables kept", answer(report))
-        shown = asked((await core.requests())[-1])[-1]
-        if "Error" not in shown:
-            raise Unexpected(f"an error that names {what}", shown)
+        if "Error" not in (told := await shown(core)):
+            raise Unexpected(f"an error that names {what}", told)
 
 
 @host_check("RLM.7", needs=RLM)
