@@ -15,6 +15,7 @@ from lash_conformance.target import (
     Backend,
     Damage,
     Damaging,
+    HarnessFault,
     Keeping,
     Place,
     Processes,
@@ -34,6 +35,8 @@ from lash_ref.records import ModelLimits, ModelSpec, SessionPolicy, SessionStore
 
 VIRTUAL_TTL_MS = 30_000
 REAL_TTL_MS = 250
+ROOM = 32 << 20
+"""Bytes that must be free where a check writes; a whole run holds a third of it at once."""
 """Long enough for a loaded machine to do a handful of calls, short enough to wait for."""
 
 
@@ -272,5 +275,12 @@ class Bench:
 
 
 def scratch() -> Path:
-    """A new empty directory for one check."""
+    """A new empty directory for one check.
+
+    Raises:
+        HarnessFault: the disk below it is so full that a store would be blamed for it.
+    """
+    root = tempfile.gettempdir()
+    if (free := shutil.disk_usage(root).free) < ROOM:
+        raise HarnessFault(f"judging needs {ROOM >> 20} MB free in {root}, found {free >> 20}; set TMPDIR to a folder that has them")
     return Path(tempfile.mkdtemp(prefix="lash-conformance-"))

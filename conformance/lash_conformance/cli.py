@@ -81,10 +81,11 @@ def run(
 ) -> None:
     """Judge a store or a host and say, clause by clause, whether it conforms."""
     from lash_conformance import run as running
+    from lash_conformance.bench import scratch
     from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
     from lash_conformance.select import misspelt
-    from lash_conformance.target import StoreTarget, TargetFault, load
+    from lash_conformance.target import HarnessFault, StoreTarget, TargetFault, load
     from lash_conformance.terminal import Live, summary
 
     if faults := misspelt(select, profile):
@@ -100,10 +101,11 @@ def run(
             thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=profile,
         )  # fmt: skip
         planned = running.planned(options)
+        scratch().rmdir()
         console = Console()
         with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
             made = running.judge(options, stream, live)
-    except (TargetFault, KnownFault, CatalogueFault) as err:
+    except (TargetFault, KnownFault, CatalogueFault, HarnessFault) as err:
         raise usage(err) from err
     running.write_all(made, report, json_file, junit)
     summary(console, made)

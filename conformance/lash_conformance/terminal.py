@@ -19,6 +19,7 @@ STYLES: dict[Verdict, str] = {
     "unknown": "magenta", "error": "bold red", "not-run": "magenta",
 }  # fmt: skip
 
+PROBLEMS = 10
 TRACE_LINES = 6
 """How much of a trace a terminal shows; what came last is what failed."""
 
@@ -83,8 +84,10 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
     )  # fmt: skip
     for line in crash_map.lines(report):
         console.print(line, highlight=False, soft_wrap=True)
-    for problem in report.problems:
+    for problem in report.problems[:PROBLEMS]:
         console.print(f"problem: {problem}", style="red", markup=False, soft_wrap=True)
+    if more := len(report.problems[PROBLEMS:]):
+        console.print(f"… and {more} more problems in the report", style="red", markup=False)
     console.print(report.advice, style="green" if report.exit_code == 0 else "bold red", markup=False, soft_wrap=True)
 
 

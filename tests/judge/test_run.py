@@ -10,8 +10,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from typer.testing import CliRunner
 
-from lash_conformance import cli, known, log, report
+from lash_conformance import bench, cli, known, log, report
 from lash_conformance.compare import compare
 
 HERE = Path(__file__).parent
@@ -262,3 +263,14 @@ def test_a_capability_is_unshown_only_if_a_check_could_have_shown_it():
         return report.verdict_of([header, plain, *asking], [], {"line"})[0]
 
     assert (told(("process", "line")), told(("line",))) == (0, 4)
+
+
+def test_a_full_disk_is_no_stores_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Nothing is judged where there is no room to write."""
+    monkeypatch.setattr(bench, "ROOM", 1 << 80)
+
+    done = CliRunner().invoke(cli.app, ["run", "--target", "sqlite", "--report", str(tmp_path)])
+
+    assert done.exit_code == 2
+    assert re.search(r"judging needs \d+ MB free in .*, found \d+; set TMPDIR", done.stderr)
+    assert not (tmp_path / "report.json").exists()
