@@ -175,7 +175,7 @@ class AttachmentManifest(Protocol):
         ...
 
     async def list_uncommitted(self, older_than_epoch_ms: int) -> tuple[AttachmentManifestEntry, ...]:
-        """Uncommitted rows recorded at or before the cutoff, oldest first, then by session and id."""
+        """Uncommitted rows recorded at or before the cutoff, oldest first."""
         ...
 
     async def forget_aged_uncommitted_intents(self, intent_grace_cutoff_epoch_ms: int) -> None:
@@ -197,7 +197,7 @@ class AttachmentManifest(Protocol):
         ...
 
     async def list_all_refs(self) -> tuple[str, ...]:
-        """Ids with an intent or a commit, each once, sorted."""
+        """Ids with an intent or a commit, each once, in any order."""
         ...
 
 
@@ -273,7 +273,7 @@ class AttachmentStore(Protocol):
         ...
 
     async def list(self) -> tuple[StoredBlobRef, ...]:
-        """One entry a blob, sorted by id."""
+        """One entry a blob, in any order."""
         ...
 
     async def head(self, attachment_id: str) -> StoredBlobRef | None:

@@ -33,6 +33,8 @@ from lash_ref.lease import (
 )
 from lash_ref.records import ModelLimits, ModelSpec, SessionPolicy, SessionStoreCreateRequest
 
+TICK_MS = 50
+"""How coarse a real clock of a store may be."""
 VIRTUAL_TTL_MS = 30_000
 REAL_TTL_MS = 250
 ROOM = 32 << 20
@@ -76,10 +78,11 @@ def owner(name: str = "a", incarnation: str = "1", **changes: Any) -> LeaseOwner
 class Lane:
     """A live lease on one session of one store."""
 
-    def __init__(self, bench: "Bench", store: RuntimePersistence, lease: SessionExecutionLease) -> None:
+    def __init__(self, bench: "Bench", store: RuntimePersistence, lease: SessionExecutionLease, ttl: int) -> None:
         self.bench = bench
         self.store = store
         self.lease = lease
+        self.ttl = ttl
 
     @property
     def fence(self) -> SessionExecutionLeaseFence:
@@ -118,7 +121,7 @@ class Lane:
 
     async def expire(self) -> None:
         """Let the lease's time run out."""
-        await self.bench.pass_time(self.bench.ttl + 1)
+        await self.bench.pass_time(self.ttl + 1)
 
 
 class Bench:
@@ -151,7 +154,7 @@ class Bench:
         if isinstance(self.clock, VirtualClock):
             self.clock.advance(ms)
         else:
-            await asyncio.sleep(ms / 1000)
+            await asyncio.sleep((ms + TICK_MS) / 1000)
 
     @property
     def factory(self) -> SessionStoreFactory:
@@ -183,11 +186,10 @@ class Bench:
         ttl: int | None = None,
     ) -> Lane:
         """A live lease on ``session_id``; the check fails if the lane is busy."""
-        outcome = await store.try_claim_session_execution_lease(
-            session_id, by or owner(), ttl or (self.ttl if self.virtual else 60_000)
-        )
+        asked = ttl or (self.ttl if self.virtual else 60_000)
+        outcome = await store.try_claim_session_execution_lease(session_id, by or owner(), asked)
         assert isinstance(outcome, Acquired), f"the lane is free, yet the claim answered {outcome!r}"
-        return Lane(self, store, outcome)
+        return Lane(self, store, outcome, asked)
 
     async def another(self) -> SessionStoreFactory:
         """A second backend opened on the same place beside the first (capability ``shared``)."""

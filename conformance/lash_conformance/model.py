@@ -17,7 +17,7 @@ from lash_conformance import (
     model_queue,
     model_reads,
 )
-from lash_conformance.model_state import Data, Number, State, rebuilt
+from lash_conformance.model_state import Data, Faulty, Number, State, rebuilt
 from lash_conformance.projection import refused
 from lash_ref.errors import LashError
 
@@ -116,6 +116,9 @@ class Model:
             return {"ok": OPERATIONS[family][method](self.state, bound, *arguments)}
         except LashError as err:
             return refused(err)
+        except Faulty as err:
+            outcomes = [refused(fault) for fault in err.faults]
+            return outcomes[0] if len(outcomes) == 1 else {"any_of": outcomes}
 
     def _move(self, method: str, facts: Data) -> None:
         if method == "advance":

@@ -7,7 +7,7 @@ from lash_conformance.model_inputs import complete, defer
 from lash_conformance.model_lease import release, require
 from lash_conformance.model_manifest import adopt
 from lash_conformance.model_queue import enqueue, holds, require_class
-from lash_conformance.model_state import ANY, Data, Row, Session, Stamp, State, lean
+from lash_conformance.model_state import ANY, Data, Row, Session, Stamp, State, lean, require_all
 from lash_ref.errors import (
     DuplicateNodeId,
     HeadRevisionConflict,
@@ -34,9 +34,7 @@ def commit(state: State, bound: str, given: Data) -> Data:
     session, stamp = state.session(bound), given.get("turn_commit")
     for draft in given["enqueued_queue_batches"]:
         require_class(draft)
-    for named in (given, *given["enqueued_queue_batches"]):
-        if named["session_id"] != bound:
-            raise SessionBindingMismatch(bound, named["session_id"])
+    _require_bound(bound, given)
     if stamp is not None and stamp["session_id"] != bound:
         raise RuntimeTurnCommitConflict(ANY, stamp["turn_id"])
     if stamp is not None and (known := session.stamps.get(stamp["turn_id"])):
@@ -46,11 +44,21 @@ def commit(state: State, bound: str, given: Data) -> Data:
         return known.result
     require(state, bound, given.get("session_execution_lease"))
     _require_head(session, given.get("expected_head_revision"))
-    _require_new_nodes(bound, session, given["graph"])
-    _require_parts(state, given["checkpoint"])
-    batches = _settled(bound, session.queue, given["completed_queue_claims"], "batch")
-    inputs = _settled(bound, session.inputs, given["completed_turn_input_claims"], "input")
+    batches: list[Row] = []
+    inputs: list[Row] = []
+    require_all(
+        lambda: _require_new_nodes(bound, session, given["graph"]),
+        lambda: _require_parts(state, given["checkpoint"]),
+        lambda: batches.extend(_settled(bound, session.queue, given["completed_queue_claims"], "batch")),
+        lambda: inputs.extend(_settled(bound, session.inputs, given["completed_turn_input_claims"], "input")),
+    )
     return _write(state, bound, given, batches, inputs)
+
+
+def _require_bound(bound: str, given: Data) -> None:
+    for named in (given, *given["enqueued_queue_batches"]):
+        if named["session_id"] != bound:
+            raise SessionBindingMismatch(bound, named["session_id"])
 
 
 def _require_head(session: Session, expected: int | None) -> None:

@@ -2,7 +2,7 @@
 
 from lash_conformance.model_lease import require
 from lash_conformance.model_queue import free_under, grant, held_live, holds
-from lash_conformance.model_state import Data, Row, State, lean
+from lash_conformance.model_state import Data, Faulty, Row, State, lean
 from lash_ref.errors import DuplicateInputId, PendingTurnInputSourceKeyConflict
 
 WAITING = ("pending_active", "deferred_next_turn")
@@ -19,12 +19,13 @@ def enqueue(state: State, bound: str, draft: Data) -> Data:
     """The new input, or the one its source key names already."""
     session_id, key, given = draft["session_id"], draft.get("source_key"), draft.get("input_id")
     submitted = {"ingress": draft["ingress"], "input": draft["input"]}
-    if stored := _named(state, session_id, source_key=key):
-        if stored.submitted != submitted:
-            raise PendingTurnInputSourceKeyConflict(session_id, key, stored.data["input_id"])
+    stored, taken = _named(state, session_id, source_key=key), _named(state, session_id, input_id=given)
+    if stored is not None and stored.submitted == submitted:
         return stored.data
-    if _named(state, session_id, input_id=given):
-        raise DuplicateInputId(session_id, given)
+    if stored is not None or taken is not None:
+        conflict = stored and PendingTurnInputSourceKeyConflict(session_id, key, stored.data["input_id"])
+        duplicate = taken and DuplicateInputId(session_id, given)
+        raise Faulty([fault for fault in (conflict, duplicate) if fault])
     session = state.session(session_id)
     session.last_input = state.above(session_id, "inputseq", session.last_input)
     active_ = draft["ingress"]["scope"] == "active_turn"

@@ -6,9 +6,12 @@ Nothing here has seen an implementation: it is written from the contract alone.
 """
 
 import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, cast
+
+from lash_ref.errors import LashError
 
 MAX = 2**63 - 1
 ANY = "$any"
@@ -129,6 +132,30 @@ class State:
     def moment(self, ms: int) -> Number:
         """A time as a reader sees it: exact on the judge's clock, else whatever the store says."""
         return ms if self.virtual else self.mint("", "time")
+
+
+class Faulty(Exception):
+    """A call's faults, when no clause says which comes first: a store may refuse it for any."""
+
+    def __init__(self, faults: Sequence[LashError]) -> None:
+        self.faults = faults
+        super().__init__(*faults)
+
+
+def require_all(*checks: Callable[[], object]) -> None:
+    """Make every check, in no order.
+
+    Raises:
+        Faulty: some of them failed.
+    """
+    faults: list[LashError] = []
+    for check in checks:
+        try:
+            check()
+        except LashError as err:
+            faults.append(err)
+    if faults:
+        raise Faulty(faults)
 
 
 def lean(**members: Any) -> Data:

@@ -66,7 +66,14 @@ class Names:
         return self.values.get(value, value) if isinstance(value, str) else value
 
     def difference(self, expected: Any, found: Any) -> str:
-        """Where ``found`` is not what was expected, or nothing; binds the names it meets."""
+        """Where ``found`` is not what was expected, or nothing; binds the names it meets.
+
+        Of ``{"any_of": outcomes}`` one is enough.
+        """
+        if isinstance(expected, dict) and "any_of" in expected:
+            outcomes = cast("list[object]", expected["any_of"])
+            faults = [self.difference(outcome, found) for outcome in outcomes]
+            return "" if "" in faults else f"outcome: {brief(found)}, not one of {brief(outcomes)}"
         if isinstance(expected, dict) and isinstance(found, dict) and "ok" in expected and "ok" not in found:
             return f"outcome: {brief(cast('object', found))}, not {brief(cast('object', expected))}"
         fault = self._difference(expected, found)

@@ -5,6 +5,7 @@ A call is ``{"on": ..., "method": ..., "arguments": [...]}`` and its outcome ``{
 that a factory hands out is the text ``"store"``.
 """
 
+import itertools
 import typing
 from dataclasses import dataclass
 from functools import cache
@@ -102,6 +103,25 @@ def answered(family: str, method: str, answer: object) -> Data:
     if isinstance(answer, frozenset | set):
         data = sorted(cast("list[str]", data))
     return {"ok": data}
+
+
+def in_one_order(method: str, outcome: Data) -> Data:
+    """The outcome with what the contract leaves in any order in the order of its ids.
+
+    Those are the listings of refs and of bytes, and of intents those of one time.
+    """
+    rows: Any = outcome.get("ok")
+    match method:
+        case "list_all_refs":
+            return {"ok": sorted(cast("list[str]", rows))} if rows else outcome
+        case "list":
+            return {"ok": sorted(rows, key=lambda row: row["id"])} if rows else outcome
+        case "list_uncommitted" if rows:
+            ages = itertools.groupby(rows, key=lambda row: row["intent_at_epoch_ms"])
+            by_id = [sorted(age, key=lambda row: (row["session_id"], row["attachment_id"])) for _, age in ages]
+            return {"ok": list(itertools.chain.from_iterable(by_id))}
+        case _:
+            return outcome
 
 
 def written(family: str, method: str, arguments: list[Any]) -> list[Any]:

@@ -24,7 +24,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from lash_conformance.bench import Bench, request, scratch
 from lash_conformance.model import backend_of, family_of
 from lash_conformance.names import Names, Unbound
-from lash_conformance.projection import Data, answered, decoded, known, masked, refused
+from lash_conformance.projection import Data, answered, decoded, in_one_order, known, masked, refused
 from lash_conformance.shown import visible
 from lash_conformance.target import HarnessFault, StoreTarget, TargetBroke
 from lash_conformance.wire import OutcomeUnknown
@@ -166,7 +166,7 @@ class Driver:
         except Exception as err:
             return {"broken": f"{type(err).__name__}: {err}"}
         self._note(on, method, records, answer)
-        return answered(family, method, answer)
+        return in_one_order(method, answered(family, method, answer))
 
     def _note(self, on: str, method: str, records: list[Any], answer: Any) -> None:
         suffix = on.removeprefix("factory")

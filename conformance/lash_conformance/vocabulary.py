@@ -305,6 +305,6 @@ async def everything(store: RuntimePersistence, session_id: str = "s1") -> tuple
         await store.list_queued_work(session_id),
         await store.list_pending_queued_work(session_id),
         await store.list_pending_turn_inputs(session_id),
-        await store.list_uncommitted(2**62),
-        await store.list_all_refs(),
+        sorted(await store.list_uncommitted(2**62), key=lambda row: (row.session_id, row.attachment_id)),
+        sorted(await store.list_all_refs()),
     )

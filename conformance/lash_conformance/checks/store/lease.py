@@ -222,9 +222,10 @@ async def a_renewal_moves_only_the_expiry(bench: Bench, store: RuntimePersistenc
 @check("LEA.14")
 async def a_renewed_lease_is_live(bench: Bench, store: RuntimePersistence) -> None:
     """It outlives its first ttl."""
-    lease = await hold_lane(store, owner("a"), bench.ttl)
+    first = bench.ttl * 8
+    lease = await hold_lane(store, owner("a"), first)
     renewed = await store.renew_session_execution_lease(lease.fence(), bench.ttl * 100)
-    await bench.pass_time(bench.ttl + 1)
+    await bench.pass_time(first + 1)
 
     assert (renewed.lease_token, renewed.fencing_token) == (lease.lease_token, lease.fencing_token)
     assert isinstance(await claim_lane(store, owner("b")), Busy)

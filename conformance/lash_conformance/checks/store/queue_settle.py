@@ -255,8 +255,8 @@ async def release_ends_every_claim(store: RuntimePersistence, lane: Lane) -> Non
 @check("QUE.50")
 async def expiry_ends_every_claim(bench: Bench, store: RuntimePersistence) -> None:
     """The holder is late, its claims are dead."""
-    lane = await bench.lane(store, ttl=bench.ttl)
     made = await store.enqueue_queued_work(batch())
+    lane = await bench.lane(store, ttl=bench.ttl * 8)
     await _held(store, lane)
 
     await lane.expire()

@@ -109,7 +109,7 @@ def _intent(file: str, at: int) -> Data:
 
 async def _intents(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
-    for n in range(4):
+    for n in range(6):
         file = f"f{n}"
         await referee.store("record_intent", _intent(file, OLD))
         data = committing(fence, f"n{n}") | {"committed_attachment_ids": [file]}
