@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, cast, get_args, runtime_checkable
 
-from lash_conformance.target import TargetFault, imported
+from lash_conformance.target import TargetFault, imported, require_declared
 from lash_ref.contracts import AttachmentStore, Clock, SessionStoreFactory
 from lash_ref.errors import LashError
 
@@ -82,14 +82,7 @@ def load(name: str) -> "HostTarget":
         members = ("name", "version", "capabilities", "store", "core", "pure")
         missing = [part for part in members if not hasattr(made, part)]
         raise TargetFault(f"host target {name!r} lacks {', '.join(missing)}")
-    for part in ("name", "version", "store"):
-        if not isinstance(said := getattr(made, part), str):
-            raise TargetFault(f"host target {name!r} has a {part} that is no text: {said!r:.80}")
-    unknown = sorted(set(made.capabilities) - set(HOST_CAPABILITIES))
-    if unknown:
-        raise TargetFault(
-            f"target {name!r} declares {', '.join(unknown)}; known are {', '.join(HOST_CAPABILITIES)}"
-        )
+    require_declared(name, made, ("name", "version", "store"), HOST_CAPABILITIES)
     return made
 
 

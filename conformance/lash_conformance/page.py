@@ -10,6 +10,7 @@ from lash_conformance import crash_map
 from lash_conformance.catalogue import AREAS
 from lash_conformance.execute import VERDICTS
 from lash_conformance.report import Report, found_most, rerun
+from lash_conformance.shown import prose
 
 COLOURS = {
     "pass": "#2e7d32", "not-applicable": "#9e9e9e", "known-failure": "#f9a825", "fail": "#c62828",
@@ -40,6 +41,7 @@ def render(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["prose"] = prose
     checks = {check.id: check for check in report.checks}
     return environment.get_template("report.html").render(
         report=report, checks=checks, verdicts=VERDICTS, colours=COLOURS,

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 
@@ -12,6 +12,8 @@ from lash_conformance.host import HostTarget
 from lash_conformance.host import load as load_host
 from lash_conformance.target import Backend, Capability, Interruptible, Place, StoreTarget, checked, load
 from lash_ref.scalars import Record
+
+Made = TypeVar("Made", StoreTarget, HostTarget)
 
 HANG_MARGIN_S = 3.0
 """How long after a check's own deadline a target that blocks the thread is killed."""
@@ -52,22 +54,23 @@ def target_of(opens: Callable[[Place], Awaitable[Backend]], *capabilities: Capab
 @pytest.fixture(scope="session")
 def store_target(request: pytest.FixtureRequest) -> Iterator[StoreTarget]:
     """The target named by ``--lash-target``; override this fixture in your own suite."""
-    name = request.config.getoption("lash_target")
-    if name is None:
-        raise pytest.UsageError("give --lash-target, or define a store_target fixture")
-    made = load(cast("str", name))
-    yield made
-    if isinstance(made, Interruptible):
-        made.stop()
+    yield from _while_used(load(_named(request, "store_target")))
 
 
 @pytest.fixture(scope="session")
 def host_target(request: pytest.FixtureRequest) -> Iterator[HostTarget]:
     """The host named by ``--lash-target``; override this fixture in your own suite."""
+    yield from _while_used(load_host(_named(request, "host_target")))
+
+
+def _named(request: pytest.FixtureRequest, fixture: str) -> str:
     name = request.config.getoption("lash_target")
     if name is None:
-        raise pytest.UsageError("give --lash-target, or define a host_target fixture")
-    made = load_host(cast("str", name))
+        raise pytest.UsageError(f"give --lash-target, or define a {fixture} fixture")
+    return cast("str", name)
+
+
+def _while_used(made: Made) -> Iterator[Made]:
     yield made
     if isinstance(made, Interruptible):
         made.stop()

@@ -263,8 +263,8 @@ def verdict_of(events: list[dict[str, Any]], problems: list[str], capabilities: 
 
     red = [e for e in checks if e["verdict"] in ("fail", "error") and is_must(e)]
     if red or problems:
-        first = red[0]["clauses"][0] if red else ""
-        start = f"Start with `lash-conformance explain {first}`." if first else "Mend the list of known failures."
+        most = Counter(event["clauses"][0] for event in red).most_common(1)
+        start = f"Start with `lash-conformance explain {most[0][0]}`." if most else "Correct the list of known failures."
         return 1, f"Does not conform: {len(red)} checks of a MUST fail, {len(problems)} other problems. {start}"
     passed = [e for e in checks if e["verdict"] == "pass"]
     if not passed:

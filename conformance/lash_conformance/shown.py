@@ -1,6 +1,7 @@
 """Text from a target made safe to print on a terminal, a page or in XML."""
 
 import re
+from html import escape
 
 # controls but tab and line feed, surrogates, marks that turn the direction of what follows, and what XML has no place for
 _HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
@@ -9,3 +10,13 @@ _HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066
 def visible(text: str) -> str:
     """The text with an escape for each character that would steer a terminal, not be printed on it."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+_CODE = re.compile(r"`([^`]+)`")
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)|\[([^\]]+)\]\[\]")
+
+
+def prose(text: str) -> str:
+    """A line of Markdown as HTML: code spans stay, links become their words."""
+    words = _LINK.sub(lambda match: match[1] or match[2], text)
+    return _CODE.sub(r"<code>\1</code>", escape(words, quote=False))

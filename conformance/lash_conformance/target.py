@@ -5,7 +5,7 @@ a callable that returns one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, cast, get_args, runtime_checkable
@@ -260,12 +260,18 @@ def checked(name: str, made: object) -> StoreTarget:
     if not isinstance(made, StoreTarget):
         missing = [part for part in ("name", "version", "capabilities", "open") if not hasattr(made, part)]
         raise TargetFault(f"target {name!r} lacks {', '.join(missing)}")
-    for part in ("name", "version"):
+    require_declared(name, made, ("name", "version"), CAPABILITIES)
+    return made
+
+
+def require_declared(name: str, made: object, texts: Collection[str], capabilities: Collection[str]) -> None:
+    """Refuse a target whose members ``texts`` are no text, or that declares an unknown capability.
+
+    Raises:
+        TargetFault: it names the member, or the capabilities that are known.
+    """
+    for part in texts:
         if not isinstance(said := getattr(made, part), str):
             raise TargetFault(f"target {name!r} has a {part} that is no text: {said!r:.80}")
-    unknown = sorted(set(made.capabilities) - set(CAPABILITIES))
-    if unknown:
-        raise TargetFault(
-            f"target {name!r} declares {', '.join(unknown)}; known are {', '.join(CAPABILITIES)}"
-        )
-    return made
+    if unknown := sorted(set(getattr(made, "capabilities", ())) - set(capabilities)):
+        raise TargetFault(f"target {name!r} declares {', '.join(unknown)}; known are {', '.join(capabilities)}")

@@ -66,22 +66,24 @@ def mutant(
     line = caller_line()
 
     def register(broken: T) -> T:
-        name = broken.__name__
-        if name in MUTANTS and MUTANTS[name].module != broken.__module__:
-            raise ValueError(f"two mutants are called {name}")
-        MUTANTS[name] = Mutant(
-            clauses=clauses,
-            name=name,
-            character=character,
-            make=lambda: target_of(broken, on_sqlite=on_sqlite, lacks=frozenset(lacks)),
-            module=broken.__module__,
-            line=line,
-            searched=searched,
-            crashes=crashes,
-        )
+        enrol(Mutant(
+            clauses=clauses, name=broken.__name__, character=character, module=broken.__module__, line=line,
+            make=lambda: target_of(broken, on_sqlite=on_sqlite, lacks=frozenset(lacks)), searched=searched, crashes=crashes,
+        ))  # fmt: skip
         return broken
 
     return register
+
+
+def enrol(made: Mutant) -> None:
+    """Add a broken implementation to the registry.
+
+    Raises:
+        ValueError: another module has one of that name.
+    """
+    if made.name in MUTANTS and MUTANTS[made.name].module != made.module:
+        raise ValueError(f"two mutants are called {made.name}")
+    MUTANTS[made.name] = made
 
 
 def target_of(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import cast
 
 from lash_conformance.exchange import Exchange
-from lash_conformance.mutants import MUTANTS, Mutant
+from lash_conformance.mutants import Mutant, caller_line, enrol
 from lash_conformance.server import Server
 from lash_conformance.target import Backend, Bounds, Capability, Place, StoreTarget, TargetBroke
 from lash_conformance.targets.lacking import LackingTarget
@@ -62,13 +62,14 @@ def wire_mutant(
     *clauses: str, character: str, lacking: bool = False, bounds: Bounds = PATIENT
 ) -> Callable[[type[Server]], type[Server]]:
     """Register a broken server that checks of each of ``clauses`` must kill."""
+    line = caller_line()
 
     def register(broken: type[Server]) -> type[Server]:
         name = broken.__name__
-        MUTANTS[name] = Mutant(
-            clauses=clauses, name=name, character=character, module=broken.__module__, searched=False,
-            line=sys._getframe(1).f_lineno, make=lambda: Served(name, lacking=lacking, bounds=bounds),
-        )  # fmt: skip
+        enrol(Mutant(
+            clauses=clauses, name=name, character=character, module=broken.__module__, line=line,
+            make=lambda: Served(name, lacking=lacking, bounds=bounds), searched=False,
+        ))  # fmt: skip
         return broken
 
     return register

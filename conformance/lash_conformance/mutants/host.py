@@ -22,7 +22,7 @@ from lash_conformance.host import (
     HostPlace,
     load,
 )
-from lash_conformance.mutants import MUTANTS, Mutant, caller_line
+from lash_conformance.mutants import Mutant, caller_line, enrol
 from lash_conformance.provider_calls import ReferenceProviders
 from lash_conformance.replays import recorder, replayer
 from lash_conformance.targets.wrapped import FactoryWrapper, StoreWrapper
@@ -173,18 +173,10 @@ def host_mutant(*clauses: str, character: str, searched: bool = False) -> Callab
     line = caller_line()
 
     def register(broken: T) -> T:
-        name = broken.__name__
-        if name in MUTANTS and MUTANTS[name].module != broken.__module__:
-            raise ValueError(f"two mutants are called {name}")
-        MUTANTS[name] = Mutant(
-            clauses=clauses,
-            name=name,
-            character=character,
-            make=broken,
-            module=broken.__module__,
-            line=line,
-            searched=searched,
-        )
+        enrol(Mutant(
+            clauses=clauses, name=broken.__name__, character=character, module=broken.__module__, line=line,
+            make=broken, searched=searched,
+        ))  # fmt: skip
         return broken
 
     return register

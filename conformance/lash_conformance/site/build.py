@@ -22,6 +22,7 @@ from lash_conformance.explain import facts, implementations
 from lash_conformance.fixture import DIALECTS
 from lash_conformance.fixture_check import schema as fixture_schema
 from lash_conformance.seeds import reached
+from lash_conformance.shown import prose
 from lash_conformance.site import clients, exchanges, plots, reference, source
 from lash_conformance.site.changes import KINDS
 from lash_conformance.site.diagram import draw
@@ -33,14 +34,6 @@ _DIAGRAM = re.compile(r"^<!-- diagram: (\w+) -->$", re.MULTILINE)
 _CHECK = re.compile(r"`([A-Z]{3}\.[0-9]+):\w+`")
 _NOTE = re.compile(r"\*(Source|Untested|Divergence|Example)\.\*")
 _NUMBERS = "<!-- numbers -->"
-_CODE = re.compile(r"`([^`]+)`")
-_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)|\[([^\]]+)\]\[\]")
-
-
-def prose(text: str) -> str:
-    """A line of Markdown inside HTML: code spans stay, links become their words."""
-    words = _LINK.sub(lambda match: match[1] or match[2], text)
-    return _CODE.sub(r"<code>\1</code>", escape(words, quote=False))
 
 
 def write(root: Path, folder: Path, reports: list[Path]) -> int:
