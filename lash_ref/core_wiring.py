@@ -20,7 +20,6 @@ from lash_ref.hosting import (
     TerminationPolicy,
     TraceSink,
 )
-from lash_ref.ladder import RetryPolicy, Sleep
 from lash_ref.lease import LeaseTimings
 from lash_ref.observe import LiveReplayStore
 from lash_ref.plugin_host import PluginHost
@@ -30,6 +29,7 @@ from lash_ref.processes import ProcessRegistry
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import Provider, ProviderResolver, SingleProviderResolver
 from lash_ref.records import ModelSpec
+from lash_ref.retries import RetryPolicy, Sleep
 from lash_ref.runtime_errors import (
     DurableProcessRegistryRequiresStoreFactory,
     DurableStorePeerRequired,

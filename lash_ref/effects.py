@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from lash_ref.contracts import Clock
-from lash_ref.ladder import Sleep
 from lash_ref.records import DurabilityTier
+from lash_ref.retries import Sleep
 from lash_ref.runtime_errors import EffectDiverged, RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Identifier, Json, Record, Text
 from lash_ref.wait_store import WaitStore

@@ -15,7 +15,6 @@ from lash_ref.contracts import AttachmentStore, Clock, RuntimePersistence, Sessi
 from lash_ref.effects import EffectHost, InlineEffectHost
 from lash_ref.errors import AttachmentNotFound
 from lash_ref.inputs import AttachmentRef, AttachmentSource
-from lash_ref.ladder import RetryPolicy, Sleep
 from lash_ref.lease import LeaseOwnerIdentity, LeaseTimings, this_process
 from lash_ref.observe import LiveReplayStore
 from lash_ref.plugin_events import PluginMessage
@@ -25,6 +24,7 @@ from lash_ref.policy import Residency
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import ProviderResolver
 from lash_ref.records import AttachmentCreateMeta, AttachmentOwnerKind, DurabilityTier
+from lash_ref.retries import RetryPolicy, Sleep
 from lash_ref.scalars import Json, Record
 from lash_ref.segment import Mint
 from lash_ref.store import LAST_RFC3339_SECOND, SystemClock, random_mint

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from lash_ref.ladder import LlmCompletion
 from lash_ref.messages import Message
 from lash_ref.outcome import (
     Stopped,
@@ -20,6 +19,7 @@ from lash_ref.outcome import (
 from lash_ref.provider import (
     ToolCallPart,
 )
+from lash_ref.retries import LlmCompletion
 from lash_ref.scalars import U64, Identifier, Record
 from lash_ref.tool_results import (
     ModelToolReturn,

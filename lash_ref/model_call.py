@@ -1,4 +1,4 @@
-"""One model call of a turn: streamed through the plugins, retried by the ladder, recorded as one effect."""
+"""One model call of a turn: streamed through the plugins, retried as its policy says, recorded as one effect."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -12,7 +12,6 @@ from lash_ref.effects import EffectController
 from lash_ref.errors import PluginError
 from lash_ref.hooks import StreamFinishReason
 from lash_ref.hosting import RuntimeCoreConfig
-from lash_ref.ladder import Ladder, LlmCompletion
 from lash_ref.plugin_events import PluginOwned, PluginRuntimeEvent
 from lash_ref.plugin_session import PluginSession
 from lash_ref.provider import (
@@ -28,6 +27,7 @@ from lash_ref.provider import (
     TextPart,
     UsageSnapshot,
 )
+from lash_ref.retries import LlmCompletion, Retries
 from lash_ref.scalars import Json, RecordJson
 from lash_ref.usage import TokenUsage
 
@@ -95,9 +95,9 @@ class ModelCall:
         return done
 
     async def _streamed(self, request: LlmRequest) -> LlmCompletion:
-        ladder = Ladder(self.core.retry, self.core.clock, self.core.sleep)
+        retries = Retries(self.core.retry, self.core.clock, self.core.sleep)
         try:
-            done = await ladder.complete(self.provider, request, self.call_id, self._seen)
+            done = await retries.complete(self.provider, request, self.call_id, self._seen)
         except StreamAborted:
             await self._finished("aborted")
             said = "".join(self._said)

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, Final
 
-from lash_ref.ladder import LlmCompletion
 from lash_ref.machine import (
     Abort,
     Begin,
@@ -41,6 +40,7 @@ from lash_ref.provider import (
     TextPart,
     ToolCallPart,
 )
+from lash_ref.retries import LlmCompletion
 from lash_ref.scalars import Json
 from lash_ref.tool_results import (
     AttachmentPart,

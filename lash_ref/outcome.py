@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, PlainSerializer
 
 from lash_ref.cancel import TurnCancellationEvidence
-from lash_ref.ladder import LlmCallRecord
 from lash_ref.provider import LlmTerminalReason, ProviderFailureKind
+from lash_ref.retries import LlmCallRecord
 from lash_ref.scalars import U64, Identifier, Json, Record, Text
 from lash_ref.tool_results import ToolCallRecord
 from lash_ref.usage import TokenLedgerEntry, TokenUsage

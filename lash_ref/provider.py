@@ -1,6 +1,6 @@
 """What a model provider is asked and answers: one attempt at one call, and why an attempt failed.
 
-A dialect implements `Provider.complete` for one transport attempt; retries are `ladder`'s.
+A dialect implements `Provider.complete` for one transport attempt; `retries` repeats attempts.
 """
 
 from collections.abc import Awaitable, Callable

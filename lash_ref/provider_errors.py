@@ -165,7 +165,7 @@ def told_code(error: dict[str, Any]) -> str | None:
 
 
 def meaning(refusal: Refusal, codes: Mapping[str, Meaning]) -> Meaning:
-    """What the refusal means to the ladder and to the turn."""
+    """What the refusal means for retries and for the turn."""
     return _told(refusal, codes) or _by_status(refusal.status)
 
 

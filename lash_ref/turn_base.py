@@ -12,7 +12,6 @@ from lash_ref.directives import PluginDirective, TurnDirectives, TurnPoint, appl
 from lash_ref.dispatch import ToolDispatch
 from lash_ref.effects import EffectController
 from lash_ref.inputs import InputItem, TurnInput
-from lash_ref.ladder import LlmCallRecord
 from lash_ref.lane import Lane
 from lash_ref.messages import Message
 from lash_ref.observe import TurnActivityPayload
@@ -22,6 +21,7 @@ from lash_ref.prompt import PromptLayer
 from lash_ref.provider import LlmTool, Provider
 from lash_ref.records import ModelSpec
 from lash_ref.resident import ActivitySink, Resident
+from lash_ref.retries import LlmCallRecord
 from lash_ref.scalars import Json
 from lash_ref.services import TurnContext
 from lash_ref.usage import TokenUsage

@@ -17,10 +17,10 @@ from lash_ref.credentials import AccessToken, OAuth
 from lash_ref.dialect import Dialect, Endpoint
 from lash_ref.gemini import Gemini
 from lash_ref.http_provider import HttpProvider
-from lash_ref.ladder import Ladder, LlmCompletion, RetryPolicy
 from lash_ref.openai_chat import OpenAiChat
 from lash_ref.openai_responses import OpenAiResponses
 from lash_ref.provider import LlmMessage, LlmRequest, LlmResponse, LlmStreamEvent
+from lash_ref.retries import LlmCompletion, Retries, RetryPolicy
 
 Data = dict[str, Any]
 
@@ -55,11 +55,11 @@ class ReferenceProviders:
         self,
         dialects: Mapping[str, Dialect] = REFERENCE,
         provider: type[HttpProvider] = HttpProvider,
-        ladder: type[Ladder] = Ladder,
+        retries: type[Retries] = Retries,
     ) -> None:
         self.dialects = dialects
         self.provider = provider
-        self.ladder = ladder
+        self.retries = retries
 
     async def provider_calls(self, fixture: Fixture, base_url: str) -> list[Data]:
         """As `SpeaksProviders.provider_calls`."""
@@ -80,8 +80,8 @@ class ReferenceProviders:
                 waits.append(round(seconds * 1000))
                 clock.advance(round(seconds * 1000))
 
-            ladder = self.ladder(RetryPolicy.from_data(fixture.host.retry), clock, slept)
-            done = await ladder.complete(provider, request, f"call-{number}", told)
+            retries = self.retries(RetryPolicy.from_data(fixture.host.retry), clock, slept)
+            done = await retries.complete(provider, request, f"call-{number}", told)
             return shown(done, events, waits), done.response
 
         found: list[Data] = []

@@ -3,7 +3,6 @@
 from functools import partial
 
 from lash_ref import machine
-from lash_ref.ladder import LlmCallRecord, LlmCompletion
 from lash_ref.machine import (
     Begin,
     CallLlm,
@@ -21,6 +20,7 @@ from lash_ref.messages import text_message
 from lash_ref.moves import TRANSITIONS
 from lash_ref.outcome import AssistantMessage, Finished, outcome_data, read_outcome
 from lash_ref.provider import LlmResponse, TextPart, ToolCallPart
+from lash_ref.retries import LlmCallRecord, LlmCompletion
 from lash_ref.scalars import Json
 from lash_ref.tool_results import Done, Finish, ModelToolReturn
 from lash_ref.usage import TokenUsage

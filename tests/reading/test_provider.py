@@ -1,11 +1,10 @@
-"""The retry ladder and the scripted provider."""
+"""Retries and the scripted provider."""
 
 import asyncio
 
 import pytest
 
 from lash_ref.errors import InvalidRecord
-from lash_ref.ladder import Ladder, RetryPolicy
 from lash_ref.provider import (
     AttemptReset,
     Delta,
@@ -19,6 +18,7 @@ from lash_ref.provider import (
     TextBlock,
 )
 from lash_ref.records import ModelSpec
+from lash_ref.retries import Retries, RetryPolicy
 from lash_ref.scripted import Reply, ScriptedProvider
 from lash_ref.store import SystemClock
 
@@ -39,8 +39,8 @@ def drive(provider, policy=None):
     async def sink(event):
         seen.append(event)
 
-    ladder = Ladder(policy or RetryPolicy(), SystemClock(), sleep)
-    return asyncio.run(ladder.complete(provider, REQUEST, "call-1", sink)), waits, seen
+    retries = Retries(policy or RetryPolicy(), SystemClock(), sleep)
+    return asyncio.run(retries.complete(provider, REQUEST, "call-1", sink)), waits, seen
 
 
 def flaky(**more):

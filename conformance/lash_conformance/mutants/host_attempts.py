@@ -1,6 +1,6 @@
 # pyright: reportUnknownLambdaType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # what a patch replaces is typed where it stands
-"""Broken ladders: errors taken for others, repeats and waits of their own, records that leave things out."""
+"""Broken retries: errors taken for others, repeats and waits of their own, records that leave things out."""
 
 from datetime import timedelta, timezone
 from typing import Any
@@ -15,7 +15,7 @@ from lash_ref.sse import Framer, ServerSentEvent
 
 
 def _without(patch: Patch, kind: str) -> None:
-    """Swallow events of one kind that the ladder tells."""
+    """Swallow events of one kind that retries announce."""
 
     def make(original: Any) -> Any:
         async def complete(self: Any, provider: Any, request: Any, call_id: str, events: Any) -> Any:
@@ -27,7 +27,7 @@ def _without(patch: Patch, kind: str) -> None:
 
         return complete
 
-    patch("lash_ref.ladder:Ladder.complete", make)
+    patch("lash_ref.retries:Retries.complete", make)
 
 
 @host_mutant("PRV.27", "PRV.81", character="Quiet: does not say that what it showed is void.")
@@ -123,13 +123,13 @@ class RecordsNoMore(BrokenHost):
 
             return failed
 
-        patch("lash_ref.ladder:Ladder._failed", make)
+        patch("lash_ref.retries:Retries._failed", make)
 
 
 @host_mutant("PRV.37", character="Frank: records keys that an error quotes.")
 class RecordsKeys(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        for module in ("provider_errors", "http_provider", "ladder"):
+        for module in ("provider_errors", "http_provider", "retries"):
             patch(f"lash_ref.{module}:redacted", lambda _: lambda text, *_: text)
 
 
@@ -142,7 +142,7 @@ class KnowsKeysByShape(BrokenHost):
 @host_mutant("PRV.38", character="Steady: waits two seconds every time.")
 class WaitsTheSame(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        patch("lash_ref.ladder:RetryPolicy.backoff_s", lambda _: lambda self, index: self.base_delay_s)
+        patch("lash_ref.retries:RetryPolicy.backoff_s", lambda _: lambda self, index: self.base_delay_s)
 
 
 @host_mutant("PRV.39", character="Tired: gives up after three attempts.")
@@ -154,7 +154,7 @@ class GivesUpEarly(BrokenHost):
 
             return reason
 
-        patch("lash_ref.ladder:Ladder._reason", make)
+        patch("lash_ref.retries:Retries._reason", make)
 
 
 @host_mutant("PRV.40", character="Whole: reads whole seconds only.")
@@ -187,7 +187,7 @@ class WaitsForever(BrokenHost):
 
             return wait
 
-        patch("lash_ref.ladder:Ladder._wait_s", make)
+        patch("lash_ref.retries:Retries._wait_s", make)
 
 
 @host_mutant("PRV.43", character="Strict: counts a throttle as an attempt.")
@@ -210,7 +210,7 @@ class IgnoresBareErrors(BrokenHost):
         patch("lash_ref.sse:Framer._line", make)
 
 
-@host_mutant("PRV.40", character="Own clock: waits by its ladder whatever the headers say.")
+@host_mutant("PRV.40", character="Own clock: waits by its own backoff whatever the headers say.")
 class WaitsByItsLadder(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         patch("lash_ref.http_provider:retry_after_s", lambda _: lambda headers, now_ms: None)
@@ -276,7 +276,7 @@ class SeesEveryEnd(BrokenHost):
 
             return completed
 
-        patch("lash_ref.ladder:Ladder._completed", make)
+        patch("lash_ref.retries:Retries._completed", make)
 
 
 @host_mutant("PRV.36", "PRV.53", character="Joining: takes all values of a repeated header for one.")

@@ -137,22 +137,22 @@ class OneLimitForAll(BrokenHost):
 @host_mutant("TRN.28", character="Undaunted: tries again as long as it is told that it may.")
 class TriesForEver(BrokenHost):
     def breaks(self, patch: Patch) -> None:
-        def broken(ladder: Any, failure: Any, spent: int) -> str:
+        def broken(retries: Any, failure: Any, spent: int) -> str:
             return "retryable_failure" if failure.retryable else "not_retryable"
 
-        patch("lash_ref.ladder:Ladder._reason", method(broken))
+        patch("lash_ref.retries:Retries._reason", method(broken))
 
 
 @host_mutant("TRN.28", character="Soon tired: tries twice.")
 class TriesTwice(BrokenHost):
     def breaks(self, patch: Patch) -> None:
         def make(reason: Any) -> Any:
-            def broken(ladder: Any, failure: Any, spent: int) -> Any:
-                return "not_retryable" if spent >= 2 else reason(ladder, failure, spent)
+            def broken(retries: Any, failure: Any, spent: int) -> Any:
+                return "not_retryable" if spent >= 2 else reason(retries, failure, spent)
 
             return broken
 
-        patch("lash_ref.ladder:Ladder._reason", make)
+        patch("lash_ref.retries:Retries._reason", make)
 
 
 @host_mutant("TRN.40", character="Generous: a frame that was left was free.")

@@ -81,7 +81,7 @@ class RepeatsAfterOutput(BrokenHost):
 
             return reason
 
-        patch("lash_ref.ladder:Ladder._reason", make)
+        patch("lash_ref.retries:Retries._reason", make)
 
 
 @host_mutant("PRV.74", character="Hopeful: asks again with a grant that was refused.")
@@ -119,7 +119,7 @@ class RecordsRenewals(BrokenHost):
 
             return complete
 
-        patch("lash_ref.ladder:Ladder.complete", make)
+        patch("lash_ref.retries:Retries.complete", make)
 
 
 @host_mutant("PRV.70", "PRV.72", character="Partial: renews tokens on Gemini's route alone.")

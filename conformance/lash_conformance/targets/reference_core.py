@@ -35,13 +35,13 @@ from lash_ref.core import LashCore, LashCoreBuilder
 from lash_ref.effects import ExecutionScope, InlineEffectHost, JournalEffectHost
 from lash_ref.hosting import InMemoryProcessEnvStore, ProcessEnvStore
 from lash_ref.inputs import ActiveTurn, NextTurn
-from lash_ref.ladder import RetryPolicy
 from lash_ref.observe import LiveReplayStore
 from lash_ref.plugins import PluginFactory
 from lash_ref.policy import ModeId, Residency, SessionSpec
 from lash_ref.processes import MemoryProcesses, ProcessContext, ProcessRegistry
 from lash_ref.prompt import PromptLayer
 from lash_ref.provider import Provider
+from lash_ref.retries import RetryPolicy
 from lash_ref.rlm import RlmProtocolPluginFactory
 from lash_ref.rlm_cells import CellLimits
 from lash_ref.scalars import Json

@@ -7,7 +7,6 @@ from typing import Any, cast
 from pydantic import TypeAdapter
 
 from lash_conformance.host import Data
-from lash_ref.ladder import LlmCallRecord, LlmCompletion
 from lash_ref.machine import Begin, LlmAnswered, MachineState, outstanding, step
 from lash_ref.messages import Message, text_message
 from lash_ref.moves import TRANSITIONS
@@ -28,6 +27,7 @@ from lash_ref.records import (
     PersistedSessionRead,
     RuntimeCommitResult,
 )
+from lash_ref.retries import LlmCallRecord, LlmCompletion
 from lash_ref.runtime_errors import EmbedError, RuntimeErrorCode, RuntimeFailure
 from lash_ref.scalars import Json
 from lash_ref.state import PersistedSessionState, StoredSessionState

@@ -118,7 +118,7 @@ async def a_refused_grant_is_not_asked_for_again(bench: HostBench) -> None:
 
 @host_check("PRV.75", "PRV.76", needs=("providers",))
 async def a_renewal_that_failed_for_now_is_tried_again(bench: HostBench) -> None:
-    """408, 429, every 5xx and a lost connection: the ladder asks for the token again, and the model was not asked before."""
+    """408, 429, every 5xx and a lost connection: a retry asks for the token again, and the model was not asked before."""
     failing = [reply(b"<html>busy</html>", status) for status in (408, 429, 500, 501, 502, 503, 504, 505, 520, 529)]
     failing.append(Response(before="refuse"))
     async with calling(bench) as call:

@@ -260,7 +260,7 @@ async def a_proxys_page_is_judged_by_its_status(bench: HostBench) -> None:
 
 @host_check("PRV.40", needs=("providers",))
 async def a_wait_is_read_from_every_form_of_date(bench: HostBench) -> None:
-    """The three forms of an HTTP date mean the same, twice is once; what is no time leaves the wait to the ladder."""
+    """The three forms of an HTTP date mean the same, twice is once; what is no time leaves the wait to the retries."""
     at = 1_790_000_000_000  # Mon, 21 Sep 2026 14:13:20 GMT
     forms = {
         "Mon, 21 Sep 2026 14:13:27 GMT": 7000,

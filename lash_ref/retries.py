@@ -1,4 +1,4 @@
-"""The retry ladder around one model call: what is tried again, after how long, and the record of it all."""
+"""Retries of one model call: which failures are retried, after how long, and a record of every attempt."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -92,7 +92,7 @@ class LlmCompletion(Record):
 
 
 @dataclass
-class Ladder:
+class Retries:
     """Repeats failed attempts of one call under a policy."""
 
     policy: RetryPolicy
