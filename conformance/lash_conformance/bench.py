@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from lash_conformance import room
 from lash_conformance.exchange import Line, Spoken
 from lash_conformance.target import (
     Backend,
     Damage,
     Damaging,
-    HarnessFault,
     Keeping,
     Place,
     Processes,
@@ -37,8 +37,6 @@ TICK_MS = 50
 """How coarse a real clock of a store may be."""
 VIRTUAL_TTL_MS = 30_000
 REAL_TTL_MS = 250
-ROOM = 32 << 20
-"""Bytes that must be free where a check writes; a whole run holds a third of it at once."""
 """Long enough for a loaded machine to do a handful of calls, short enough to wait for."""
 
 
@@ -280,9 +278,7 @@ def scratch() -> Path:
     """A new empty directory for one check.
 
     Raises:
-        HarnessFault: the disk below it is so full that a store would be blamed for it.
+        HarnessFault: there is too little room for one.
     """
-    root = tempfile.gettempdir()
-    if (free := shutil.disk_usage(root).free) < ROOM:
-        raise HarnessFault(f"judging needs {ROOM >> 20} MB free in {root}, found {free >> 20}; set TMPDIR to a folder that has them")
+    room.on_disk()
     return Path(tempfile.mkdtemp(prefix="lash-conformance-"))

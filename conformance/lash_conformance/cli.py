@@ -80,8 +80,8 @@ def run(
     junit: JunitFile = None,
 ) -> None:
     """Judge a store or a host and say, clause by clause, whether it conforms."""
+    from lash_conformance import room
     from lash_conformance import run as running
-    from lash_conformance.bench import scratch
     from lash_conformance.host import load as load_host
     from lash_conformance.known import KnownFault
     from lash_conformance.select import misspelt
@@ -101,7 +101,8 @@ def run(
             thorough=thorough, isolate=isolate and not target.startswith("stdio:"), deadline_s=deadline, profile=profile,
         )  # fmt: skip
         planned = running.planned(options)
-        scratch().rmdir()
+        room.on_disk()
+        room.for_files()
         console = Console()
         with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
             made = running.judge(options, stream, live)

@@ -2,17 +2,20 @@
 
 import json
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import jsonschema
 import pytest
 from typer.testing import CliRunner
 
-from lash_conformance import bench, cli, known, log, report
+from lash_conformance import cli, known, log, report
 from lash_conformance.compare import compare
 
 HERE = Path(__file__).parent
@@ -265,12 +268,18 @@ def test_a_capability_is_unshown_only_if_a_check_could_have_shown_it():
     assert (told(("process", "line")), told(("line",))) == (0, 4)
 
 
-def test_a_full_disk_is_no_stores_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Nothing is judged where there is no room to write."""
-    monkeypatch.setattr(bench, "ROOM", 1 << 80)
+@pytest.mark.parametrize(("lacking", "found", "told"), [
+    ("disk_usage", SimpleNamespace(free=5 << 20), r"judging needs 32 MB free in .*, found 5; set TMPDIR"),
+    ("getrlimit", (64, 64), "judging needs 256 open files in one process, the limit is 64"),
+])  # fmt: skip
+def test_what_the_machine_lacks_is_no_stores_fault(
+    lacking: str, found: object, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Nothing is judged where there is no room."""
+    monkeypatch.setattr(shutil if lacking == "disk_usage" else resource, lacking, lambda _: found)
 
     done = CliRunner().invoke(cli.app, ["run", "--target", "sqlite", "--report", str(tmp_path)])
 
     assert done.exit_code == 2
-    assert re.search(r"judging needs \d+ MB free in .*, found \d+; set TMPDIR", done.stderr)
+    assert re.search(told, done.stderr)
     assert not (tmp_path / "report.json").exists()
