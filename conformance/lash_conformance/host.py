@@ -20,7 +20,7 @@ Data = dict[str, Any]
 """A JSON object."""
 
 HostCapability = Literal[
-    "durable", "clock", "plugins", "queue", "frames", "waits", "observation", "children", "recording", "helpers",
+    "durable", "clock", "plugins", "queue", "frames", "graph", "waits", "observation", "children", "recording", "helpers",
     "processes", "triggers", "providers", "replay", "rlm", "line", "process",
 ]  # fmt: skip
 HOST_CAPABILITIES: dict[HostCapability, str] = {
@@ -28,7 +28,8 @@ HOST_CAPABILITIES: dict[HostCapability, str] = {
     "clock": "time is the judge's: leases, waits and replay windows read the place's clock and no other",
     "plugins": "a core has plugins: hooks, snapshots, operations, bindings; without it `CoreSpec` and `OpenSpec` name none",
     "queue": "input and commands are queued, listed, cancelled and drained",
-    "frames": "a session opens agent frames, by a tool, a call or a compaction",
+    "frames": "a session opens agent frames, by a tool or a compaction",
+    "graph": "nodes of the history are appended and found by id, and a frame is opened by hand",
     "waits": "durable waits are named, awaited, resolved and revoked; a tool may leave its result pending",
     "observation": "a session is observed: cursors, replay, subscriptions",
     "children": "a session creates child sessions and runs turns of them",

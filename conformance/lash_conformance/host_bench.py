@@ -276,7 +276,7 @@ class HostBench:
         assert read is not None, "the session was committed, yet the store holds nothing"
         lease = await self.take_lane(session_id)
         commit = RuntimeCommit(
-            session_id=session_id, session_execution_lease=lease.fence(), config=read.config,
+            session_id=session_id, expected_head_revision=read.head_revision, session_execution_lease=lease.fence(), config=read.config,
             release_session_execution_lease=lease.completion(), agent_frames=read.agent_frames,
             current_agent_frame_id=read.current_agent_frame_id, graph=Unchanged(leaf_node_id="nowhere"),
             checkpoint=read.checkpoint or HydratedSessionCheckpoint(),

@@ -9,7 +9,7 @@ from typing import Any, Final, cast
 from lash_conformance.host import CoreSpec, Data, HostCapability, HostTarget, OpenSpec
 
 PARTS: Final[tuple[HostCapability, ...]] = (
-    "plugins", "queue", "frames", "waits", "observation", "children", "recording", "helpers",
+    "plugins", "queue", "frames", "graph", "waits", "observation", "children", "recording", "helpers",
 )  # fmt: skip
 """Capabilities that are known by the calls behind them."""
 
@@ -19,13 +19,14 @@ _METHODS: Final[dict[str, HostCapability]] = {
 }  # fmt: skip
 _MEMBERS: Final[dict[str, HostCapability]] = {
     "operation": "plugins", "operations": "plugins", "shelf": "plugins", "triggers.catalog": "plugins",
-    "open_agent_frame": "frames", "compact_context": "frames",
+    "compact_context": "frames",
+    "append_nodes": "graph", "get_historic_node": "graph", "orphaned_node_ids": "graph", "open_agent_frame": "graph",
     "wait_key": "waits", "resolve": "waits", "await": "waits", "pending_key": "waits", "revoke_durable_waits": "waits",
     "enqueue": "queue", "enqueue_turn_input": "queue", "queued_work": "queue", "pending_turn_inputs": "queue",
     "cancel_pending_turn_input": "queue", "cancel_pending_turn_inputs": "queue",
     "cancel_pending_turn_input_suffix": "queue", "cancel_queued_work_batch": "queue", "await_queued_work_batch": "queue",
     "abandon_queued_work_claim": "queue", "abandon_turn_input_claim": "queue", "command": "queue",
-    "children.create": "children", "children.turn": "children",
+    "children.create": "children", "children.turn": "children", "refresh_background_graph": "processes",
 }  # fmt: skip
 _TOOLS: Final[dict[str, HostCapability]] = {"switch_frame": "frames", "pending": "waits"}
 """Kit tools that only a host with the capability can carry out, once the model calls them."""

@@ -27,6 +27,7 @@ USES = {
     "recording": ("core", [CoreSpec(journal=True)]),
     "queue": ("queued_turn", []),
     "frames": ("script", [[{"text": "a"}, {"tools": [{"id": "c1", "name": "switch_frame", "args": {}}]}]]),
+    "graph": ("call", ["open_agent_frame", {}]),
     "waits": ("call", ["wait_key", {}]),
     "observation": ("subscribe", ["c"]),
     "children": ("call", ["children.turn", {}]),

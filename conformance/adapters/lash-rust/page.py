@@ -13,7 +13,8 @@ def written(found: dict[str, Any], explained: dict[str, Any]) -> tuple[str, list
     parts = [
         head(found["made"]),
         ours(found["ours"], explained["ruled"], problems),
-        judged(found["judged"], explained["divergence"], problems),
+        judged(STORES, found["judged"], explained["divergence"], problems),
+        judged(HOSTS, found["hosts"], explained["host"], problems),
         vectors(found["vectors"], explained.get("record", []), problems),
     ]
     return "\n".join(parts), problems
@@ -28,7 +29,7 @@ Written by `make upstream` on {made["date"]}, with lash-conformance {made["lash_
 The crates are {crates}, from crates.io.
 
 Two suites meet here.
-This project's suite judges the three stores of real lash, through the adapter in `conformance/adapters/lash-rust`.
+This project's suite judges the three stores of real lash and its runtime, through the adapter in `conformance/adapters/lash-rust`.
 lash's own suite (`lash_core::testing::conformance`) judges the three stores of this project, through a bridge in the same crate.
 Where the two disagree the page says who is right and why.
 The JSON files beside this page hold every verdict.
@@ -67,13 +68,27 @@ def ours(suites: dict[str, Any], ruled: list[dict[str, Any]], problems: list[str
     return "\n".join(lines) + "\n"
 
 
-def judged(reports: dict[str, Any], divergences: list[dict[str, Any]], problems: list[str]) -> str:
-    """This project's suite on lash's stores."""
+STORES = (
+    "## This suite on the stores of lash", "store",
+    "The checks that kill a process at a counted write are left out: lash's runtime wakes its threads by writes of its own, so their number differs from run to run.",
+)  # fmt: skip
+HOSTS = (
+    "## This suite on the runtime of lash", "effects",
+    """lash's facade (`lash-runtime`) with its standard protocol runs behind the host wire, over its own SQLite store: *inline* with its effect host in memory, which commits a turn's progress too, and *durable* with its effect host in SQLite, which commits a turn once.
+It declares neither the graph, which the facade keeps to itself, nor children, recording, helpers, processes, triggers, providers, replay nor RLM mode, so the checks of these do not apply.""",
+)  # fmt: skip
+
+
+def judged(
+    words: tuple[str, str, str], reports: dict[str, Any], divergences: list[dict[str, Any]], problems: list[str]
+) -> str:
+    """This project's suite on lash's stores, or on its runtime."""
+    title, kind, told = words
     verdicts = ("pass", "known-failure", "fail", "error", "not-applicable")
     lines = [
-        "## This suite on the stores of lash",
+        title,
         "",
-        f"| store | {' | '.join(verdicts)} |",
+        f"| {kind} | {' | '.join(verdicts)} |",
         f"| --- |{' --- |' * len(verdicts)}",
     ]
     for store, report in reports.items():
@@ -82,11 +97,8 @@ def judged(reports: dict[str, Any], divergences: list[dict[str, Any]], problems:
         problems += [f"{store}: {problem}" for problem in report["problems"]]
         if report["exit_code"] > 1:
             problems.append(f"{store}: the run ended with {report['exit_code']}")
-    lines += [
-        "",
-        "The checks that kill a process at a counted write are left out: lash's runtime wakes its threads by writes of its own, so their number differs from run to run.",
-    ]
-    lines += ["", "Each failing check is explained below; the list of known failures of each store is shipped beside the adapter.", ""]
+    lines += ["", told]
+    lines += ["", "Each failing check is explained below; the list of known failures of each is shipped beside the adapter.", ""]
     failing = {
         (store, check["id"]): check
         for store, report in reports.items()

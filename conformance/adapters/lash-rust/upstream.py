@@ -1,6 +1,7 @@
 """`make upstream`: real lash under this suite, this project's stores under lash's suite, and records through lash's types.
 
-Builds the crate beside this file, runs all three comparisons and writes what was found to ``docs/results``.
+Builds the crate beside this file, runs all comparisons and writes what was found to ``docs/results``.
+With ``--only hosts`` lash's runtime is judged, and what was found of the rest is taken from there.
 Exits with 1 when a failing check has no explanation in ``divergences.toml``, when lash fails otherwise than its
 list of known failures says, or when one of this project's stores fails a case of lash that nobody ruled on.
 """
@@ -28,6 +29,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 RESULTS = ROOT / "docs" / "results"
 STORES = ("memory", "sqlite", "postgres")
+HOSTS = {"inline": "host", "durable": "host durable"}
+"""How lash's runtime is started: with effects in memory, or kept in SQLite."""
 AREAS = ("REC", "GRA", "STO", "LEA", "QUE", "INP", "MNT", "ATT", "FAC", "WIR")
 SYNCED = ("STO.84:", "STO.85:", "ATT.43:", "ATT.41:an_id_never_names_bytes_cut_short_by_a_power_cut")
 KEPT = ("id", "clauses", "claim", "kind", "verdict", "reason", "note")
@@ -39,28 +42,50 @@ def main() -> int:
     """Run it all; 0 when everything is as explained."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--renew", action="store_true", help="rewrite the lists of known failures from this run")
+    options.add_argument("--only", choices=("hosts",), help="judge lash's runtime, and take the rest from what was kept")
     chosen = options.parse_args()
     binary = built()
     RESULTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="lash-upstream-") as scratch:
-        server = Server()
-        try:
-            judged = {store: lash(binary, store, server, Path(scratch), renew=chosen.renew) for store in STORES}
-            ours = {store: bridged(binary, store, server, Path(scratch)) for store in STORES}
-            vectors = rewritten(binary)
-        finally:
-            server.stop()
-    found = {"made": made(), "judged": judged, "ours": ours, "vectors": vectors}
-    explained = tomllib.loads((HERE / "divergences.toml").read_text(encoding="utf-8"))
+        results = {} if chosen.only else stores(binary, Path(scratch), renew=chosen.renew)
+        results |= {f"lash-host-{effects}": host(binary, effects, Path(scratch), renew=chosen.renew) for effects in HOSTS}
+    versions = made()
+    for name, data in results.items():
+        told = json.dumps(versions | {"found": data}, indent=1, ensure_ascii=False)
+        (RESULTS / f"{name}.json").write_text(told + "\n", encoding="utf-8")
+    found = {
+        "made": versions, "judged": {store: kept(f"lash-{store}") for store in STORES}, "ours": kept("suite"),
+        "vectors": kept("vectors"), "hosts": {effects: kept(f"lash-host-{effects}") for effects in HOSTS},
+    }  # fmt: skip
+    explained = {
+        key: entries
+        for name in ("divergences.toml", "divergences-host.toml")
+        for key, entries in tomllib.loads((HERE / name).read_text(encoding="utf-8")).items()
+    }
     text, problems = written(found, explained)
     (ROOT / PAGE).write_text(text, encoding="utf-8")
-    for name, data in (*((f"lash-{store}", judged[store]) for store in STORES), ("suite", ours), ("vectors", vectors)):
-        told = json.dumps(found["made"] | {"found": data}, indent=1, ensure_ascii=False)
-        (RESULTS / f"{name}.json").write_text(told + "\n", encoding="utf-8")
     for problem in problems:
         print(problem, file=sys.stderr)
     print(f"{PAGE} written: {'all as explained' if not problems else f'{len(problems)} problems'}")
     return 1 if problems else 0
+
+
+def kept(name: str) -> Any:
+    """What was found and is kept under a name."""
+    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))["found"]
+
+
+def stores(binary: Path, scratch: Path, *, renew: bool) -> dict[str, Any]:
+    """Stores under both suites, and records through lash's types, by the name of what is kept."""
+    server = Server()
+    try:
+        return {
+            **{f"lash-{store}": lash(binary, store, server, scratch, renew=renew) for store in STORES},
+            "suite": {store: bridged(binary, store, server, scratch) for store in STORES},
+            "vectors": rewritten(binary),
+        }
+    finally:
+        server.stop()
 
 
 def built() -> Path:
@@ -90,24 +115,36 @@ def conformance(*words: str) -> list[str]:
 
 def lash(binary: Path, store: str, server: Server, scratch: Path, *, renew: bool) -> dict[str, Any]:
     """Real lash's store under this suite, in the light of its list of known failures."""
-    listed, report = HERE / "known" / f"lash-{store}.toml", scratch / f"lash-{store}"
+    url = f"postgres://postgres@localhost/postgres?host={server.directory}"
+    words = ("--profile", "store", "--select", ",".join(selected()))
+    return ran(binary, f"serve {store}", f"lash-{store}", scratch, words, {"LASH_POSTGRES": url}, renew=renew)
+
+
+def host(binary: Path, effects: str, scratch: Path, *, renew: bool) -> dict[str, Any]:
+    """Real lash's runtime under this suite, in the light of its list of known failures."""
+    return ran(binary, HOSTS[effects], f"lash-host-{effects}", scratch, ("--profile", "host"), {}, renew=renew)
+
+
+def ran(
+    binary: Path, door: str, name: str, scratch: Path, words: tuple[str, ...], more: dict[str, str], *, renew: bool
+) -> dict[str, Any]:
+    """One run of this suite against a door of the program, and what is kept of it."""
+    listed, report = HERE / "known" / f"{name}.toml", scratch / name
     command = conformance(
-        "run", "--profile", "store", "--target", f"stdio:{shlex.quote(str(binary))} serve {store}",
-        "--select", ",".join(selected()),
+        "run", *words, "--target", f"stdio:{shlex.quote(str(binary))} {door}",
         "--report", str(report), "--json", str(report / "report.json"),
     )  # fmt: skip
     if listed.exists() and not renew:
         command += ["--known", str(listed)]
-    url = f"postgres://postgres@localhost/postgres?host={server.directory}"
-    done = subprocess.run(command, check=False, env=os.environ | {"LASH_POSTGRES": url}, stdout=subprocess.DEVNULL)
+    done = subprocess.run(command, check=False, env=os.environ | more, stdout=subprocess.DEVNULL)
     text = (report / "report.json").read_text(encoding="utf-8")
     told = json.loads(text.replace(str(binary), binary.name))
     if renew:
         list_failures(listed, report / "events.jsonl")
     checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
-    kept = ("suite", "edition", "seed", "target", "check_counts", "clause_counts", "problems")
+    parts = ("suite", "edition", "seed", "target", "check_counts", "clause_counts", "problems")
     rules = stored_results.report(told)["rules"]
-    return {key: told[key] for key in kept} | {"exit_code": done.returncode, "rules": rules, "checks": checks}
+    return {key: told[key] for key in parts} | {"exit_code": done.returncode, "rules": rules, "checks": checks}
 
 
 def selected() -> list[str]:

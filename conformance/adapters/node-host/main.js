@@ -10,7 +10,7 @@ const { Refused, Refusal, unsupported } = require("./errors");
 
 const ROOT = join(__dirname, "../../..");
 const PROTOCOL = 1;
-const CAPABILITIES = ["durable", "clock", "line", "plugins", "queue", "frames", "waits", "observation"];
+const CAPABILITIES = ["durable", "clock", "line", "plugins", "queue", "frames", "graph", "waits", "observation"];
 const STORE_PROGRAM = join(ROOT, "conformance/adapters/node/main.js");
 const STORE = `stdio:node '${STORE_PROGRAM.replaceAll("'", "'\\''")}'`; // split as a shell splits
 const wire = json.parse(readFileSync(join(ROOT, "fixtures/wire/host-openrpc.json"), "utf8"));

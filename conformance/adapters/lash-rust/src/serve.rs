@@ -20,12 +20,15 @@ const FACTORY: [&str; 6] = [
 ];
 const ATTACHMENTS: [&str; 6] = ["persistence", "put", "get", "delete", "list", "head"];
 
+/// Stores by handle, each with the place that it is of.
+type Stores = HashMap<String, (String, Arc<dyn RuntimePersistence>)>;
+
 /// Everything that is open in this process.
 struct Door {
     kind: Kind,
     places: Mutex<HashMap<String, Place>>,
     in_memory: AsyncMutex<HashMap<PathBuf, Place>>,
-    stores: Mutex<HashMap<String, (String, Arc<dyn RuntimePersistence>)>>,
+    stores: Mutex<Stores>,
     handles: std::sync::atomic::AtomicU64,
 }
 

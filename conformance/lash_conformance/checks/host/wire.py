@@ -131,7 +131,9 @@ async def _attempt(part: HostCapability, bench: HostBench, core: HostCore, sessi
         case "queue":
             return await session.call("enqueue", {"text": "later"})
         case "frames":
-            return await session.call("open_agent_frame", {"frame_id": "f2", "task": "go on"})
+            return await session.call("compact_context", {})
+        case "graph":
+            return await session.call("append_nodes", {"nodes": []})
         case "waits":
             return await core.call("wait_key", {"session_id": "s1", "wait_id": "w1"})
         case "observation":

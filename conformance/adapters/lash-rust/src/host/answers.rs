@@ -32,6 +32,11 @@ pub fn turn(output: &TurnOutput) -> Value {
 pub fn activity(one: &lash::TurnActivity) -> Value {
     let mut told = plain(one);
     let event = told.get("event").and_then(Value::as_object).cloned().unwrap_or_default();
+    if let Some(applied) = told.get("applications").and_then(Value::as_array).cloned() {
+        let named = |one: &Value| one["source_key"].as_str().map(|key| key.trim_start_matches("host:").to_owned());
+        told["checkpoint"] = applied.first().map(|one| one["checkpoint"].clone()).unwrap_or_default();
+        told["inputs"] = applied.iter().map(|one| json!({"id": named(one), "input_id": one["input_id"]})).collect();
+    }
     if told["type"] == "plugin_runtime" {
         for (name, value) in event {
             told[name] = value;

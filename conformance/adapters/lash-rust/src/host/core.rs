@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use lash::durability::{InlineEffectHost, LeaseTimings, Residency, RuntimeHostConfig};
+use lash::durability::{EffectHost, InlineEffectHost, LeaseTimings, Residency, RuntimeHostConfig};
 use lash::observe::{InMemoryLiveReplayStore, InMemoryLiveReplayStoreConfig};
 use lash::persistence::InMemoryProcessExecutionEnvStore;
 
@@ -18,6 +18,7 @@ use lash::{
 use lash_core::{
     AwaitEventWaitIdentity, Clock, ExecutionScope, ExternalCompletionError, MapProviderResolver, Resolution, ResolveOutcome, TurnAddress, TurnCancelRequest,
 };
+use lash_sqlite_store::SqliteEffectHost;
 use serde_json::{Value, json};
 
 use super::clock::JudgedClock;
@@ -30,7 +31,24 @@ use super::{model, open, refusals, tiers, tools};
 use crate::targets::{Kind, Place};
 use crate::wire::Fault;
 
+/// Where a core keeps what became of effects and waits; lash commits a turn's progress only where it is in memory.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Effects {
+    Inline,
+    Durable,
+}
+
+impl Effects {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inline => "lash-inline",
+            Self::Durable => "lash-durable",
+        }
+    }
+}
+
 pub struct Core {
+    pub effects: Effects,
     pub lash: LashCore,
     pub spec: CoreSpec,
     pub stage: Stage,
@@ -40,17 +58,24 @@ pub struct Core {
     pub shelf: Shelf,
     pub line: Arc<Line>,
     clock: Arc<JudgedClock>,
-    count: AtomicU64,
 }
 
 impl Core {
-    pub async fn build(directory: &Path, now_ms: u64, spec: CoreSpec) -> Result<Self, Fault> {
+    pub async fn build(directory: &Path, now_ms: u64, mut spec: CoreSpec, effects: Effects) -> Result<Self, Fault> {
         let main = place(directory, "main", now_ms).await?;
         let other = Place { clock: Arc::clone(&main.clock), ..place(directory, "other", now_ms).await? };
         let (stage, shelf, line) = (Stage::default(), Shelf::default(), Arc::default());
         let clock = Arc::new(JudgedClock::new(now_ms));
-        let lash = wired(&spec, &main, &clock, &stage, &shelf, &line)?;
-        Ok(Self { lash, spec, stage, main, other, parked: Mutex::default(), shelf, line, clock, count: AtomicU64::new(0) })
+        let effects = if spec.durable.is_empty() { effects } else { Effects::Inline };
+        let mut host: Arc<dyn EffectHost> = Arc::new(InlineEffectHost::default().allow_process_lifetime_completion_keys());
+        if effects == Effects::Durable {
+            spec.durable = ["session_store", "attachment_store", "process_env_store"].map(str::to_owned).to_vec();
+            let kept = directory.join("effects.db");
+            let kept = SqliteEffectHost::open_with_clock(&kept, Arc::clone(&clock) as Arc<dyn Clock>).await;
+            host = Arc::new(kept.map_err(|err| Fault::backend(err.to_string()))?);
+        }
+        let lash = wired(&spec, &main, host, &clock, &stage, &shelf, &line)?;
+        Ok(Self { effects, lash, spec, stage, main, other, parked: Mutex::default(), shelf, line, clock })
     }
 
     pub fn provider(&self, id: &str) -> Option<ProviderHandle> {
@@ -63,8 +88,10 @@ impl Core {
         self.clock.advance(now_ms);
     }
 
+    /// A number that no other core of this process was given.
     pub fn fresh(&self) -> u64 {
-        self.count.fetch_add(1, Ordering::SeqCst)
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        COUNT.fetch_add(1, Ordering::SeqCst)
     }
 
     pub async fn open(&self, session_id: &str, spec: OpenSpec) -> Result<Session, Fault> {
@@ -204,7 +231,7 @@ pub fn watched(spec: &CoreSpec, place: &Place, line: &Arc<Line>) -> Arc<Factory>
     Arc::new(Factory { inner: Arc::clone(&place.sessions), line: Arc::clone(line), durable })
 }
 
-fn wired(spec: &CoreSpec, main: &Place, clock: &Arc<JudgedClock>, stage: &Stage, shelf: &Shelf, line: &Arc<Line>) -> Result<LashCore, Fault> {
+fn wired(spec: &CoreSpec, main: &Place, effects: Arc<dyn EffectHost>, clock: &Arc<JudgedClock>, stage: &Stage, shelf: &Shelf, line: &Arc<Line>) -> Result<LashCore, Fault> {
     let lacks = |facet: &str| spec.without.iter().any(|one| one == facet);
     let outlives = |facet: &str| spec.durable.iter().any(|one| one == facet);
     let mut builder = if lacks("protocol_plugin") { LashCore::builder() } else { LashCore::standard_builder() };
@@ -216,18 +243,17 @@ fn wired(spec: &CoreSpec, main: &Place, clock: &Arc<JudgedClock>, stage: &Stage,
     if !spec.tools.is_empty() {
         builder = builder.tools(tools::fixed(&spec.tools, stage));
     }
-    let effects = || Arc::new(InlineEffectHost::default().allow_process_lifetime_completion_keys());
     let attachments = || Arc::new(tiers::Attachments(Arc::clone(&main.attachments), outlives("attachment_store")));
     let environments = || Arc::new(tiers::Environments(InMemoryProcessExecutionEnvStore::new(), outlives("process_env_store")));
     let mut whole = None;
     if spec.without.is_empty() {
-        let mut host = RuntimeHostConfig::new(effects(), attachments(), environments());
+        let mut host = RuntimeHostConfig::new(effects, attachments(), environments());
         let all = spec.providers.iter().map(|id| model::provider(id, stage));
         host.providers.provider_resolver = Arc::new(all.fold(MapProviderResolver::new(), MapProviderResolver::with_provider));
         whole = Some(host);
     } else {
         if !lacks("effect_host") {
-            builder = builder.effect_host(effects());
+            builder = builder.effect_host(effects);
         }
         if !lacks("attachment_store") {
             builder = builder.attachment_store(attachments());

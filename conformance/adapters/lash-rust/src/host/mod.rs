@@ -12,6 +12,7 @@ mod observe;
 mod open;
 mod operations;
 mod plugins;
+mod probe;
 mod refusals;
 mod session;
 mod spec;
@@ -20,6 +21,7 @@ mod tiers;
 mod tools;
 mod written;
 
+pub use core::Effects;
 pub use line::Watched;
 
 use std::collections::HashMap;
@@ -55,16 +57,22 @@ fn eternal(name: &str) -> &'static str {
 }
 
 /// The cores and sessions that this process has.
-#[derive(Default)]
 struct Door {
+    effects: Effects,
     cores: Mutex<HashMap<String, Arc<Core>>>,
     sessions: Mutex<HashMap<String, (String, Arc<Session>)>>,
     following: Mutex<HashMap<String, Arc<Subscription>>>,
     handles: AtomicU64,
 }
 
-pub fn serve() {
-    speak(Door::default());
+pub fn serve(effects: Effects) {
+    speak(Door {
+        effects,
+        cores: Mutex::default(),
+        sessions: Mutex::default(),
+        following: Mutex::default(),
+        handles: AtomicU64::new(1),
+    });
 }
 
 fn asked<T: serde::de::DeserializeOwned>(given: &mut Data, name: &str) -> Result<T, Fault> {
@@ -79,7 +87,7 @@ impl Answers for Door {
             "initialize" if !asked::<Vec<u64>>(&mut given, "protocols")?.contains(&1) => {
                 Err(Fault::protocol(-32602, "this host speaks protocol 1"))
             }
-            "initialize" => Ok(introduced()),
+            "initialize" => Ok(introduced(self.effects)),
             "smoke" => Ok(given.remove("value").unwrap_or_default()),
             "pure" => Err(refusals::unsupported("helpers")),
             "core.build" => {
@@ -87,7 +95,7 @@ impl Answers for Door {
                 let now_ms = asked(&mut given, "now_ms")?;
                 let spec: CoreSpec = asked(&mut given, "spec")?;
                 capable(&spec)?;
-                let core = Core::build(&directory, now_ms, spec).await?;
+                let core = Core::build(&directory, now_ms, spec, self.effects).await?;
                 let handle = self.handle("c");
                 self.cores.lock().expect("cores").insert(handle.clone(), Arc::new(core));
                 Ok(json!({"core": handle}))
@@ -111,10 +119,10 @@ impl Answers for Door {
     }
 }
 
-fn introduced() -> Value {
+fn introduced(effects: Effects) -> Value {
     let own = std::env::current_exe().expect("the program").display().to_string();
     json!({
-        "protocol": 1, "edition": "2026.11", "target": {"name": "lash", "version": VERSION}, "capabilities": CAPABILITIES,
+        "protocol": 1, "edition": "2026.11", "target": {"name": effects.name(), "version": VERSION}, "capabilities": CAPABILITIES,
         "limits": {"in_flight": 64}, "own_tools": ["batch"], "store": format!("stdio:'{own}' serve sqlite"),
     })
 }
@@ -144,7 +152,7 @@ impl Door {
         let found = self.following.lock().expect("subscriptions").get(handle).cloned();
         let found = found.ok_or_else(|| Fault::protocol(-32602, format!("no subscription {handle:?}")))?;
         if method == "close" {
-            self.following.lock().expect("subscriptions").remove(handle);
+            found.close();
             return Ok(Value::Null);
         }
         Ok(found.next().await)
@@ -202,7 +210,7 @@ impl Door {
                 let spec: TurnSpec = asked(&mut given, "spec")?;
                 session.turn(&core, spec).await
             }
-            "queued_turn" => session.queued_turn(asked(&mut given, "batch_ids").unwrap_or_default(), asked(&mut given, "drain_id")?).await,
+            "queued_turn" => session.queued_turn(&core, asked(&mut given, "batch_ids").unwrap_or_default(), asked(&mut given, "drain_id")?).await,
             "fire" => {
                 session.fire(&asked::<String>(&mut given, "token")?);
                 Ok(Value::Null)

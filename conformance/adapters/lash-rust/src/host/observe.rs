@@ -5,7 +5,7 @@ use lash::observe::{
     LiveReplayGap, LiveReplayGapReason, SessionCursor, SessionObservation, SessionObservationEvent, SessionObservationEventPayload,
     SessionObservationStream, SessionObservationStreamItem, SessionObservationSubscription, SessionResume,
 };
-use lash::{EmbedError, LashSession};
+use lash::{CancellationToken, EmbedError, LashSession};
 use lash_core::LiveReplaySubscription;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
@@ -77,24 +77,41 @@ enum Following {
     Over,
 }
 
-pub struct Subscription(Mutex<Following>);
+pub struct Subscription {
+    following: Mutex<Following>,
+    closed: CancellationToken,
+}
 
 impl Subscription {
     pub fn open(live: &LashSession, cursor: &str, recover: bool) -> Result<Self, Fault> {
         let (observed, cursor) = (live.observe(), cursor_of(cursor)?);
-        if recover {
+        let following = if recover {
             observed.resume_from_cursor(&cursor).map_err(refused)?;
-            return Ok(Self(Mutex::new(Following::Recovering(Box::new(observed.subscribe_and_recover(cursor))))));
-        }
-        Ok(Self(Mutex::new(match observed.subscribe_from_cursor(&cursor).map_err(refused)? {
-            SessionObservationSubscription::Subscribed(stream) => Following::Strict(Box::new(stream)),
-            SessionObservationSubscription::Gap { observation, gap: told } => Following::Missed(gap(&told, &observation)),
-        })))
+            Following::Recovering(Box::new(observed.subscribe_and_recover(cursor)))
+        } else {
+            match observed.subscribe_from_cursor(&cursor).map_err(refused)? {
+                SessionObservationSubscription::Subscribed(stream) => Following::Strict(Box::new(stream)),
+                SessionObservationSubscription::Gap { observation, gap: told } => Following::Missed(gap(&told, &observation)),
+            }
+        };
+        Ok(Self { following: Mutex::new(following), closed: CancellationToken::new() })
+    }
+
+    pub fn close(&self) {
+        self.closed.cancel();
     }
 
     /// The next event or gap; null when the stream has ended.
     pub async fn next(&self) -> Value {
-        let mut following = self.0.lock().await;
+        tokio::select! {
+            biased;
+            () = self.closed.cancelled() => Value::Null,
+            told = self.told() => told,
+        }
+    }
+
+    async fn told(&self) -> Value {
+        let mut following = self.following.lock().await;
         match &mut *following {
             Following::Recovering(stream) => match stream.next().await {
                 Some(Ok(SessionObservationStreamItem::Event(seen))) => event(&seen),

@@ -7,16 +7,28 @@ use std::sync::{Arc, Mutex};
 use lash::tools::{ToolId, ToolSourceHandle};
 use lash::{
     CancellationToken, EmbedError, LashSession, PendingTurnInput, SessionConfigPatch, TurnCancelOutcome, TurnCancelReceipt, TurnInput,
-    TurnInputAcceptanceReceipt,
+    TurnActivity, TurnActivitySink, TurnInputAcceptanceReceipt, TurnOutput,
 };
 use lash_core::{ExecutionScope, TurnInputIngress};
 use serde_json::{Value, json};
 
-use super::core::{Core, model_of};
+use super::core::{Core, Effects, model_of};
 use super::plugins::{Bound, BoundOptional};
+use super::probe::Probe;
 use super::spec::{Data, TurnSpec};
 use super::{answers, refusals, tools};
 use crate::wire::{Fault, Wire};
+
+/// What a drain showed.
+#[derive(Default)]
+struct Seen(Mutex<Vec<TurnActivity>>);
+
+#[async_trait::async_trait]
+impl TurnActivitySink for Seen {
+    async fn emit(&self, activity: TurnActivity) {
+        self.0.lock().expect("what was seen").push(activity);
+    }
+}
 
 /// What shares one live session: its handles, and the turns that run.
 ///
@@ -56,7 +68,7 @@ impl Session {
     /// The live handle, to be held no longer than a call takes.
     pub fn live(&self) -> Result<LashSession, Fault> {
         let held = self.shared.holders.lock().expect("the holders").get(&self.number).cloned();
-        held.ok_or_else(|| refusals::consumed())
+        held.ok_or_else(refusals::consumed)
     }
 
     pub fn clone_handle(&self) -> Result<Self, Fault> {
@@ -65,7 +77,7 @@ impl Session {
     }
 
     pub fn let_go(&self) -> Result<LashSession, Fault> {
-        self.shared.let_go(self.number).ok_or_else(|| refusals::consumed())
+        self.shared.let_go(self.number).ok_or_else(refusals::consumed)
     }
 
     /// End the handle as `by` does; a refusal leaves it as it was.
@@ -88,9 +100,10 @@ impl Session {
         self.token(name).cancel();
     }
 
-    pub async fn turn(&self, core: &Core, spec: TurnSpec) -> Result<Value, Fault> {
-        let mut input = TurnInput::items(spec.items);
-        input.trace_turn_id = spec.trace_turn_id;
+    pub async fn turn(&self, core: &Core, mut spec: TurnSpec) -> Result<Value, Fault> {
+        let mut input = TurnInput::items(std::mem::take(&mut spec.items));
+        input.trace_turn_id = spec.trace_turn_id.take();
+        let named = spec.turn_id.clone().or_else(|| input.trace_turn_id.clone());
         let mut turn = self.live()?.turn(input);
         if let Some(id) = spec.turn_id {
             turn = turn.turn_id(id);
@@ -116,18 +129,37 @@ impl Session {
             };
         }
         let holder = self.shared.hold(self.live()?);
-        let ended = turn.run().await;
+        let ended = match core.effects {
+            Effects::Inline => turn.run().await,
+            Effects::Durable => {
+                let id = named.unwrap_or_else(|| format!("turn {}.{}", std::process::id(), core.fresh()));
+                let host = core.lash.effect_host();
+                let controller = host.scoped(ExecutionScope::turn(self.live()?.session_id(), id.as_str()));
+                turn.turn_id(id).advanced().run_with_scope(controller.map_err(|err| refusals::runtime(&err))?).await
+            }
+        };
         self.shared.let_go(holder);
         Ok(answers::turn(&ended?))
     }
 
-    pub async fn queued_turn(&self, batch_ids: Vec<String>, drain_id: Option<String>) -> Result<Value, Fault> {
-        let mut turn = self.live()?.queued_turn().batch_ids(batch_ids);
+    pub async fn queued_turn(&self, core: &Core, batch_ids: Vec<String>, drain_id: Option<String>) -> Result<Value, Fault> {
+        let mut turn = self.live()?.queued_turn().batch_ids(batch_ids.clone());
+        let named = drain_id.clone().or_else(|| batch_ids.first().cloned());
         if let Some(id) = drain_id {
             turn = turn.drain_id(id);
         }
         let holder = self.shared.hold(self.live()?);
-        let ended = turn.run().await;
+        let ended = match core.effects {
+            Effects::Inline => turn.run().await,
+            Effects::Durable => {
+                let id = named.unwrap_or_else(|| format!("drain {}.{}", std::process::id(), core.fresh()));
+                let host = core.lash.effect_host();
+                let controller = host.scoped(ExecutionScope::queue_drain(self.live()?.session_id(), id));
+                let seen = Seen::default();
+                let ended = turn.advanced().stream_to_with_scope(&seen, controller.map_err(|err| refusals::runtime(&err))?).await;
+                ended.map(|told| told.map(|result| TurnOutput { result, activities: seen.0.into_inner().expect("what was seen") }))
+            }
+        };
         self.shared.let_go(holder);
         Ok(ended?.as_ref().map_or(Value::Null, answers::turn))
     }
@@ -179,7 +211,14 @@ impl Session {
             "abandon_queued_work_claim" => live.abandon_queued_work_claim(&Wire::read(given["claim"].clone())?).await?.write(),
             "abandon_turn_input_claim" => live.abandon_turn_input_claim(&Wire::read(given["claim"].clone())?).await?.write(),
             "revoke_durable_waits" => live.revoke_durable_waits().await?.write(),
-            "refresh_background_graph" => live.refresh_background_graph().await?.write(),
+            "processes.list" => {
+                let listed = live.processes().list().await?;
+                Ok(listed.iter().map(|one| json!({"id": one.process_id})).collect())
+            }
+            "set_turn_phase_probe" => {
+                live.set_turn_phase_probe(Arc::new(Probe(core.stage.clone()))).await;
+                Ok(Value::Null)
+            }
             "export_state" => Ok(serde_json::to_value(answers::exported(&live).await?).unwrap_or_default()),
             "branch_to_node" => {
                 let leaf = given.get("node_id").and_then(Value::as_str).map(str::to_owned);
@@ -211,7 +250,7 @@ impl Session {
             }
             "refresh" => {
                 live.commands().refresh_tool_catalog("asked", format!("refresh {}", core.fresh())).await?;
-                live.queued_turn().run().await?;
+                self.queued_turn(core, Vec::new(), None).await?;
                 Ok(answers::tool_state(&live.tools().state().await?))
             }
             "set_membership" => {
@@ -237,9 +276,11 @@ impl Session {
 
 /// The capability behind a member, where this host does not declare it.
 fn undeclared(method: &str) -> Option<&'static str> {
-    match method.split_once('.')?.0 {
+    match method.split_once('.').map_or(method, |(of, _)| of) {
+        "refresh_background_graph" => Some("processes"),
+        "append_nodes" | "get_historic_node" | "orphaned_node_ids" | "open_agent_frame" => Some("graph"),
         "children" => Some("children"),
-        "processes" => Some("processes"),
+        "processes" if method != "processes.list" => Some("processes"),
         "triggers" if method != "triggers.catalog" => Some("triggers"),
         _ => None,
     }

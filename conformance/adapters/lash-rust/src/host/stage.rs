@@ -59,6 +59,11 @@ impl Stage {
         self.props().gates.entry(name.to_owned()).or_default().clone()
     }
 
+    /// The gate, if somebody asked for it.
+    pub fn awaited(&self, name: &str) -> Option<Gate> {
+        self.props().gates.get(name).cloned()
+    }
+
     /// Wait at the gate; false when the turn was cancelled first.
     pub async fn stand(&self, name: &str, cancelled: Option<&CancellationToken>) -> bool {
         let gate = self.gate(name);
