@@ -3,10 +3,9 @@
 import asyncio
 from typing import Any
 
-from lash_conformance.bench import Bench, request
+from lash_conformance.bench import Bench
 from lash_conformance.check import check
-from lash_conformance.model_state import Data, lean
-from lash_conformance.process_races import raced_across_processes
+from lash_conformance.model_state import Data
 from lash_conformance.race import Client, Race, fence_of, raced
 from lash_conformance.rules_lane import OWNERS
 from lash_conformance.vocabulary import (
@@ -24,7 +23,8 @@ from lash_ref.nodes import Append
 ALL_BATCHES = ("claim_ready_queued_work", "idle", 9)
 
 
-def _work(**parts: Any) -> Data:
+def draft(**parts: Any) -> Data:
+    """Queued work, as JSON."""
     return batch(**parts).to_data()
 
 
@@ -34,7 +34,8 @@ def committing(fence: Data | None, node: str, **parts: Any) -> Data:
     return made.to_data() | ({"session_execution_lease": fence} if fence else {})
 
 
-async def _take(client: Client, fence: Data, method: str, *rest: Any) -> Any:
+async def take(client: Client, fence: Data, method: str, *rest: Any) -> Any:
+    """The answer to a claim under ``fence``."""
     return await client.store(method, "s1", fence, fence["owner"], *rest)
 
 
@@ -55,7 +56,8 @@ async def read_back(referee: Client) -> None:
 # -- lane
 
 
-async def _claims(race: Race, referee: Client, crowd: list[Client]) -> None:
+async def claims(race: Race, referee: Client, crowd: list[Client]) -> None:
+    """Owners come and go."""
     async def come_and_go(client: Client, owner: Data) -> None:
         for _ in range(2):
             if fence := await client.lane(owner):
@@ -68,7 +70,7 @@ async def _claims(race: Race, referee: Client, crowd: list[Client]) -> None:
 @check("LEA.11", "LEA.6", "LEA.16", needs=("shared",), kind="race")
 async def concurrent_claims_of_a_lane_have_one_winner(bench: Bench) -> None:
     """Four owners who come and go hold the lane one after the other, under rising numbers."""
-    await raced(bench, _claims, clients=4)
+    await raced(bench, claims, clients=4)
 
 
 async def _reclaims(race: Race, referee: Client, crowd: list[Client]) -> None:
@@ -92,7 +94,8 @@ async def concurrent_reclaims_of_a_dead_holder_have_one_winner(bench: Bench) -> 
 # -- commits
 
 
-async def _heads(race: Race, referee: Client, crowd: list[Client]) -> None:
+async def heads(race: Race, referee: Client, crowd: list[Client]) -> None:
+    """Writers build on the head they read."""
     fence = await lane(referee)
 
     async def write(client: Client, name: str) -> None:
@@ -107,7 +110,7 @@ async def _heads(race: Race, referee: Client, crowd: list[Client]) -> None:
 @check("STO.6", "STO.7", "STO.3", "GRA.31", needs=("shared",), kind="race")
 async def concurrent_commits_build_on_one_another(bench: Bench) -> None:
     """Of writers who read the same head one is applied, the others leave no trace, and reads see whole states."""
-    await raced(bench, _heads, clients=4)
+    await raced(bench, heads, clients=4)
 
 
 async def _head(client: Client) -> int:
@@ -131,7 +134,7 @@ async def concurrent_commits_without_expectation_are_all_applied(bench: Bench) -
 
 async def _repeats(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
-    data = committing(fence, "n1", turn_commit=stamp("t1")) | {"enqueued_queue_batches": [_work()]}
+    data = committing(fence, "n1", turn_commit=stamp("t1")) | {"enqueued_queue_batches": [draft()]}
     await asyncio.gather(*(client.store("commit_runtime_state", data) for client in crowd))
     await read_back(referee)
 
@@ -190,7 +193,7 @@ async def who_sees_the_last_commit_of_a_holder_finds_the_lane_free(bench: Bench)
 
 async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
-    await referee.store("enqueue_queued_work", _work())
+    await referee.store("enqueue_queued_work", draft())
 
     async def hold(client: Client) -> None:
         for n in range(3):
@@ -204,7 +207,7 @@ async def _takeover(race: Race, referee: Client, crowd: list[Client]) -> None:
             await client.store("commit_runtime_state", data)
 
     async def claim(client: Client) -> None:
-        await _take(client, fence, *ALL_BATCHES)
+        await take(client, fence, *ALL_BATCHES)
         await client.store("renew_session_execution_lease", fence, 600_000)
 
     await asyncio.gather(hold(crowd[0]), take_over(crowd[1]), claim(crowd[2]))
@@ -223,10 +226,10 @@ async def a_holder_that_was_replaced_writes_nothing_more(bench: Bench) -> None:
 async def _queue(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     for _ in range(3):
-        await referee.store("enqueue_queued_work", _work(slot_policy="join"))
+        await referee.store("enqueue_queued_work", draft(slot_policy="join"))
 
     async def work(client: Client) -> None:
-        claim = await _take(client, fence, "claim_ready_queued_work", "idle", 2)
+        claim = await take(client, fence, "claim_ready_queued_work", "idle", 2)
         if claim is not None and client.random.random() < 0.5:
             await client.store("abandon_queued_work_claim", claim)
         elif claim is not None:
@@ -246,9 +249,10 @@ async def concurrent_claims_of_work_share_nothing(bench: Bench) -> None:
     await raced(bench, _queue, clients=4)
 
 
-async def _keys(race: Race, referee: Client, crowd: list[Client]) -> None:
+async def keys(race: Race, referee: Client, crowd: list[Client]) -> None:
+    """Everybody enqueues under one key."""
     async def enqueue(client: Client) -> None:
-        await client.store("enqueue_queued_work", _work(source_key="k"))
+        await client.store("enqueue_queued_work", draft(source_key="k"))
         await client.store("enqueue_pending_turn_input", said(source_key="k").to_data())
 
     await asyncio.gather(*(enqueue(client) for client in crowd))
@@ -258,13 +262,13 @@ async def _keys(race: Race, referee: Client, crowd: list[Client]) -> None:
 @check("QUE.6", "INP.4", needs=("shared",), kind="race")
 async def concurrent_equal_source_keys_make_one_row(bench: Bench) -> None:
     """Four clients that enqueue under one key are all answered the same batch and the same input."""
-    await raced(bench, _keys, clients=4)
+    await raced(bench, keys, clients=4)
 
 
 async def _outbox(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     for key in "kl":
-        work = _work(source_key=key)
+        work = draft(source_key=key)
         sent = committing(fence, key) | {"enqueued_queue_batches": [work]}
         await asyncio.gather(
             crowd[0].store("commit_runtime_state", sent),
@@ -281,13 +285,13 @@ async def an_outbox_and_a_delivery_under_one_key_are_one_batch(bench: Bench) -> 
 
 async def _batch_or_nothing(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
-    made = await referee.store("enqueue_queued_work", _work())
+    made = await referee.store("enqueue_queued_work", draft())
     waiting = await referee.store("enqueue_pending_turn_input", said(ingress=during("t1")).to_data())
     target = by_id(waiting["input_id"]).to_data()
     await asyncio.gather(
-        _take(crowd[0], fence, *ALL_BATCHES),
+        take(crowd[0], fence, *ALL_BATCHES),
         crowd[1].store("cancel_queued_work_batch", "s1", made["batch_id"]),
-        _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
+        take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
         crowd[3].store("cancel_pending_turn_inputs", "s1", [target]),
     )
     await read_back(referee)
@@ -305,10 +309,10 @@ async def _inputs(race: Race, referee: Client, crowd: list[Client]) -> None:
         await referee.store("enqueue_pending_turn_input", said(text).to_data())
     await referee.store("enqueue_pending_turn_input", said("now", ingress=during("t1")).to_data())
     await asyncio.gather(
-        _take(crowd[0], fence, "claim_next_turn_inputs", 1),
-        _take(crowd[1], fence, "claim_next_turn_inputs", 2),
-        _take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
-        _take(crowd[3], fence, "claim_checkpoint_work", "t1", "after_work", 9, 9),
+        take(crowd[0], fence, "claim_next_turn_inputs", 1),
+        take(crowd[1], fence, "claim_next_turn_inputs", 2),
+        take(crowd[2], fence, "claim_active_turn_inputs", "t1", "after_work", 9),
+        take(crowd[3], fence, "claim_checkpoint_work", "t1", "after_work", 9, 9),
     )
     await read_back(referee)
 
@@ -321,11 +325,11 @@ async def concurrent_claims_of_input_share_nothing(bench: Bench) -> None:
 
 async def _given_back(race: Race, referee: Client, crowd: list[Client]) -> None:
     for _ in range(2):
-        await referee.store("enqueue_queued_work", _work(slot_policy="join"))
+        await referee.store("enqueue_queued_work", draft(slot_policy="join"))
     await referee.store("enqueue_pending_turn_input", said().to_data())
     fence = await lane(referee)
-    work = await _take(referee, fence, *ALL_BATCHES)
-    inputs = await _take(referee, fence, "claim_next_turn_inputs", 9)
+    work = await take(referee, fence, *ALL_BATCHES)
+    inputs = await take(referee, fence, "claim_next_turn_inputs", 9)
     for owner in OWNERS[1:4]:
         assert work is not None, "no live claim held the work, yet it was not granted"
         assert inputs is not None, "no live claim held the input, yet it was not granted"
@@ -334,8 +338,8 @@ async def _given_back(race: Race, referee: Client, crowd: list[Client]) -> None:
         _, _, work, inputs = await asyncio.gather(
             crowd[0].store("abandon_queued_work_claim", work),
             crowd[1].store("abandon_turn_input_claim", inputs),
-            _take(crowd[2], fence, *ALL_BATCHES),
-            _take(crowd[3], fence, "claim_next_turn_inputs", 9),
+            take(crowd[2], fence, *ALL_BATCHES),
+            take(crowd[3], fence, "claim_next_turn_inputs", 9),
         )
         await read_back(referee)
 
@@ -344,59 +348,3 @@ async def _given_back(race: Race, referee: Client, crowd: list[Client]) -> None:
 async def a_late_giving_back_leaves_the_next_holder_what_it_claimed(bench: Bench) -> None:
     """What a dead claim gives back while the next generation claims it stays claimed."""
     await raced(bench, _given_back, clients=4)
-
-
-# -- between processes
-
-
-async def _by_turns(race: Race, referee: Client, crowd: list[Client]) -> None:
-    kept = "manifest" in race.bench.target.capabilities
-
-    async def look(client: Client) -> None:
-        await read_back(client)
-        await client.store("list_queued_work", "s1")
-        for method, *given in (("load_node", "n4"), ("load_session_meta",), *((("list_all_refs",), ("list_uncommitted", 9)) * kept)):
-            await client.store(method, *given)
-
-    fence = await lane(referee)
-    for n, client in enumerate((*crowd, *crowd)):
-        await look(client)
-        meta = {"session_id": "s1", "session_name": f"by {n}", "created_at": "then", "model": "m", "relation": {"kind": "root"}}
-        await client.store("save_session_meta", meta)
-        if kept:
-            await client.store("record_intent", lean(attachment_id=f"a{n}", session_id="s1", canonical_uri="u", intent_at_epoch_ms=n))
-        await client.store("enqueue_pending_turn_input", said(input_id=f"i{n // 2}").to_data())
-        await client.store("enqueue_queued_work", _work())
-        await client.store("commit_runtime_state", committing(fence, f"n{n}", turn_commit=stamp(f"t{n // 2}", "h")))
-        claim = await _take(client, fence, "claim_ready_queued_work", "idle", 1)
-        await client.store("abandon_queued_work_claim", claim)
-        await client.store("release_session_execution_lease", fence)
-        fence = await lane(client, OWNERS[n % 2])
-        await look(client)
-    for client in crowd:
-        await look(client)
-    await referee.call("factory", "delete_session", "s1")
-    for client in crowd:
-        await client.call("factory", "open_existing_store", request().to_data())
-
-
-async def _watched(race: Race, referee: Client, crowd: list[Client]) -> None:
-    fence = await lane(referee)
-
-    async def write() -> None:
-        for n in range(3):
-            await referee.store("commit_runtime_state", committing(fence, f"n{n}") | {"enqueued_queue_batches": [_work()]})
-
-    async def watch(client: Client) -> None:
-        for _ in range(3):
-            await read_back(client)
-
-    await asyncio.gather(write(), *(watch(client) for client in crowd))
-    for client in crowd:
-        await read_back(client)
-
-
-@check("FAC.16", needs=("durable", "shared"), kind="crash")
-async def processes_that_share_a_place_see_one_store(bench: Bench) -> None:
-    """Clients that have a process each write by turns, watch commits, and fight over lanes, heads, keys and names."""
-    await raced_across_processes(bench, _by_turns, (_watched, _claims, _heads, _keys), clients=3)

@@ -111,11 +111,11 @@ async def _intents(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     for n in range(6):
         file = f"f{n}"
-        await referee.store("record_intent", _intent(file, OLD))
+        await referee.store("record_intent", _intent(file, OLD if n % 2 else YOUNG))
         data = committing(fence, f"n{n}") | {"committed_attachment_ids": [file]}
         await asyncio.gather(
             crowd[0].store("record_intent", _intent(file, YOUNG)),
-            crowd[1].store("commit_runtime_state", data) if n % 2 else crowd[1].store("commit_refs", "s1", [file]),
+            crowd[1].store("commit_runtime_state", data) if n % 3 else crowd[1].store("commit_refs", "s1", [file]),
             crowd[2].store("forget_aged_uncommitted_intents", CUTOFF),
             crowd[3].store("record_intent", _intent(file, YOUNG)),
         )
