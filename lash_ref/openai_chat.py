@@ -202,7 +202,7 @@ def _content(delta: dict[str, Any]) -> tuple[str, str]:
     if not isinstance(delta.get("content"), list):
         return piece(delta, "content"), ""
     typed = parts(delta, "content")
-    said = [piece(one, "text") for one in typed if one.get("type") in {"text", "output_text"}]
+    said = [piece(one, "text") for one in typed if one.get("type") in ("text", "output_text")]
     thinking = [parts(one, key) for one in typed for key, kind in (("thinking", "thinking"), ("summary", "reasoning")) if one.get("type") == kind]
     return "".join(said), "".join(piece(each, "text") for thoughts in thinking for each in thoughts)
 

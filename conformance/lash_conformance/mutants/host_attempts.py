@@ -3,7 +3,7 @@
 """Broken retries: errors taken for others, repeats and waits of their own, records that leave things out."""
 
 from datetime import timedelta, timezone
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
@@ -253,6 +253,21 @@ class LetsRefusalsOut(BrokenHost):
             return unrecordable
 
         patch("lash_ref.dialect:unrecordable", make)
+
+
+@host_mutant("PRV.49", character="Hashing: looks the type of a content's piece up in a set.")
+class HashesTypes(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def content(delta: dict[str, Any]) -> Any:
+                pieces: Any = delta.get("content")
+                if isinstance(pieces, list):
+                    {one.get("type") for one in cast("list[Any]", pieces) if isinstance(one, dict)}
+                return original(delta)
+
+            return content
+
+        patch("lash_ref.openai_chat:_content", make)
 
 
 @host_mutant("PRV.54", character="Literate: judges no error whose body it cannot read.")

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from lash_conformance.check import host_check
-from lash_conformance.checks.host.provider_replies import Ask, asking
+from lash_conformance.checks.host.provider_replies import Ask, asking, streamed
 from lash_conformance.fixture import DIALECTS, Fixture, Frame, fixtures
 from lash_conformance.host_bench import HostBench
-from lash_conformance.provider_words import asked, reply
+from lash_conformance.provider_words import WORDS, asked, reply
 from lash_conformance.search import SEARCH
 from lash_conformance.vocabulary import Unexpected
 from lash_ref.provider import ProviderFailureKind
@@ -21,6 +21,35 @@ Data = dict[str, Any]
 KINDS = set(get_args(ProviderFailureKind))
 ODD: tuple[Any, ...] = (None, True, 0, -1, 1.5, 2**63, 10**40, 1e300, "", "odd", "\u0000", [], {}, [None], [{}], {"odd": None}, "9" * 40)
 """What a member of an event may be turned into."""
+
+
+KINDS_OF_MEMBER: tuple[Any, ...] = ({"odd": None}, [{}], 7, True)
+"""One member of each kind that is not a text."""
+
+GATEWAYS: dict[str, list[Data]] = {
+    "anthropic-messages": [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "tool_use", "id": "t", "name": "f", "input": {}, "caller": {"type": "direct"}}},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 1}}},
+    ],
+    "openai-chat": [
+        {"choices": [{"index": 0, "delta": {"content": [
+            {"type": "text", "text": "Hi."}, {"type": "thinking", "thinking": [{"type": "text", "text": "W"}]},
+            {"type": "reasoning", "summary": [{"type": "summary_text", "text": "W"}]},
+        ]}}]},
+        {"choices": [{"index": 0, "delta": {"reasoning": {"text": "W"}, "reasoning_details": [{"type": "reasoning.encrypted", "id": "t", "data": "x", "index": 0}]}}]},
+        {"choices": [{"index": 0, "delta": {}, "error": {"code": 500, "message": "m", "metadata": {"raw": "x"}}}], "x_groq": {"usage": {"total_tokens": 1}}},
+    ],
+    "openai-responses": [
+        {"type": "response.output_item.done", "output_index": 0, "item": {"type": "message", "id": "m", "phase": "final", "content": ["H", {"type": "output_text", "text": "i."}]}},
+        {"type": "response.output_item.done", "output_index": 1, "item": {"type": "reasoning", "id": "r", "summary": ["W"], "content": [{"type": "reasoning_text", "text": "W"}]}},
+        {"type": "response.incomplete", "response": {"incomplete_details": {"reason": "max_tokens"}, "error": {"code": "x"}}},
+    ],
+    "gemini": [
+        {"response": {"candidates": [{"content": {"parts": [{"executableCode": {"language": "PYTHON", "code": "1"}}, {"functionCall": {"id": "c", "name": "f", "args": {}}}]}}]}},
+        {"promptFeedback": {"blockReason": "OTHER"}, "usageMetadata": {"promptTokensDetails": [{"modality": "TEXT", "tokenCount": 1}]}},
+    ],
+}  # fmt: skip
+"""Events in the shapes of gateways, whose members no recorded stream has."""
 
 
 def streams(dialect: str) -> list[Fixture]:
@@ -107,6 +136,18 @@ async def whatever_a_provider_sends_the_attempt_ends(bench: HostBench) -> None:
     await searched(bench, make, judge)
 
 
+@host_check("PRV.49", needs=("providers",))
+async def whatever_a_gateway_s_member_is_the_attempt_ends(bench: HostBench) -> None:
+    """Each member of the events of gateways turned into an object, a list, a number and a truth: an answer or a failure of a known kind."""
+    async with asking(bench) as ask:
+        for dialect, events in GATEWAYS.items():
+            for event in events:
+                for path in _paths(event):
+                    for odd in KINDS_OF_MEMBER:
+                        body = [*WORDS[dialect].opening, _replaced(event, path, odd), *WORDS[dialect].ending]
+                        _typed(await ask(asked(dialect, streamed(body))))
+
+
 def _typed(found: Data) -> None:
     if found["response"] is None and (found["error"] is None or found["error"]["kind"] not in KINDS):
         raise Unexpected("an answer, or a failure of a known kind", f"{found['error']}")
@@ -116,14 +157,17 @@ def _turned(frame: Frame, draw: st.DataObject) -> Frame:
     """The frame with one member of its data turned into another."""
     if not isinstance(frame.data, dict | list):
         return frame
-    document = json.loads(json.dumps(frame.data))
-    path = draw.draw(st.sampled_from(list(_paths(document))))
-    odd = draw.draw(st.sampled_from(ODD))
-    owner = document
+    path = draw.draw(st.sampled_from(list(_paths(frame.data))))
+    return frame.model_copy(update={"data": _replaced(frame.data, path, draw.draw(st.sampled_from(ODD)))})
+
+
+def _replaced(document: Any, path: tuple[Any, ...], odd: Any) -> Any:
+    """A copy of the document whose member at the path is another."""
+    made = owner = json.loads(json.dumps(document))
     for step in path[:-1]:
         owner = owner[step]
     owner[path[-1]] = odd
-    return frame.model_copy(update={"data": document})
+    return made
 
 
 def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
