@@ -182,7 +182,7 @@ def mutants(
     from lash_conformance.kill_table import data, show
 
     console = Console()
-    with console.status("breaking stores …") as status:
+    with console.status("running broken implementations …") as status:
         table = kill.run_sync(
             lambda clause: selects_clause(select, clause),
             lambda one: status.update(f"{one.clause} {one.mutant.name}"),

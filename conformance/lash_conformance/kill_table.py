@@ -33,9 +33,9 @@ def data(table: KillTable) -> dict[str, Any]:
 
 
 def show(console: Console, table: KillTable) -> None:
-    """Print who was killed by what, what survived, and what is left unproven."""
-    rows = Table(title="broken stores", title_justify="left")
-    for column in ("clause", "broken store", "killed by"):
+    """Print which check detected what, what survived, and which clauses are unproven."""
+    rows = Table(title="broken implementations", title_justify="left")
+    for column in ("clause", "what is wrong", "detected by"):
         rows.add_column(column, overflow="fold")
     for kill in table.kills:
         killer = kill.killers[0].check.name if kill.killers else "[bold red]survived"
@@ -43,14 +43,14 @@ def show(console: Console, table: KillTable) -> None:
     console.print(rows)
     killed = sum(kill.killed for kill in table.kills)
     clauses = {kill.clause for kill in table.kills}
-    console.print(f"{killed} of {len(table.kills)} kills made, over {len(clauses)} clauses")
+    console.print(f"{killed} of {len(table.kills)} broken implementations detected, over {len(clauses)} clauses")
     for result in table.baseline:
-        console.print(f"the unbroken store fails {result.check.id}: {result.reason}", style="red", markup=False)
+        console.print(f"the correct implementation fails {result.check.id}: {result.reason}", style="red", markup=False)
     if table.unproven:
-        console.print(f"no broken store for: {', '.join(table.unproven)}", style="red")
+        console.print(f"no broken implementation of: {', '.join(table.unproven)}", style="red")
     if table.weak:
-        console.print(f"kill nothing (weak): {', '.join(table.weak)}", style="yellow")
-    verdict = "Every MUST is proven." if table.holds else "Not proven: mend the checks named above."
+        console.print(f"checks that detect nothing (weak): {', '.join(table.weak)}", style="yellow")
+    verdict = "Every MUST is proven." if table.holds else "Not proven: see the checks and clauses named above."
     if not table.kills:
-        verdict = "Nothing was broken, so nothing is proven; check the selection."
+        verdict = "No broken implementation was run, so nothing is proven; check the selection."
     console.print(verdict, style="green" if table.holds else "bold red")

@@ -122,20 +122,20 @@ def run(console: Console, *, with_drill: bool = True) -> SelfTest:
     for target, passed in made.null_passes.items():
         console.print(f"{target} passes {', '.join(passed)}", style="red", highlight=False)
     console.print(
-        f"null score: {sum(map(len, made.null_passes.values()))} MUSTs pass in {made.null_runs} runs; "
-        f"{len(made.weak)} checks pass somewhere and carry no clause alone"
+        f"targets that do nothing: {sum(map(len, made.null_passes.values()))} MUSTs pass in {made.null_runs} runs; "
+        f"{len(made.weak)} checks pass on one of them, and no clause rests on such checks alone", soft_wrap=True,
     )
     for name in hostile.DRILL if with_drill else ():
         made.drill[name] = drill(name)
-        console.print(f"drill {name}: {made.drill[name]}", highlight=False)
+        console.print(f"hostile store {name}: {made.drill[name]}", highlight=False, soft_wrap=True)
     for outside, names in ((False, hostile_host.INSIDE), (True, hostile_host.OUTSIDE)) if with_drill else ():
         for name in names:
             told = f"host {name}{' over the wire' if outside else ''}"
             made.drill[told] = host_drill(name, outside=outside)
-            console.print(f"drill {told}: {made.drill[told]}", highlight=False)
+            console.print(f"hostile {told}: {made.drill[told]}", highlight=False, soft_wrap=True)
     console.print(
-        "Nothing passes on nothing, and every hostile target gets its verdict." if made.holds
-        else "The suite is not sound: mend what is named above.",
+        "Sound: nothing passes on targets that do nothing, and every hostile target gets a verdict." if made.holds
+        else "The suite is not sound: see what is named above.",
         style="green" if made.holds else "bold red",
     )  # fmt: skip
     return made

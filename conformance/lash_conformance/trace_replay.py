@@ -23,12 +23,12 @@ def replay_file(console: Console, path: Path, target: StoreTarget) -> bool:
             console.print(Text(f"       expected {transcript.short(one.expected)}"), soft_wrap=True)
             console.print(Text(f"       found    {transcript.short(one.found)}"), soft_wrap=True)
     differing = sum(not one.ok for one in replayed)
-    console.print(f"{len(replayed)} steps on {visible(target.name)}, {differing} answered otherwise")
+    console.print(f"{len(replayed)} steps on {visible(target.name)}, {differing} answered differently")
     return differing == 0 and bool(replayed)
 
 
 def replay_life(console: Console, path: Path, target: HostTarget, stores: StoreTarget) -> bool:
-    """Live a saved life again on a host, as far as it goes as its model says; whether that is to its end."""
+    """Repeat a saved sequence of steps on a host until it differs from the model; whether it never does."""
     steps = life_search.read(path)
     lived = asyncio.run(life_search.live(target, stores, steps))
     for number, one in enumerate(lived, start=1):
@@ -37,5 +37,5 @@ def replay_life(console: Console, path: Path, target: HostTarget, stores: StoreT
         if not one.ok:
             console.print(Text(f"       found    {transcript.short(one.found)}"), soft_wrap=True)
     agreed = len(lived) == len(steps) and all(one.ok for one in lived)
-    console.print(f"{len(lived)} of {len(steps)} steps on {visible(target.name)}, {'as' if agreed else 'not as'} the model says")
+    console.print(f"{len(lived)} of {len(steps)} steps on {visible(target.name)}, {'as the model says' if agreed else 'then not as the model says'}")
     return agreed and bool(steps)

@@ -55,13 +55,13 @@ def ours(suites: dict[str, Any], ruled: list[dict[str, Any]], problems: list[str
             )
             allowed = {one["case"] for one in ruled if one["lease"] == suite["lease"]}
             problems += [f"{store}: {case} fails ({suite['reason']})" for case in failed if case not in allowed]
-    lines += ["", "A suite of lash ends at its first failure; what comes after is not run.", ""]
+    lines += ["", "A suite of lash stops at its first failure; what comes after is not run.", ""]
     lines += [
         "The suite runs twice.",
-        "*strict* hands every commit on as it is.",
-        "*advisory* makes each commit under whatever lease is live, or a fresh one, as 0.1.0-alpha.113 would: this shows all that comes after the two ruled differences.",
+        "*strict* passes every commit on unchanged.",
+        "*advisory* makes each commit under the live lease, or a fresh one, as 0.1.0-alpha.113 does: this shows everything after the two differences that are ruled on below.",
         "",
-        "Ruled:",
+        "Differences that were ruled on (the spec keeps its rule):",
         "",
     ]
     lines += [f"- `{one['case']}` ({one['lease']}): {one['told']}" for one in ruled]
@@ -70,7 +70,7 @@ def ours(suites: dict[str, Any], ruled: list[dict[str, Any]], problems: list[str
 
 STORES = (
     "## This suite on the stores of lash", "store",
-    "The checks that kill a process at a counted write are left out: lash's runtime wakes its threads by writes of its own, so their number differs from run to run.",
+    "The checks that kill a process at a counted write are left out: lash's runtime wakes its threads by writes, so the number of writes differs from run to run.",
 )  # fmt: skip
 HOSTS = (
     "## This suite on the runtime of lash", "effects",
