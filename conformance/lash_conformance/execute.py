@@ -191,7 +191,7 @@ def judged(check: Check, err: BaseException) -> Result:
         case LashError():
             found = f"{err.code}: {err}"
             return Result(
-                check, "fail", reason=found, expected="the call succeeds", found=found, where=where
+                check, "fail", reason=found, expected="the call to succeed", found=found, where=where
             )
         case TargetBroke():
             log = f"; its standard error ends with: {err.log[-1000:].strip()}" if err.log.strip() else ""

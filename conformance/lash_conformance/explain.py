@@ -94,7 +94,7 @@ def show(console: Console, clause: Clause) -> None:
     rows += [("divergence", clause.divergence), ("untested", clause.untested)]
     rows += [("check", f"{c['id']}  {c['claim']} ({c['at']})") for c in found["checks"]]
     rows += [("proven by", f"{m['name']}: {m['character']} ({m['at']})") for m in found["mutants"]]
-    rows += [("code", ", ".join(found["implemented"])), ("law", found["page"])]
+    rows += [("code", ", ".join(found["implemented"])), ("spec", found["page"])]
     for name, text in rows:
         if text:
             console.print(Text(f"  {name:11}", "dim") + Text(text), soft_wrap=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
 from lash_conformance.report import CheckReport, Report, rerun
-from lash_conformance.shown import visible
+from lash_conformance.shown import shortened, visible
 
 
 def _case(report: Report, check: CheckReport) -> TestCase:
@@ -16,11 +16,13 @@ def _case(report: Report, check: CheckReport) -> TestCase:
         case "not-applicable" | "known-failure":
             result = Skipped(visible(f"{check.verdict}: {check.reason}"))
         case "fail":
-            result = Failure(visible(check.note or check.reason), "fail")
+            sides = f"expected {check.expected}; found {check.found}" if check.expected and check.found else check.reason
+            result = Failure(visible(check.note or shortened(sides, 400)), "fail")
         case "unknown" | "error" | "not-run":
             result = Error(visible(check.reason or check.verdict), check.verdict)
     trace = (f"{number} {line}" for number, line in enumerate(check.lines, start=1))
-    result.text = visible("\n".join((check.claim, *trace, rerun(check, report))))
+    rules = (f"{clause.id}: {clause.rule}" for clause in report.clauses if clause.id in check.clauses[:1])
+    result.text = visible("\n".join((*rules, check.claim, *trace, rerun(check, report))))
     case.result = [result]
     return case
 

@@ -9,7 +9,7 @@ from pygal.style import Style
 from lash_conformance import crash_map
 from lash_conformance.catalogue import AREAS
 from lash_conformance.execute import VERDICTS
-from lash_conformance.report import Report, found_most, rerun
+from lash_conformance.report import Report, found_most, rerun, searches
 from lash_conformance.shown import prose
 
 COLOURS = {
@@ -47,7 +47,7 @@ def render(report: Report) -> str:
         report=report, checks=checks, verdicts=VERDICTS, colours=COLOURS,
         chart=chart(report) if report.checks else "",
         crash_lines=crash_map.lines(report), crash_rows=crash_map.rows(report),
-        most=found_most(report), rerun=rerun, areas=AREAS,
+        most=found_most(report), rerun=rerun, areas=AREAS, searches=searches(report),
         red=[check for check in report.checks if check.verdict in ("fail", "error", "unknown")],
     )  # fmt: skip
 

@@ -263,7 +263,8 @@ def verdict_of(events: list[dict[str, Any]], problems: list[str], capabilities: 
 
     red = [e for e in checks if e["verdict"] in ("fail", "error") and is_must(e)]
     if red or problems:
-        most = Counter(event["clauses"][0] for event in red).most_common(1)
+        own = [event for event in red if event.get("kind") != "machine"] or red
+        most = Counter(event["clauses"][0] for event in own).most_common(1)
         start = f"Start with `lash-conformance explain {most[0][0]}`." if most else "Correct the list of known failures."
         return 1, f"Does not conform: {len(red)} checks of a MUST fail, {len(problems)} other problems. {start}"
     passed = [e for e in checks if e["verdict"] == "pass"]
@@ -310,6 +311,14 @@ def found_most(report: Report, shown: int = 8) -> list[Alike]:
     """What more than one check found, the most frequent first; a bare value may have any cause."""
     several = [one for one in alike(report) if len(one.checks) > 1 and " " in one.found]
     return sorted(several, key=lambda one: -len(one.checks))[:shown]
+
+
+def searches(report: Report) -> str:
+    """How many clauses failed by a search alone, which tells less about each than a check of its own; empty for none."""
+    red = [check for check in report.checks if check.verdict in ("fail", "error")]
+    shown = {clause for check in red if check.kind != "machine" for clause in check.clauses}
+    only = {clause for check in red if check.kind == "machine" for clause in check.clauses} - shown
+    return f"{len(only)} of these clauses fail only because a randomised search that covers them failed; start with the others" if only else ""
 
 
 def rerun(check: CheckReport, report: Report) -> str:

@@ -1,4 +1,4 @@
-"""Text from a target made safe to print on a terminal, a page or in XML."""
+"""Text as a terminal, a page or XML can show it: from a target without control characters, long lines cut, Markdown as HTML."""
 
 import re
 from html import escape
@@ -10,6 +10,18 @@ _HIDDEN = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u202a-\u202e\u2066
 def visible(text: str) -> str:
     """The text with an escape for each character that would steer a terminal, not be printed on it."""
     return _HIDDEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def shortened(line: str, width: int = 160) -> str:
+    """A line of at most ``width`` characters: of a call, both the beginning and the answer are kept."""
+    if len(line) <= width:
+        return line
+    call, arrow, answer = line.rpartition(" -> ")
+    if not arrow:
+        return f"{line[: width - 1]}…"
+    answer = answer if len(answer) <= width // 2 else f"{answer[: width // 2 - 1]}…"
+    room = width - len(answer) - len(arrow)
+    return f"{call if len(call) <= room else f'{call[: room - 2]}…)'} -> {answer}"
 
 
 _CODE = re.compile(r"`([^`]+)`")

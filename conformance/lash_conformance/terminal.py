@@ -12,7 +12,8 @@ from rich.text import Text
 from lash_conformance import crash_map
 from lash_conformance.catalogue import AREAS
 from lash_conformance.execute import VERDICTS, Verdict
-from lash_conformance.report import CheckReport, Report, alike, found_most, rerun
+from lash_conformance.report import CheckReport, Report, alike, found_most, rerun, searches
+from lash_conformance.shown import shortened
 
 STYLES: dict[Verdict, str] = {
     "pass": "green", "not-applicable": "dim", "known-failure": "yellow", "fail": "bold red",
@@ -72,9 +73,11 @@ def summary(console: Console, report: Report, *, shown: int = 10) -> None:
         console.print("\nsame finding in several checks, perhaps one cause", style="bold")
         for one in most:
             console.print(Text(f"  {len(one.checks):4} checks  ", "dim") + Text(shortened(one.found)), soft_wrap=True)
-        console.print()
     if report.checks:
+        console.print()
         _table(console, report)
+    if note := searches(report):
+        console.print(note, style="dim", soft_wrap=True)
     counted = ", ".join(f"{report.check_counts[v]} {v}" for v in VERDICTS if v in report.check_counts)
     console.print(f"{len(report.checks)} checks: {counted or 'none'}")
     parallel = ", in parallel" if report.parallel else ""
@@ -102,18 +105,6 @@ def _table(console: Console, report: Report) -> None:
     table.add_section()
     table.add_row("all", *(str(report.clause_counts.get(v, "")) for v in columns))
     console.print(table)
-
-
-def shortened(line: str, width: int = 160) -> str:
-    """A line of at most ``width`` characters: of a call, both the beginning and the answer are kept."""
-    if len(line) <= width:
-        return line
-    call, arrow, answer = line.rpartition(" -> ")
-    if not arrow:
-        return f"{line[: width - 1]}…"
-    answer = answer if len(answer) <= width // 2 else f"{answer[: width // 2 - 1]}…"
-    room = width - len(answer) - len(arrow)
-    return f"{call if len(call) <= room else f'{call[: room - 2]}…)'} -> {answer}"
 
 
 def failure(console: Console, check: CheckReport, report: Report) -> None:

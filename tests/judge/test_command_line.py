@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from lash_conformance import report
 from lash_conformance.difference import difference
-from lash_conformance.terminal import shortened
+from lash_conformance.shown import shortened
 
 HERE = Path(__file__).parent
 WITHOUT = """
@@ -144,3 +145,16 @@ def test_a_difference_shows_where_it_is(expected: object, found: object, shown: 
     wanted, got = difference(expected, found)
 
     assert (wanted.strip(), got.strip()) == shown
+
+
+def test_clauses_that_fail_by_a_search_alone_are_counted_apart():
+    """A search covers many clauses, and its failure says little about each."""
+
+    def red(name: str, kind: str, *clauses: str) -> report.CheckReport:
+        return report.CheckReport(id=f"{clauses[0]}:{name}", clauses=clauses, claim="", kind=kind, verdict="fail")
+
+    checks = (red("a", "example", "STO.1"), red("b", "machine", "STO.1", "STO.2", "GRA.1"))
+    shown = report.searches(report.Report.model_construct(checks=checks))
+
+    assert shown.startswith("2 of these clauses fail only because a randomised search")
+    assert report.searches(report.Report.model_construct(checks=checks[:1])) == ""
