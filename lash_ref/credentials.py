@@ -5,6 +5,7 @@ disk; a host that stores tokens reads them back from `OAuth.current` and `OAuth.
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -12,7 +13,7 @@ import httpx
 
 from lash_ref.contracts import Clock
 from lash_ref.provider import ProviderFailure
-from lash_ref.provider_errors import redacted, retry_after_s
+from lash_ref.provider_errors import redacted, retry_after_s, told_error, told_words
 from lash_ref.scalars import U64, Record, Text
 from lash_ref.trust import trust
 from lash_ref.untrusted import MalformedReply, count, mended, parsed
@@ -20,6 +21,8 @@ from lash_ref.untrusted import MalformedReply, count, mended, parsed
 REFRESH_EARLY_MS = 5 * 60_000 + 30_000
 """How long before its end a token is renewed: a long request must not outlive it."""
 TOKEN_TIMEOUT_S = 30.0
+_TOKEN = re.compile(r"[\x21-\x7e]+")
+"""What a header can carry as a token."""
 
 
 class AccessToken(Record):
@@ -85,7 +88,7 @@ class OAuth(httpx.Auth):
         try:
             async with httpx.AsyncClient(verify=trust(), timeout=TOKEN_TIMEOUT_S, follow_redirects=False) as client:
                 reply = await client.post(self.token_url, data=form)
-        except httpx.TransportError as err:
+        except httpx.RequestError as err:
             raise _failure("token_unavailable", f"{type(err).__name__} at the token endpoint", retryable=True) from err
         if reply.status_code in {408, 429} or reply.status_code >= 500:
             wait = retry_after_s(reply.headers, self.clock.now_ms())
@@ -94,19 +97,29 @@ class OAuth(httpx.Auth):
             body = mended(parsed(reply.content))
         except MalformedReply:
             body = dict[str, Any]()
-        if reply.status_code != 200 or not isinstance(body.get("access_token"), str):
+        token, refresh_token = body.get("access_token"), body.get("refresh_token")
+        if reply.status_code != 200 or not isinstance(token, str) or not _TOKEN.fullmatch(token):
             code = "invalid_grant" if body.get("error") == "invalid_grant" else "token_refused"
-            words = body.get("error_description") or body.get("error") or f"status {reply.status_code}"
-            self._refused = code, redacted(f"the token endpoint refused: {words}")
+            self._refused = code, redacted(f"the token endpoint refused: {_words(body, reply.status_code)}")
             raise _failure(*self._refused)
-        if isinstance(body.get("refresh_token"), str):
-            self.refresh_token = body["refresh_token"]
+        if isinstance(refresh_token, str) and refresh_token:
+            self.refresh_token = refresh_token
         try:
             seconds = count(body, "expires_in")
         except MalformedReply:
             seconds = None
         life_s = 3600 if seconds is None else seconds
-        return AccessToken(value=body["access_token"], expires_at_ms=self.clock.now_ms() + life_s * 1000)
+        return AccessToken(value=token, expires_at_ms=self.clock.now_ms() + life_s * 1000)
+
+
+def _words(body: dict[str, Any], status: int) -> str:
+    """Why there is no token."""
+    if status == 200 and not body.get("error"):
+        return "access_token: a text of visible ASCII characters expected, found none"
+    described = body.get("error_description")
+    if isinstance(described, str) and described:
+        return described
+    return told_words(told_error(body)) if body.get("error") else f"status {status}"
 
 
 def _failure(code: str, words: str, retryable: bool = False, wait_s: float | None = None) -> ProviderFailure:
