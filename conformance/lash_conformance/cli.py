@@ -102,7 +102,7 @@ def run(
         )  # fmt: skip
         planned = running.planned(options)
         room.on_disk()
-        room.for_files()
+        room.under_limits()
         console = Console()
         with (report / "events.jsonl").open("w", encoding="utf-8") as stream, Live(console, planned) as live:
             made = running.judge(options, stream, live)

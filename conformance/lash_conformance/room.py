@@ -8,8 +8,11 @@ from lash_conformance.target import HarnessFault
 
 BYTES = 32 << 20
 """Free where checks write; a whole run holds a third of it at once."""
-FILES = 256
-"""Open in one process."""
+LIMITS = {
+    resource.RLIMIT_NOFILE: (256, "open files in one process"),
+    resource.RLIMIT_NPROC: (128, "processes and threads of one user"),
+}
+"""What a whole run was seen to need, and some to spare."""
 
 
 def on_disk() -> None:
@@ -24,14 +27,15 @@ def on_disk() -> None:
         raise HarnessFault(f"{needed}; set TMPDIR to a folder that has them")
 
 
-def for_files() -> None:
-    """Let this process and its children open `FILES` files.
+def under_limits() -> None:
+    """Let this process and its children have what `LIMITS` names.
 
     Raises:
-        HarnessFault: whoever started the process allows fewer.
+        HarnessFault: whoever started the process allows less.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if hard != resource.RLIM_INFINITY and hard < FILES:
-        raise HarnessFault(f"judging needs {FILES} open files in one process, the limit is {hard}; raise `ulimit -n`")
-    if soft != resource.RLIM_INFINITY and soft < FILES:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, hard))
+    for limit, (needed, what) in LIMITS.items():
+        soft, hard = resource.getrlimit(limit)
+        if hard != resource.RLIM_INFINITY and hard < needed:
+            raise HarnessFault(f"judging needs {needed} {what}, the limit is {hard}; raise it with ulimit")
+        if soft != resource.RLIM_INFINITY and soft < needed:
+            resource.setrlimit(limit, (needed, hard))

@@ -270,7 +270,7 @@ def test_a_capability_is_unshown_only_if_a_check_could_have_shown_it():
 
 @pytest.mark.parametrize(("lacking", "found", "told"), [
     ("disk_usage", SimpleNamespace(free=5 << 20), r"judging needs 32 MB free in .*, found 5; set TMPDIR"),
-    ("getrlimit", (64, 64), "judging needs 256 open files in one process, the limit is 64"),
+    ("getrlimit", (64, 64), "judging needs 256 open files in one process, the limit is 64; raise it"),
 ])  # fmt: skip
 def test_what_the_machine_lacks_is_no_stores_fault(
     lacking: str, found: object, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
