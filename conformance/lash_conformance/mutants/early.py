@@ -2,11 +2,13 @@
 # pyright: basic, reportIncompatibleMethodOverride=false, reportIncompatibleVariableOverride=false, reportOptionalMemberAccess=false, reportAttributeAccessIssue=false
 
 import asyncio
+from contextlib import asynccontextmanager
 
 from lash_conformance.mutants import mutant
-from lash_conformance.targets.wrapped import AttachmentsWrapper, FactoryWrapper
+from lash_conformance.targets.wrapped import AttachmentsWrapper, FactoryWrapper, WrappedTarget
 from lash_ref.attachments import reference
 from lash_ref.records import AttachmentManifestEntry, GcReport, SessionMeta, VacuumReport
+from lash_ref.sqlite_rows import SqliteRows
 from lash_ref.store import Store
 
 
@@ -217,3 +219,23 @@ class LooksForTheInputEarly(Store):
             return await super().enqueue_pending_turn_input(input.but(input_id=None))
         finally:
             self.mint = mint
+
+
+# -- reads
+
+
+@mutant("GRA.31", character="Piecemeal: each statement of a read sees what is there by then.", searched=True)
+class ReadsPiecemeal(WrappedTarget):
+    on_sqlite = True
+
+    async def inner(self, place):
+        backend = await super().inner(place)
+        transactions = backend.sessions.worker.transactions
+        whole = transactions.begin
+
+        @asynccontextmanager
+        async def piecemeal():
+            yield SqliteRows(transactions.connection())
+
+        transactions.begin = lambda write: whole(write) if write else piecemeal()
+        return backend

@@ -12,11 +12,13 @@ from lash_conformance.vocabulary import (
     batch,
     by_id,
     chain,
+    checkpoint,
     commit,
     during,
     said,
     spent,
     stamp,
+    tool_state,
 )
 from lash_ref.nodes import Append
 
@@ -143,6 +145,29 @@ async def _repeats(race: Race, referee: Client, crowd: list[Client]) -> None:
 async def one_turn_committed_by_several_at_once_is_applied_once(bench: Bench) -> None:
     """The same stamped commit sent by three clients is applied once and answered alike."""
     await raced(bench, _repeats, clients=3)
+
+
+async def _reads(race: Race, referee: Client, crowd: list[Client]) -> None:
+    fence = await lane(referee)
+    # A long read leaves time for a commit to land in its middle.
+    told = Append(nodes=chain(*(f"long{n}" for n in range(80))), leaf_node_id="long79")
+    await referee.store("commit_runtime_state", commit(None, told).to_data() | {"session_execution_lease": fence})
+
+    async def write() -> None:
+        for n in range(5):
+            await crowd[0].store("commit_runtime_state", committing(fence, f"n{n}", checkpoint=checkpoint(n, tool_state=tool_state(n))))
+
+    async def read(client: Client) -> None:
+        for _ in range(5):
+            await client.store("load_session", "FullGraph")
+
+    await asyncio.gather(write(), *(read(client) for client in crowd[1:]))
+
+
+@check("GRA.31", needs=("shared",), kind="race")
+async def a_read_beside_commits_shows_one_of_their_states(bench: Bench) -> None:
+    """Head, nodes, checkpoint and ledger that are read while others commit belong to one commit."""
+    await raced(bench, _reads, clients=3)
 
 
 async def _names(race: Race, referee: Client, crowd: list[Client]) -> None:
