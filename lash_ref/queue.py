@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lash_ref.errors import QueuedWorkClaimSuperseded
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
-from lash_ref.rows import BatchRow, Hold, Rows
+from lash_ref.rows import BatchRow, Rows
 from lash_ref.scalars import admitted, identifier, u64
 from lash_ref.segment import Segment, boundary_of, require_one_class
 from lash_ref.work import (
@@ -166,12 +166,7 @@ class QueueSegment(Segment):
         if not chosen:
             return None
         number = max(row.claim_number for row in chosen) + 1
-        hold = Hold(
-            claim_id=self.mint("claim"),
-            owner=owner,
-            lease_token=self.mint("token"),
-            generation=fence.fencing_token,
-        )
+        hold = self.new_hold(owner, fence)
         for row in chosen:
             await rows.put_batch(row.but(hold=hold, claim_number=number))
         return QueuedWorkClaim(

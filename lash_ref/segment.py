@@ -8,8 +8,14 @@ from pydantic import TypeAdapter, ValidationError
 
 from lash_ref.contracts import Clock, ProcessEvidence
 from lash_ref.errors import Backend, InvalidRecord, SessionExecutionLeaseExpired
-from lash_ref.lease import LANE_TRANSITIONS, LaneState, SessionExecutionLease, SessionExecutionLeaseFence
-from lash_ref.rows import BatchRow, InputRow, LeaseRow, Rows
+from lash_ref.lease import (
+    LANE_TRANSITIONS,
+    LaneState,
+    LeaseOwnerIdentity,
+    SessionExecutionLease,
+    SessionExecutionLeaseFence,
+)
+from lash_ref.rows import BatchRow, Hold, InputRow, LeaseRow, Rows
 from lash_ref.scalars import MAX_INT, invalid
 from lash_ref.work import CheckpointKind, ClaimBoundary, QueuedWorkBatchDraft, work_class
 
@@ -89,6 +95,11 @@ class Segment:
         """The number of the session's live lease, if one is live."""
         row = await rows.lease(session_id)
         return row.fencing_token if row is not None and self.lease_is_live(row, now) else None
+
+    def new_hold(self, owner: LeaseOwnerIdentity, fence: SessionExecutionLeaseFence) -> Hold:
+        """A claim of the owner, under a new id and token, in the generation of the fence."""
+        token = fence.fencing_token
+        return Hold(claim_id=self.mint("claim"), owner=owner, lease_token=self.mint("token"), generation=token)
 
     def holds(self, row: BatchRow | InputRow, claim_id: str, token: str) -> bool:
         """Whether the row is held by that claim; the generation does not count."""

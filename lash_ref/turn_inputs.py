@@ -38,7 +38,7 @@ from lash_ref.inputs import (
     TurnInputEvent,
 )
 from lash_ref.lease import LeaseOwnerIdentity, SessionExecutionLeaseFence
-from lash_ref.rows import Hold, InputRow, Rows
+from lash_ref.rows import InputRow, Rows
 from lash_ref.scalars import admitted, identifier, u64
 from lash_ref.segment import Segment, checkpoint_of
 from lash_ref.work import CheckpointKind
@@ -258,12 +258,7 @@ class InputSegment(Segment):
         if not chosen:
             return None
         number = max(row.claim_number for row in chosen) + 1
-        hold = Hold(
-            claim_id=self.mint("claim"),
-            owner=owner,
-            lease_token=self.mint("token"),
-            generation=fence.fencing_token,
-        )
+        hold = self.new_hold(owner, fence)
         held = [self.moved(row, "claim").but(hold=hold, claim_number=number) for row in chosen]
         for row in held:
             await rows.put_input(row)
