@@ -156,11 +156,12 @@ def _block(block: LlmBlock) -> dict[str, Any] | None:
             return {"type": "tool_result", "tool_use_id": _tool_id(block.call_id), "content": block.content}
         case ReasoningBlock():
             replay = thawed(block.replay)
+            sealed = replay.get("signature") or (replay.get("encrypted_content") if replay.get("redacted") else None)
+            if not sealed:
+                return _text(block.text)
             if replay.get("redacted"):
-                return {"type": "redacted_thinking", "data": replay["encrypted_content"]}
-            if "signature" in replay:
-                return {"type": "thinking", "thinking": block.text, "signature": replay["signature"]}
-            return _text(block.text)
+                return {"type": "redacted_thinking", "data": sealed}
+            return {"type": "thinking", "thinking": block.text, "signature": sealed}
 
 
 def _text(said: str) -> dict[str, Any] | None:
@@ -230,7 +231,7 @@ class _Block:
             case "thinking":
                 return ReasoningPart(text=said, replay=Json({"signature": self.signature}) if self.signature else None)
             case "redacted_thinking":
-                replay = Json({"redacted": True, "encrypted_content": words(self.start, "data")})
+                replay = Json({"redacted": True, "signature": words(self.start, "data")})
                 return ReasoningPart(text="", replay=replay)
             case "tool_use":
                 return ToolCallPart(

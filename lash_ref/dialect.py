@@ -8,7 +8,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Protocol, cast
+from typing import Any, ClassVar, Literal, Protocol, TypeVar, cast
 
 from lash_ref.capability import Chosen, Termination, capability, chosen, selection
 from lash_ref.joined import Joined
@@ -30,6 +30,8 @@ from lash_ref.provider_errors import Meaning, Refusal
 from lash_ref.scalars import U64, Json, Record, Text
 from lash_ref.untrusted import MalformedReply, unrecordable
 from lash_ref.usage import TokenUsage
+
+T = TypeVar("T")
 
 DEFAULT_OUTPUT_CAP = 32768
 """Output tokens asked for when neither the request nor the endpoint says."""
@@ -355,9 +357,16 @@ def pointed(document: object, pointer: str) -> Any:
 
 
 def thawed(frozen: Json | None) -> dict[str, Any]:
-    """Opaque data of ours as a fresh object; none is empty."""
+    """Opaque data of a host as a fresh object; none is empty, and a null member is absent."""
     value = frozen.value if frozen is not None else None
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    members = cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+    return {key: member for key, member in members.items() if member is not None}
+
+
+def listed(replay: dict[str, Any], key: str, kind: type[T]) -> list[T]:
+    """The members of one kind that opaque data lists under ``key``."""
+    value = replay.get(key)
+    return [one for one in cast("list[Any]", value) if isinstance(one, kind)] if isinstance(value, list) else []
 
 
 def joined_text(pieces: Joined) -> tuple[TextPart, ...]:

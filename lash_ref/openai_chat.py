@@ -21,6 +21,7 @@ from lash_ref.dialect import (
     HttpCall,
     Reading,
     joined_text,
+    listed,
     output_cap,
     reasoning_of,
     thawed,
@@ -126,7 +127,7 @@ def _message(message: LlmMessage, marked: list[dict[str, Any]]) -> Iterator[dict
                         "function": {"name": block.tool_name, "arguments": block.input_json},
                     }
                 )
-                details += thawed(block.replay).get("reasoning_details", [])
+                details += listed(thawed(block.replay), "reasoning_details", dict)
             case ToolResultBlock():
                 yield {"role": "tool", "tool_call_id": block.call_id, "content": block.content}
             case ReasoningBlock():

@@ -14,7 +14,7 @@ from lash_ref.capability import (
     Effort,
     ProviderDefault,
 )
-from lash_ref.dialect import Endpoint, HttpCall, output_cap, reasoning_of, thawed, unrepresentable
+from lash_ref.dialect import Endpoint, HttpCall, listed, output_cap, reasoning_of, thawed, unrepresentable
 from lash_ref.openai_errors import OPENAI_CODES, openai_refusal
 from lash_ref.provider import (
     AttachmentBlock,
@@ -142,7 +142,7 @@ def _thought(block: ReasoningBlock) -> Iterator[dict[str, Any]]:
         yield {
             "type": "reasoning",
             **({"id": replay["item_id"]} if replay.get("item_id") else {}),
-            "summary": [{"type": "summary_text", "text": said} for said in replay.get("summary", [])],
+            "summary": [{"type": "summary_text", "text": said} for said in listed(replay, "summary", str)],
             "encrypted_content": replay["encrypted_content"],
         }
 

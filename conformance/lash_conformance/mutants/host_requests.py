@@ -154,6 +154,26 @@ class ForgetsSealsOnReopen(BrokenHost):
         _written(patch, "lash_ref.anthropic:AnthropicMessages.write", change)
 
 
+@host_mutant("PRV.14", character="Native: looks for sealed reasoning under a name of its own.")
+class SealsUnderAnotherName(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        def make(original: Any) -> Any:
+            def thawed(frozen: Any) -> dict[str, Any]:
+                kept: dict[str, Any] = original(frozen)
+                return {key: value for key, value in kept.items() if not (kept.get("redacted") and key == "signature")}
+
+            return thawed
+
+        patch("lash_ref.anthropic:thawed", make)
+
+
+@host_mutant("PRV.14", character="Literal: sends a null of the record back as an id.")
+class SendsNullBack(BrokenHost):
+    def breaks(self, patch: Patch) -> None:
+        for module in ("gemini", "openai_responses"):
+            patch(f"lash_ref.{module}:thawed", lambda _: lambda frozen: dict(frozen.value) if frozen is not None else {})
+
+
 @host_mutant("PRV.61", character="Loose: asks for JSON of any shape.")
 class ForgetsTheSchema(BrokenHost):
     def breaks(self, patch: Patch) -> None:

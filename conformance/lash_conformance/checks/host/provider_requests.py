@@ -223,6 +223,30 @@ async def a_result_names_its_call_to_gemini_by_gemini_s_id(bench: HostBench) -> 
     }})  # fmt: skip
 
 
+@host_check("PRV.14", needs=("providers",))
+async def what_a_record_seals_is_sent_back_under_any_host(bench: HostBench) -> None:
+    """Sealed reasoning as lash's records hold it, its members null or absent alike; what is not sealed is text or nothing."""
+    kept: list[tuple[str, Data]] = [
+        ("", {"redacted": True, "signature": "x"}), ("w", {"signature": "s", "redacted": False, "item_id": None}),
+        ("v", {"signature": None}), ("", {"encrypted_content": "e", "item_id": None, "summary": None}),
+    ]  # fmt: skip
+    call = {"type": "tool_call", "call_id": "c1", "tool_name": "f", "input_json": "{}", "replay": {"item_id": None, "reasoning_details": None}}
+    thoughts = [{"type": "reasoning", "text": said, "replay": replay} for said, replay in kept]
+    await judge(bench, {"messages": [speaking(*thoughts, call, role="assistant")]}, {
+        "anthropic-messages": {
+            "/messages/0/content/0": {"type": "redacted_thinking", "data": "x"},
+            "/messages/0/content/1": {"type": "thinking", "thinking": "w", "signature": "s"},
+            "/messages/0/content/2": {"type": "text", "text": "v"}, "/messages/0/content/3/type": "tool_use",
+        },
+        "openai-chat": {"/messages/0/reasoning_details": None, "/messages/0/tool_calls/0/id": "c1"},
+        "openai-responses": {
+            "/input/0": {"type": "reasoning", "summary": [], "encrypted_content": "e"},
+            "/input/1": {"type": "function_call", "call_id": "c1", "name": "f", "arguments": "{}"},
+        },
+        "gemini": {"/contents/0/parts/1/thoughtSignature": "s", "/contents/0/parts/3/functionCall": {"name": "f", "args": {}}},
+    })  # fmt: skip
+
+
 TOOL: Data = {"name": "look", "description": "Looks.", "input_schema": SCHEMA}
 
 
