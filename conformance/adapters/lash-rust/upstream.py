@@ -158,7 +158,7 @@ def selected() -> list[str]:
 
 def list_failures(listed: Path, log: Path) -> None:
     """Write the list of known failures anew; each entry leads to its explanation."""
-    events = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    events = [json.loads(line) for line in log.read_text(encoding="utf-8").split("\n") if line]
     listed.parent.mkdir(exist_ok=True)
     before = known.read(listed) if listed.exists() else {}
     known.write(listed, known.update(before, events, PAGE, date.today() + timedelta(days=365)))
