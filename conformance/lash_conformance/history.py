@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lash_conformance.machine import READS
 from lash_conformance.model import Model
 from lash_conformance.names import Names
 from lash_conformance.projection import Data
@@ -86,7 +87,8 @@ class _Search:
 
 def taken(model: Model, names: Names, call: Call) -> tuple[str, Model, Names]:
     """Why the model would not have answered so, or nothing; and the model and names after the call."""
-    after, known = model.knowing({}), names.copy()
+    # What only reads leaves the model as it is, and copying the model is most of what a step costs.
+    after, known = model if call.method in READS else model.knowing({}), names.copy()
     expected = after.apply(call.on, call.method, call.arguments)
     if call.found is None:
         return "", after, known

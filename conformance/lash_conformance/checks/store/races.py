@@ -150,7 +150,7 @@ async def one_turn_committed_by_several_at_once_is_applied_once(bench: Bench) ->
 async def _reads(race: Race, referee: Client, crowd: list[Client]) -> None:
     fence = await lane(referee)
     # A long read leaves time for a commit to land in its middle.
-    told = Append(nodes=chain(*(f"long{n}" for n in range(80))), leaf_node_id="long79")
+    told = Append(nodes=chain(*(f"long{n}" for n in range(120))), leaf_node_id="long119")
     await referee.store("commit_runtime_state", commit(None, told).to_data() | {"session_execution_lease": fence})
 
     async def write() -> None:
