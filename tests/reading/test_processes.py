@@ -131,15 +131,17 @@ def test_a_core_starts_what_triggers_left_recorded(tmp_path):
         before = SqliteTriggers(tmp_path / "t.db")
         before.record([_delivery("unknown"), _delivery("quick")])
         before.close()
-        registry = ProcessRegistry(SqliteProcesses(tmp_path / "p.db"))
+        processes, triggers = SqliteProcesses(tmp_path / "p.db"), SqliteTriggers(tmp_path / "t.db")
+        registry = ProcessRegistry(processes)
         registry.handle("quick", quick)
-        triggers = SqliteTriggers(tmp_path / "t.db")
         core = await Place(tmp_path).builder(ScriptedProvider()).process_registry(registry).trigger_store(triggers).build()
 
         (started,) = (await core.session("s").open()).processes().list_all()
 
         assert (await registry.await_output(started.process_id)).output == Json("o")
         assert [each.subscription.process_kind for each in triggers.undelivered()] == ["unknown"]
+        processes.close()
+        triggers.close()
 
     asyncio.run(run())
 
@@ -190,6 +192,7 @@ def test_a_session_whose_processes_cannot_be_let_go_is_not_deleted(tmp_path):
         await core.delete_session("s")
         again = await core.session("s").open()
         assert (texts(again), list(again.processes().list_all())) == ([], [])
-        assert [row.scope for row in SqliteProcesses(tmp_path / "p.db").rows()] == [None]
+        assert [row.scope for row in rows.rows()] == [None]
+        rows.close()
 
     asyncio.run(run())

@@ -8,5 +8,6 @@ from lash_ref.memory_store import MemoryStoreFactory
 async def open_acme(place):
     """Open the place: the same place again finds the same data."""
     if "acme" not in place.memory:
-        place.memory["acme"] = MemoryStoreFactory(place.clock, place.mint, place.processes)
-    return MemoryBackend(place.memory["acme"], InMemoryAttachmentStore(place.clock))
+        factory = MemoryStoreFactory(place.clock, place.mint, place.processes)
+        place.memory["acme"] = factory, InMemoryAttachmentStore(place.clock)
+    return MemoryBackend(*place.memory["acme"])
