@@ -13,7 +13,7 @@ from lash_conformance import report
 
 ADAPTER = Path(__file__).parents[2] / "conformance" / "adapters" / "node"
 HOST = ADAPTER.parent / "node-host"
-PART = "HST.*,TRN.1,SES.33,SES.75,CAN.6,HOK.12,SNP.42,OBS.4,FRM.4,WAI.2,PRM.6,OPS.8,REG.10,TOO.11,!kind:machine"
+PART = "HST.*,TRN.1,SES.33,!SES.33:a_refresh_*,SES.75,CAN.6,HOK.12,SNP.42,OBS.4,FRM.4,WAI.2,PRM.6,OPS.8,REG.10,TOO.11,!kind:machine"
 OLDEST = 20
 
 

@@ -288,7 +288,6 @@ const MEMBERS = {
   "tools.add": (live, { tools: names }) => tools(live, (registry) => registry.add(kit.offers(names, live.core.stage))),
   "tools.remove": (live, { handle }) => tools(live, (registry) => registry.remove(handle)),
   command,
-  refresh_background_graph: (live) => live.exclusively(() => live.refreshed()),
   "processes.list": () => [],
 };
 
