@@ -3,6 +3,7 @@
 import asyncio
 import re
 import shutil
+import tempfile
 import time
 import traceback
 from dataclasses import dataclass, field
@@ -29,6 +30,8 @@ VERDICTS: Final[tuple[Verdict, ...]] = (
 
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Where an object lay in memory: no two runs agree on it, and nobody is helped by it."""
+SCRATCH = re.compile(re.escape(tempfile.gettempdir()) + r"/lash-conformance-\w{8}")
+"""Where a check was judged: gone when its report is read, and another in each run, so that no reason could be listed."""
 DEADLINE_S = 30.0
 """An example takes milliseconds; a target that needs this long for one is hung."""
 
@@ -52,8 +55,10 @@ class Result:
     """What the crash drill did for this check, one line a blow."""
 
     def make_visible(self) -> None:
-        """Escape what would steer a reader's terminal; the steps stay data."""
-        self.reason, self.expected, self.found = map(visible, (self.reason, self.expected, self.found))
+        """Escape what would steer a reader's terminal, and name no folder of the run; the steps stay data."""
+        self.reason, self.expected, self.found = (
+            SCRATCH.sub("<place>", visible(text)) for text in (self.reason, self.expected, self.found)
+        )
         self.lines = [visible(line) for line in self.lines]
         self.crash_map = [
             {name: visible(fact) if isinstance(fact, str) else fact for name, fact in blow.items()}

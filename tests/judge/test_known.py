@@ -5,6 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from lash_conformance.bench import scratch
+from lash_conformance.check import all_checks
+from lash_conformance.execute import Result
 from lash_conformance.known import Known, judged, pins, read, update
 
 RACE = {
@@ -65,3 +68,14 @@ def test_a_reason_that_was_written_down_as_it_came_is_pinned_as_it_is_shown(tmp_
     )
 
     assert read(listed)["REC.2:nul"].reason == "expected nothing, found a\\x00b"
+
+
+def test_a_reason_names_no_folder_of_the_run():
+    """It is another in each run, so a listed reason would never be found again."""
+    folder = scratch()
+    folder.rmdir()
+    result = Result(all_checks()[0], "fail", reason=f"no room in {folder}/lash.db", found=f"{folder} is gone")
+
+    result.make_visible()
+
+    assert (result.reason, result.found) == ("no room in <place>/lash.db", "<place> is gone")

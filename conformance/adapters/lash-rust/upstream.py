@@ -138,7 +138,7 @@ def ran(
         command += ["--known", str(listed)]
     done = subprocess.run(command, check=False, env=os.environ | more, stdout=subprocess.DEVNULL)
     text = (report / "report.json").read_text(encoding="utf-8")
-    told = json.loads(text.replace(str(binary), binary.name))
+    told = json.loads(text.replace(str(binary), binary.name).replace(str(Path.cwd()), "<cwd>"))  # lash stores it
     if renew:
         list_failures(listed, report / "events.jsonl")
     checks = [{key: check[key] for key in KEPT} for check in told["checks"]]
